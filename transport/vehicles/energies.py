@@ -1,0 +1,205 @@
+"""Energy of every vehicle class by powertrain and carrier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fleets import energy as formula
+from fleets import vehicles as fleet
+from transport.layout import BASE_YEAR, YEARS, EnergyKey, EnergyUse, year_index
+from transport.vehicles.work import gross_tkm, road_distance_km, truck_load_t
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleets.stock import StockPath
+    from transport.params import Params
+    from transport.vehicles.tables import Activity, Array, Climate, VehicleClass
+
+_SPEED_BANDS = ("urban", "expressway")
+_KG_PER_T = 1000.0
+_DIESEL, _GASOLINE, _GAS, _POWER = "diesel", "gasoline", "natural_gas", "electricity"
+
+
+class EnergyBook:
+    """Energy by key while it is collected."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self.rows: dict[tuple[str, str, str], Array] = {}
+
+    def add(self, vehicle_class: str, powertrain: str, carrier: str, quantity: Array) -> None:
+        """Add a quantity ``[draw, year]`` in the carrier's native unit."""
+        key = (vehicle_class, powertrain, carrier)
+        self.rows[key] = self.rows.get(key, 0.0) + np.broadcast_to(quantity, self.shape)
+
+    def energy(self) -> EnergyUse:
+        """Return the collected energy, sorted by key."""
+        keys = sorted(self.rows)
+        return EnergyUse(tuple(EnergyKey(*key) for key in keys), np.stack([self.rows[key] for key in keys]))
+
+
+def _fuel_index(params: Params, name: str, n_age: int) -> dict[str, Array]:
+    """Return energy of each vintage relative to a new vehicle of the first year, by kind of engine."""
+    older = params.get("older_vintage_penalty")[:, 0]
+    known = [p for p in ("new_truck_fuel_index", "new_vehicle_fuel_index", "new_ship_fuel_index") if params.has(p, name)]
+    return {
+        "combustion": fleet.vintage_index(params.get(known[0], name), older, n_age),
+        "electric": fleet.vintage_index(params.get("new_electric_index"), older, n_age),
+    }
+
+
+def _mix(spec: VehicleClass, params: Params, path: StockPath, hold: int | None) -> fleet.Mix:
+    mix = fleet.fleet_mix(
+        path, params.get("use_decline_with_age", spec.name)[:, 0], _fuel_index(params, spec.name, path.stock.shape[-1])
+    )
+    return mix if hold is None else mix.held(hold)
+
+
+def _speed(params: Params, name: str, kind: str) -> Array:
+    """Return energy per km relative to the mix of speed bands in the base year."""
+    if not params.has("speed_band_share", f"{name}:{_SPEED_BANDS[0]}"):
+        return np.ones((params.draws, len(YEARS)))
+    shares = [np.clip(params.get("speed_band_share", f"{name}:{band}"), 0.0, 1.0) for band in _SPEED_BANDS]
+    ratios = [params.get("speed_band_ratio", f"{kind}:{band}") for band in _SPEED_BANDS]
+    trunk = np.maximum(1.0 - sum(shares, np.zeros_like(shares[0])), 0.0)
+    share = np.stack([*shares, trunk], axis=-1)
+    ratio = np.stack([*ratios, np.ones_like(trunk)], axis=-1)
+    base = year_index(BASE_YEAR)
+    return formula.band_multiplier(share, ratio, share[:, base : base + 1], ratio[:, base : base + 1])
+
+
+def add_road(
+    book: EnergyBook, spec: VehicleClass, params: Params, activity: Activity, path: StockPath, climate: Climate, hold: int | None
+) -> None:
+    """Add the energy of one road class."""
+    name = spec.name
+    distance = road_distance_km(spec, params, activity, path)
+    mix = _mix(spec, params, path, hold)
+    load = np.ones(book.shape)
+    if params.has("load_fuel_share", name):
+        load = formula.load_multiplier(
+            truck_load_t(name, params), params.get("truck_reference_load", name), params.get("load_fuel_share", name)
+        )
+    engine = load * _speed(params, name, "combustion") * climate.combustion
+    motor = load * _speed(params, name, "electric")
+    density: Callable[[str], Array] = lambda fuel: params.get("fuel_density", fuel) / _KG_PER_T  # noqa: E731
+    rows: tuple[tuple[str, str, Callable[[], Array]], ...] = (
+        ("gasoline_use", _GASOLINE, lambda: density(_GASOLINE)),
+        ("diesel_use", _DIESEL, lambda: density(_DIESEL)),
+        ("lpg_use", "lpg", lambda: density("lpg")),
+        ("cng_use", _GAS, lambda: np.ones(1)),
+        ("lng_use", "lng", lambda: np.full(1, 1.0 / _KG_PER_T)),
+        ("hydrogen_use", "hydrogen", lambda: np.full(1, 1.0 / _KG_PER_T)),
+    )
+    for k, pair in enumerate(spec.pairs):
+        train, key = pair.powertrain, f"{name}:{pair.powertrain}"
+        km = distance * mix.distance_share[..., k]
+        plug = np.clip(params.get("electric_km_share", key), 0.0, 1.0) if params.has("electric_km_share", key) else None
+        dual = np.clip(params.get("gasoline_km_share", key), 0.0, 1.0) if params.has("gasoline_km_share", key) else None
+        for parameter, carrier, to_native in rows:
+            if not params.has(parameter, key):
+                continue
+            part = km if plug is None else km * (1.0 - plug)
+            if dual is not None:
+                part = part * (dual if carrier == _GASOLINE else 1.0 - dual)
+            kind, conditions = ("electric", motor) if carrier == "hydrogen" else ("combustion", engine)
+            book.add(name, train, carrier, part * params.get(parameter, key) * mix.index[kind][..., k] * conditions * to_native())
+        if params.has("electricity_use", key):
+            _battery_energy(
+                book, spec, params, train, km if plug is None else km * plug, motor * mix.index["electric"][..., k], climate
+            )
+
+
+def _battery_energy(
+    book: EnergyBook, spec: VehicleClass, params: Params, train: str, km: Array, conditions: Array, climate: Climate
+) -> None:
+    """Add grid electricity of battery vehicles, and the diesel of their cabin heaters."""
+    name = spec.name
+    weather = climate.electric
+    if params.has("fuel_heater_share", name) and train in {"battery_electric", "battery_swap"}:
+        share = np.clip(params.get("fuel_heater_share", name), 0.0, 1.0)
+        weather = weather - share * params.get("fuel_heater_saving") * (climate.electric - climate.electric_without_winter)
+        litres = km * share * climate.heater * params.get("fuel_heater_diesel_use", name)
+        book.add(name, train, _DIESEL, formula.litres_to_t(litres, params.get("fuel_density", _DIESEL)))
+    use = params.get("electricity_use", f"{name}:{train}") * conditions * weather
+    book.add(name, train, _POWER, formula.grid_energy_kwh(km, use, params.get("charging_loss", name)))
+
+
+def add_ships(
+    book: EnergyBook, spec: VehicleClass, params: Params, activity: Activity, path: StockPath, hold: int | None
+) -> None:
+    """Add the energy of one class of ships: cargo ships by tonne-km, ro-pax ships by seat-km."""
+    name = spec.name
+    mix = _mix(spec, params, path, hold)
+    if name == "ro_pax_ship":
+        work = activity.passenger_pkm["ro_pax"] / activity.passenger_load["ro_pax"]
+        fuel_use, electricity_use = "ro_pax_fuel_use", "ro_pax_electricity_use"
+    else:
+        work = activity.coastal_tkm if name == "coastal_ship" else activity.ocean_tkm
+        fuel_use, electricity_use = "ship_fuel_use", "ship_electricity_use"
+    carriers = {"heavy_fuel_oil": "fuel_oil", "marine_diesel": _DIESEL, "lng_ship": "lng", "methanol_ship": "methanol"}
+    for k, pair in enumerate(spec.pairs):
+        key = f"{name}:{pair.powertrain}"
+        part = work * mix.distance_share[..., k]
+        if params.has(fuel_use, key):
+            tonnes = part * params.get(fuel_use, key) * mix.index["combustion"][..., k] / _KG_PER_T
+            book.add(name, pair.powertrain, carriers[pair.powertrain], tonnes)
+        if params.has(electricity_use, key):
+            use = params.get(electricity_use, key) * mix.index["electric"][..., k]
+            book.add(name, pair.powertrain, _POWER, formula.grid_energy_kwh(part, use, params.get("charging_loss", name)))
+
+
+def add_rail(book: EnergyBook, params: Params, activity: Activity, electrified: Array) -> Array:
+    """Add the energy of the railway; return the electric share of the gross tonne-km with locomotives."""
+    index = params.get("rail_energy_index")
+    hauled = np.zeros(book.shape)
+    total = np.zeros(book.shape)
+    for name in ("locomotive_freight", "locomotive_conventional_passenger"):
+        gross, electric = gross_tkm(name, params, activity, electrified)
+        power, diesel = formula.traction_energy(
+            gross, electric, params.get("rail_traction_electricity", name), params.get("rail_traction_diesel", name), index
+        )
+        book.add(name, "electric_traction", _POWER, power)
+        book.add(name, "diesel_traction", _DIESEL, diesel)
+        hauled += gross * electric
+        total += gross
+    seat_km = activity.passenger_pkm["high_speed"] / activity.passenger_load["high_speed"]
+    book.add("high_speed_train", "electric_traction", _POWER, seat_km * params.get("high_speed_electricity") * index)
+    other = params.get("rail_other_index")
+    book.add("rail_other", "electric_drive", _POWER, params.get("rail_other_electricity") * other)
+    book.add("rail_other", "diesel_traction", _DIESEL, params.get("rail_other_diesel") * other)
+    book.add("rail_other", "fired_heater", _GAS, params.get("rail_other_gas") * other)
+    return np.where(total > 0, hauled / np.where(total > 0, total, 1.0), 0.0)
+
+
+def add_metro(book: EnergyBook, params: Params, path: StockPath) -> None:
+    """Add the traction electricity of metro trains: train-km x kWh per train-km."""
+    train_km = path.total() * params.get("annual_distance", "metro_train")
+    book.add("metro_train", "electric_traction", _POWER, train_km * params.get("metro_electricity"))
+
+
+def add_pipelines(book: EnergyBook, params: Params, activity: Activity) -> None:
+    """Add pumping power, compressor gas and the heating of waxy crude."""
+    for kind in params.subjects("pipeline_electricity"):
+        turnover = activity.pipeline_tkm[kind]
+        book.add("pipeline_pump", "electric_drive", _POWER, turnover * params.get("pipeline_electricity", kind))
+    book.add("pipeline_pump", "gas_drive", _GAS, activity.pipeline_tkm["gas"] * params.get("pipeline_gas_use", "gas"))
+    crude = activity.pipeline_tkm["crude"]
+    book.add("pipeline_pump", "fired_heater", "fuel_oil", crude * params.get("pipeline_heating_oil", "crude") / _KG_PER_T)
+    book.add("pipeline_pump", "fired_heater", _GAS, crude * params.get("pipeline_heating_gas", "crude"))
+
+
+def add_aircraft(book: EnergyBook, params: Params, activity: Activity) -> None:
+    """Add jet fuel, which follows the seats that fly."""
+    fuel = formula.aircraft_fuel_t(
+        activity.air_freight_tkm,
+        activity.passenger_pkm["air"],
+        activity.passenger_load["air"],
+        params.get("aircraft_reference_occupancy"),
+        params.get("air_passenger_mass"),
+        params.get("aviation_fuel_use"),
+    )
+    book.add("aircraft", "turbine", "kerosene", fuel)

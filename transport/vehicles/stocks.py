@@ -1,0 +1,164 @@
+"""Stock of every vehicle class: the need of each year, the first stock, sales by powertrain, cohorts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fleets import energy as formula
+from fleets import vehicles as fleet
+from fleets.stock import StockPath, conditional_survival, turn_over
+from transport.vehicles.work import gross_tkm, truck_distance_km
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transport.params import Params
+    from transport.vehicles.tables import Activity, Array, VehicleClass
+
+#: Ages are followed up to this multiple of the Weibull scale, where hardly anything is left; the last bin is open.
+_AGES_PER_SCALE = 2.2
+
+
+def _survival(params: Params, name: str) -> Array:
+    """Return conditional survival ``[draw, 1, age]`` of a class; the first year's draw holds for all vintages."""
+    scale = params.get("survival_scale", name)[:, 0]
+    shape = params.get("survival_shape", name)[:, 0]
+    limit = params.get("mandatory_age", name)[:, 0] if params.has("mandatory_age", name) else None
+    longest = float(scale.max()) * _AGES_PER_SCALE if limit is None else float(limit.max())
+    return conditional_survival(scale, shape, int(np.ceil(longest)), mandatory_years=limit)[:, None, :]
+
+
+def _growth(params: Params, spec: VehicleClass) -> Array:
+    """Return past growth of sales by powertrain ``[draw, powertrain]``."""
+    by_group = {
+        fleet.CONVENTIONAL: params.get("prior_sales_growth", spec.name)[:, 0],
+        fleet.GAS: params.get("prior_sales_growth", "gas")[:, 0],
+        fleet.NEW_ENERGY: params.get("prior_sales_growth", "new_energy")[:, 0],
+    }
+    if fleet.CONVENTIONAL not in {p.group for p in spec.pairs}:
+        by_group[fleet.NEW_ENERGY] = by_group[fleet.CONVENTIONAL]
+    return np.stack([by_group[p.group] for p in spec.pairs], axis=-1)
+
+
+def _initial_share(params: Params, spec: VehicleClass, n_draw: int) -> Array:
+    """Return the powertrains of the first stock ``[draw, powertrain]``; the main conventional one takes the remainder."""
+    keys = [f"{spec.name}:{p.powertrain}" for p in spec.pairs]
+    share = np.zeros((n_draw, len(keys)))
+    main = next((i for i, p in enumerate(spec.pairs) if p.remainder and p.group == fleet.CONVENTIONAL), 0)
+    for i, key in enumerate(keys):
+        if i != main and params.has("initial_share", key):
+            share[:, i] = np.clip(params.get("initial_share", key)[:, 0], 0.0, 1.0)
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+    share[:, main] = 1.0 - share.sum(axis=1)
+    return share
+
+
+def _sales_share(params: Params, spec: VehicleClass, shape: tuple[int, int]) -> Array:
+    """Return sales by powertrain ``[draw, year, powertrain]``."""
+    if len(spec.pairs) == 1:
+        return np.ones((*shape, 1))
+    weights = {
+        p.powertrain: params.get("split_in_group", f"{spec.name}:{p.powertrain}")
+        for p in spec.pairs
+        if not p.remainder and params.has("split_in_group", f"{spec.name}:{p.powertrain}")
+    }
+    clean = params.get("clean_sales_share", spec.name)
+    named = params.has("new_energy_share_of_clean", spec.name)
+    new_energy = params.get("new_energy_share_of_clean", spec.name) if named else np.ones(shape)
+    return fleet.sales_shares(spec.pairs, clean, new_energy, weights)
+
+
+def _required_stock(spec: VehicleClass, params: Params, activity: Activity) -> Array:
+    """Return the vehicles that are needed ``[draw, year]``."""
+    if spec.stock_driver == "path":
+        return params.get("vehicle_stock", spec.name)
+    if spec.stock_driver == "truck_tkm":
+        return truck_distance_km(spec.name, params, activity) / params.get("annual_distance", spec.name)
+    if spec.stock_driver == "high_speed_pkm":
+        distance = formula.passenger_distance_km(
+            activity.passenger_pkm["high_speed"], params.get("seats", spec.name), activity.passenger_load["high_speed"]
+        )
+        return distance / params.get("annual_distance", spec.name)
+    turnover = activity.coastal_tkm if spec.name == "coastal_ship" else activity.ocean_tkm
+    return turnover / params.get("ship_annual_tkm", spec.name)
+
+
+def _early_scrap(spec: VehicleClass, params: Params, n_age: int) -> Array | None:
+    """Return the extra share of old conventional vehicles scrapped ``[draw, year, powertrain, age]``, None where there is none."""
+    for parameter, whose in (("truck_early_scrap_rate", "trucks"), ("early_scrap_rate", spec.name)):
+        if not params.has(parameter, spec.name):
+            continue
+        rate = params.get(parameter, spec.name)
+        old = np.arange(n_age) >= params.get("early_scrap_min_age", whose)[:, :1]
+        if rate.any():
+            conventional = np.asarray([p.group == fleet.CONVENTIONAL for p in spec.pairs], dtype=np.float64)
+            return np.asarray(np.clip(rate, 0.0, 1.0)[:, :, None, None] * conventional[:, None] * old[:, None, None, :])
+    return None
+
+
+def stock_path(spec: VehicleClass, params: Params, activity: Activity, hold: int | None) -> StockPath:
+    """Return the cohorts of a class that makes up for its missing vehicles with sales; ``hold`` is a position on the year axis."""
+    required = _required_stock(spec, params, activity)
+    shape = (required.shape[0], required.shape[1])
+    chance = _survival(params, spec.name)
+    first = fleet.initial_stock(required[:, 0], _initial_share(params, spec, shape[0]), chance, _growth(params, spec))
+    path = turn_over(
+        first,
+        _sales_share(params, spec, shape),
+        chance,
+        required_stock=required,
+        early_scrap=_early_scrap(spec, params, chance.shape[-1]),
+        register_outflow=spec.register_outflow,
+    )
+    return path if hold is None else fleet.held_composition(path, hold)
+
+
+def locomotive_path(spec: VehicleClass, params: Params, activity: Activity, electrified: Array) -> StockPath:
+    """Return locomotives by traction: each side follows its own gross tonne-km, sales make up for what is missing."""
+    gross, electric = gross_tkm(spec.name, params, activity, electrified)
+    chance = _survival(params, spec.name)
+    growth = params.get("prior_sales_growth", spec.name)[:, :1]
+    paths = []
+    for pair in spec.pairs:
+        share = electric if pair.powertrain == "electric_traction" else 1.0 - electric
+        required = gross * share / params.get("locomotive_annual_gross_tkm", f"{spec.name}:{pair.powertrain}")
+        first = fleet.initial_stock(required[:, 0], np.ones((required.shape[0], 1)), chance, growth)
+        # Locomotives move between the provinces of a railway bureau: what is not needed leaves.
+        paths.append(turn_over(first, np.ones((*required.shape, 1)), chance, required_stock=required, register_outflow=True))
+    return StockPath(
+        np.concatenate([p.stock for p in paths], axis=2),
+        np.concatenate([p.sales for p in paths], axis=2),
+        np.concatenate([p.scrapped for p in paths], axis=2),
+        np.concatenate([p.inflow for p in paths], axis=2),
+    )
+
+
+def stock_arrays(
+    classes: Sequence[VehicleClass], powertrains: Sequence[str], paths: Mapping[str, StockPath], shape: tuple[int, int]
+) -> tuple[Array, Array, Array]:
+    """Return stock, sales and scrapped vehicles on the axes ``[class, powertrain, draw, year]``."""
+    made = tuple(np.zeros((len(classes), len(powertrains), *shape)) for _ in range(3))
+    for i, spec in enumerate(classes):
+        if spec.name not in paths:
+            continue
+        path = paths[spec.name]
+        held = path.by_powertrain()
+        for k, pair in enumerate(spec.pairs):
+            j = powertrains.index(pair.powertrain)
+            made[0][i, j], made[1][i, j], made[2][i, j] = held[..., k], path.sales[..., k], path.scrapped[..., k]
+    return made[0], made[1], made[2]
+
+
+def retired_battery_kwh(
+    classes: Sequence[VehicleClass], paths: Mapping[str, StockPath], params: Params, shape: tuple[int, int]
+) -> Array:
+    """Return the nominal capacity of the batteries in scrapped vehicles ``[draw, year]`` [kWh/yr]."""
+    total = np.zeros(shape)
+    for spec in classes:
+        for k, pair in enumerate(spec.pairs):
+            key = f"{spec.name}:{pair.powertrain}"
+            if spec.name in paths and params.has("battery_capacity", key):
+                total += paths[spec.name].scrapped[..., k] * params.get("battery_capacity", key)
+    return total

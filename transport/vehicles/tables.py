@@ -1,0 +1,157 @@
+"""What the vehicle model reads: activity, vehicle classes, clean powertrains and the weather."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleets import energy as formula
+from fleets.vehicles import Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transport.inputs import Inputs
+    from transport.params import Params
+
+Array = NDArray[np.float64]
+
+#: Knots of the temperature curve, coldest first.
+_KNOTS = ("cold", "freezing", "mild", "hot")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the vehicles have to move, arrays ``[draw, year]``.
+
+    Attributes
+    ----------
+    road_freight_tkm
+        Licensed carriers of the province [tkm/yr].
+    rail_freight_tkm
+        On the lines of the province [tkm/yr].
+    coastal_tkm, ocean_tkm
+        Ships registered in the province [tkm/yr].
+    pipeline_tkm
+        By kind: crude, product, gas [tkm/yr].
+    air_freight_tkm
+        Air freight and mail [tkm/yr].
+    passenger_pkm
+        By service: conventional, high_speed, coach, ro_pax, air [pkm/yr].
+    passenger_load
+        Share of seats that are taken, same keys.
+    private_car_pkm
+        Intercity travel in private cars [pkm/yr]; local distance comes from the stock of cars.
+    """
+
+    road_freight_tkm: Array
+    rail_freight_tkm: Array
+    coastal_tkm: Array
+    ocean_tkm: Array
+    pipeline_tkm: Mapping[str, Array]
+    air_freight_tkm: Array
+    passenger_pkm: Mapping[str, Array]
+    passenger_load: Mapping[str, Array]
+    private_car_pkm: Array
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleClass:
+    """One row of ``fleets/classes`` with its powertrains."""
+
+    name: str
+    mode: str
+    part: str
+    is_operating: bool
+    sector: str
+    stock_driver: str
+    distance_driver: str
+    climate: str
+    register_outflow: bool
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Climate:
+    """Weather multipliers of one climate group, arrays ``[draw, year]``; the heater is 1 in the coldest weather."""
+
+    electric: Array
+    electric_without_winter: Array
+    combustion: Array
+    heater: Array
+
+
+def _true(value: object) -> bool:
+    """Return the truth of a cell that may come as text or bool."""
+    return value is True or value == "true"
+
+
+def read_classes(inputs: Inputs) -> tuple[VehicleClass, ...]:
+    """Return the vehicle classes with their powertrains, in file order."""
+    pairs: dict[str, list[Pair]] = {}
+    for row in inputs.table("fleets/powertrains").iter_rows(named=True):
+        pair = Pair(row["powertrain"], row["powertrain_group"], _true(row["remainder"]))
+        pairs.setdefault(row["vehicle_class"], []).append(pair)
+    return tuple(
+        VehicleClass(
+            row["vehicle_class"],
+            row["mode"],
+            row["part"],
+            _true(row["is_operating"]),
+            row["nbs_sector"],
+            row["stock_driver"],
+            row["distance_driver"],
+            row["climate_group"] or "",
+            _true(row["register_outflow"]),
+            tuple(pairs.get(row["vehicle_class"], [])),
+        )
+        for row in inputs.table("fleets/classes").iter_rows(named=True)
+    )
+
+
+def find_class(classes: Sequence[VehicleClass], name: str) -> VehicleClass:
+    """Return a class by its code."""
+    return next(spec for spec in classes if spec.name == name)
+
+
+def read_clean(inputs: Inputs) -> dict[str, dict[tuple[str, str], bool]]:
+    """Return definition -> (class, powertrain) -> counts as clean."""
+    table = inputs.table("fleets/clean_powertrains")
+    return {
+        definition: {(row["vehicle_class"], row["powertrain"]): _true(row[definition]) for row in table.iter_rows(named=True)}
+        for definition in ("plan", "nev_only")
+    }
+
+
+def read_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
+    """Return weather multipliers by climate group from the monthly temperatures of the stations."""
+    table = inputs.table("fleets/climate").sort("area", "month")
+    areas = table["area"].unique(maintain_order=True)
+    normal = table["temperature_c"].to_numpy().astype(np.float64).reshape(len(areas), -1)
+    people = table["population"].to_numpy().astype(np.float64).reshape(len(areas), -1)[:, 0]
+    offset = params.get("temperature_offset")
+    knots = np.asarray([params.get("temperature_knot", knot)[0, 0] for knot in _KNOTS])
+    # The offset may change over the years only by a data row; one evaluation serves when it does not.
+    steady = bool(np.all(offset == offset[:, :1]))
+    shifted = (offset[:, :1] if steady else offset)[..., None, None] + normal
+    weights = formula.temperature_weights(shifted, people, knots)
+    cold, freezing, _, hot = (np.broadcast_to(weights[..., k], offset.shape) for k in range(len(_KNOTS)))
+    made: dict[str, Climate] = {}
+    for group in ("bus", "car", "truck"):
+        e_cold, e_freezing, e_hot = (
+            params.get("electric_temperature_ratio", f"{group}:{k}") - 1.0 for k in ("cold", "freezing", "hot")
+        )
+        c_cold, c_freezing, c_hot = (
+            params.get("combustion_temperature_ratio", f"{group}:{k}") - 1.0 for k in ("cold", "freezing", "hot")
+        )
+        summer = 1.0 + hot * e_hot
+        made[group] = Climate(
+            electric=summer + cold * e_cold + freezing * e_freezing,
+            electric_without_winter=summer,
+            combustion=1.0 + cold * c_cold + freezing * c_freezing + hot * c_hot,
+            heater=cold + freezing * e_freezing / np.where(e_cold > 0, e_cold, 1.0),
+        )
+    return made
