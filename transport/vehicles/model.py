@@ -35,8 +35,9 @@ class VehicleOutcome:
         Energy by vehicle class, powertrain and carrier.
     classes, powertrains
         Labels of the first two axes of the stock arrays.
-    stock, sales, scrapped
-        ``[class, powertrain, draw, year]`` [veh] and [veh/yr]; zero where the pair does not exist or no vehicles are counted.
+    stock, sales, scrapped, inflow
+        ``[class, powertrain, draw, year]`` [veh] and [veh/yr]; zero where the pair does not exist or no vehicles are counted. Inflow is
+        what enters the province's register used, less what leaves it.
     is_operating, mode
         By vehicle class.
     clean
@@ -61,6 +62,7 @@ class VehicleOutcome:
     stock: Array
     sales: Array
     scrapped: Array
+    inflow: Array
     is_operating: Mapping[str, bool]
     mode: Mapping[str, str]
     clean: Mapping[str, Mapping[tuple[str, str], bool]]
@@ -129,6 +131,7 @@ def model_vehicles(
         stock=arrays[0],
         sales=arrays[1],
         scrapped=arrays[2],
+        inflow=arrays[3],
         is_operating={spec.name: spec.is_operating for spec in classes},
         mode={spec.name: spec.mode for spec in classes},
         clean=clean,

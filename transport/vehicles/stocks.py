@@ -137,9 +137,9 @@ def locomotive_path(spec: VehicleClass, params: Params, activity: Activity, elec
 
 def stock_arrays(
     classes: Sequence[VehicleClass], powertrains: Sequence[str], paths: Mapping[str, StockPath], shape: tuple[int, int]
-) -> tuple[Array, Array, Array]:
-    """Return stock, sales and scrapped vehicles on the axes ``[class, powertrain, draw, year]``."""
-    made = tuple(np.zeros((len(classes), len(powertrains), *shape)) for _ in range(3))
+) -> tuple[Array, Array, Array, Array]:
+    """Return stock, sales, scrapped vehicles and net inflow on the axes ``[class, powertrain, draw, year]``."""
+    made = tuple(np.zeros((len(classes), len(powertrains), *shape)) for _ in range(4))
     for i, spec in enumerate(classes):
         if spec.name not in paths:
             continue
@@ -147,8 +147,9 @@ def stock_arrays(
         held = path.by_powertrain()
         for k, pair in enumerate(spec.pairs):
             j = powertrains.index(pair.powertrain)
-            made[0][i, j], made[1][i, j], made[2][i, j] = held[..., k], path.sales[..., k], path.scrapped[..., k]
-    return made[0], made[1], made[2]
+            made[0][i, j], made[1][i, j] = held[..., k], path.sales[..., k]
+            made[2][i, j], made[3][i, j] = path.scrapped[..., k], path.inflow[..., k]
+    return made[0], made[1], made[2], made[3]
 
 
 def retired_battery_kwh(

@@ -1,0 +1,107 @@
+"""What is counted along a chain: tonnes lifted, kilometres inside and outside the province, long hauls, port collection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from networks.chains import ChainSet
+
+#: Columns of a measure matrix; a total is the sum of flow x column.
+MEASURES: tuple[str, ...] = (
+    "t_road",
+    "t_rail",
+    "t_water",
+    "t_pipeline",
+    "km_road",
+    "km_rail",
+    "km_water",
+    "km_pipeline",
+    "territory_km_road",
+    "territory_km_rail",
+    "territory_km_water",
+    "territory_km_pipeline",
+    "site_rail_t",  # truck access to a railway at large sites without a siding
+    "site_rail_km",
+    "site_rail_territory_km",
+    "site_pipe_t",  # truck last mile of pipelines
+    "site_pipe_km",
+    "site_pipe_territory_km",
+    "rail_loaded_t",  # loaded on trains at stations in the province
+    "used_km",
+    "shortest_km",
+    "long_km",  # all km of hauls at or above the long-haul distance
+    "long_clean_km",  # of these by rail and water
+    "port_t",  # hauls to or from a port in the province
+    "port_clean_t",  # of these by rail, water or pipeline
+)
+MEASURE: dict[str, int] = {name: i for i, name in enumerate(MEASURES)}
+
+
+def measure_matrix(
+    chains: ChainSet, chain: NDArray[np.int64], *, long_haul_km: float, port_pair: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the measure matrix ``[row, measure]`` of rows that use the given chains.
+
+    Parameters
+    ----------
+    chains
+        Chains of one network.
+    chain
+        Chain of each row.
+    long_haul_km
+        Shortest length from which a haul is long [km].
+    port_pair
+        Per pair: one end is a port in the province.
+    """
+    part = chains.part
+    pair = chains.pair[chain]
+    matrix = np.zeros((chain.size, len(MEASURES)))
+    matrix[:, 0:4] = part.lifted[chain]
+    matrix[:, 4:8] = part.km[chain]
+    matrix[:, 8:12] = part.territory_km[chain]
+    matrix[:, 12:15] = part.site[chain, 0]
+    matrix[:, 15:18] = part.site[chain, 1]
+    matrix[:, MEASURE["rail_loaded_t"]] = part.loaded[chain]
+    used = part.km[chain].sum(axis=1) + part.site[chain, :, 1].sum(axis=1)
+    matrix[:, MEASURE["used_km"]] = used
+    matrix[:, MEASURE["shortest_km"]] = chains.shortest_km[pair]
+    long = chains.shortest_km[pair] >= long_haul_km
+    matrix[:, MEASURE["long_km"]] = long * used
+    matrix[:, MEASURE["long_clean_km"]] = long * (part.km[chain, 1] + part.km[chain, 2])
+    at_port = port_pair[pair]
+    matrix[:, MEASURE["port_t"]] = at_port
+    # a chain whose main leg is a train, a ship or a pipe collects cleanly, whatever its far end needs
+    matrix[:, MEASURE["port_clean_t"]] = at_port & (chains.alternative[chain] != 0)
+    return matrix
+
+
+def fold_sites(
+    totals: NDArray[np.float64], siding_share: NDArray[np.float64], pipe_share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Add truck access at large sites to road, less the share that sidings and pipe connections replace.
+
+    Parameters
+    ----------
+    totals
+        ``[commodity, measure, draw, year]``.
+    siding_share, pipe_share
+        Share of that access which is replaced ``[draw, year]`` [-].
+
+    Returns
+    -------
+    array
+        A new array; a replaced truck leg becomes siding or pipe kilometres of the main mode, so that length is kept.
+    """
+    folded = totals.copy()
+    for prefix, share, mode in (("site_rail", siding_share, "rail"), ("site_pipe", pipe_share, "pipeline")):
+        for column, base in (("_t", "t"), ("_km", "km"), ("_territory_km", "territory_km")):
+            amount = totals[:, MEASURE[prefix + column]]
+            folded[:, MEASURE[f"{base}_road"]] += amount * (1.0 - share)
+            if base != "t":
+                folded[:, MEASURE[f"{base}_{mode}"]] += amount * share
+    return folded

@@ -1,0 +1,84 @@
+"""The app in a real browser: it shows the run, and nothing leaves this computer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from transport.scenario import load_scenario
+from transport.store import run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from transport.inputs import Inputs
+    from transport.store import StoredRun
+
+pytestmark = pytest.mark.browser
+LOCAL = {"127.0.0.1", "localhost"}
+
+
+@pytest.fixture(scope="module")
+def address(stored_run: StoredRun, inputs: Inputs, tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
+    """Serve the app with the plan already run and return its address."""
+    del chromium_path
+    folder = tmp_path_factory.mktemp("app")
+    scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    shutil.copytree(stored_run.folder, folder / run_id(scenario, inputs.data_hash))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"TRANSPORT_RUNS": str(folder), "PYTHONWARNINGS": "default"}
+    command = [sys.executable, "-m", "transport", "app", "--headless", "--port", str(port)]
+    with (folder / "log.txt").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log.txt")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(120):
+        if server.poll() is not None:
+            pytest.fail(log.read_text(encoding="utf-8", errors="replace"))
+        try:
+            with urllib.request.urlopen(address, timeout=2) as answer:
+                if answer.read() == b"ok":
+                    return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail("the app did not start")
+
+
+def test_the_overview_shows_and_no_request_leaves_this_computer(address: str, chromium_path: str, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    hosts: set[str] = set()
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=options)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+        page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).hostname or ""))
+        page.goto(address)
+        page.get_by_text("目标记分卡").wait_for(timeout=60_000)
+        page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=60_000)
+        assert page.get_by_text("9.5").count() > 0
+        page.get_by_text("English").first.click()
+        page.get_by_text("Scorecard of the targets").wait_for(timeout=60_000)
+        page.screenshot(path=str(tmp_path / "overview.png"), full_page=True)
+        browser.close()
+    assert {host for host in hosts if host} <= LOCAL, hosts

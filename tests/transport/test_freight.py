@@ -1,0 +1,254 @@
+"""The freight model on the bundled data: fit, balances, levers, draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from networks.measure import MEASURE
+from networks.solve import solve_freight
+from transport.freight import DETAIL_YEARS, MARGINS, fit_constants, make_costs, model_freight
+from transport.freight_costs import BULK, unit_costs
+from transport.freight_demand import COMMODITIES
+from transport.freight_prepare import prepare
+from transport.inputs import load_inputs
+from transport.layout import YEARS, year_index
+from transport.params import Lever
+
+BASE, LATER = year_index(2020), year_index(2030)
+ROAD, RAIL, WATER, PIPE = range(4)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return load_inputs()
+
+
+@pytest.fixture(scope="module")
+def prepared(inputs):
+    return prepare(inputs, inputs.params())
+
+
+@pytest.fixture(scope="module")
+def outcome(inputs, prepared):
+    return model_freight(inputs, inputs.params(), prepared=prepared)
+
+
+@pytest.fixture(scope="module")
+def totals(inputs, prepared):
+    """Return a function: levers -> totals [commodity, measure, year] of draw 0, with the constants of the base year."""
+    params = inputs.params()
+    constants = fit_constants(inputs, params, prepared, make_costs(params, prepared)).constants
+
+    def solve(**settings):
+        levers = {lever.lever: lever for lever in inputs.levers}
+        moved = params.with_levers([(levers[name], value) for name, value in settings.items()])
+        costs = make_costs(moved, prepared)
+        rows = [s.rows for s in prepared.states]
+        return solve_freight(prepared.demand.demand, rows, prepared.state_of_year, costs, constants).totals[:, :, 0]
+
+    return solve
+
+
+def test_calibration_margins_are_met(outcome):
+    fit = outcome.fit.filter(pl.col("used_for") == "calibration")
+    rail = fit.filter(pl.col("mode") == "rail")
+    assert set(rail["item"]) == {"freight_t", "territory_tkm", "sea_rail_teu"}
+    assert rail["error_pct"].abs().max() < 2.0
+    assert fit["error_pct"].abs().max() < 5.0
+
+
+def test_every_check_passes(outcome):
+    failed = outcome.checks.filter(~pl.col("passed"))
+    assert failed.is_empty(), failed
+
+
+def test_in_sample_and_held_out_never_share_an_item(outcome):
+    keys = outcome.fit.group_by("item", "mode", "year").agg(pl.col("used_for").n_unique())
+    assert keys["used_for"].max() == 1
+    late = outcome.fit.filter((pl.col("year") > 2020) & pl.col("observed").is_not_null())
+    assert late.height >= 4
+    assert set(late["used_for"]) == {"validation"}
+
+
+def test_held_out_rail_turnover_of_2022_is_near(outcome):
+    row = outcome.fit.filter((pl.col("item") == "territory_tkm") & (pl.col("year") == 2022)).row(0, named=True)
+    assert row["observed"] == pytest.approx(1304.53e8)
+    assert abs(row["error_pct"]) < 15.0
+
+
+def test_shapes_and_signs(outcome):
+    shape = (1, len(YEARS), 4, len(COMMODITIES))
+    for array in (outcome.tonnes, outcome.territory_tkm, outcome.total_tkm):
+        assert array.shape == shape
+        assert np.all(np.isfinite(array))
+        assert array.min() >= 0
+    assert np.all(outcome.territory_tkm <= outcome.total_tkm * (1 + 1e-12))
+    assert set(outcome.carrier_tkm) == {"road", "rail", "coastal", "ocean", "pipeline_crude", "pipeline_product", "pipeline_gas"}
+    assert all(v.shape == (1, len(YEARS)) and v.min() >= 0 for v in outcome.carrier_tkm.values())
+    for name in ("bulk_long_haul_share", "siding_access_share", "pipeline_connected_share", "bulk_clean_collection_share"):
+        share = getattr(outcome, name)
+        assert share.shape == (1, len(YEARS))
+        assert np.all((share > 0) & (share < 1)), name
+    assert np.all(outcome.effective_tkm <= outcome.total_tkm.sum(axis=(2, 3)))
+
+
+def test_pipelines_carry_only_what_flows(outcome):
+    liquid = [c in ("crude", "refined_products", "gas") for c in COMMODITIES]
+    assert outcome.tonnes[..., PIPE, :][..., ~np.array(liquid)].max() == 0
+    assert outcome.tonnes[..., PIPE, :][..., liquid].min() > 0
+
+
+def test_containers_balance_at_every_port(outcome):
+    ports = outcome.port_containers
+    parts = ports["sea_rail_teu"] + ports["road_teu"] + 2 * ports["transhipped_teu"] + ports["residual_teu"]
+    np.testing.assert_allclose(parts, ports["teu_throughput"])
+    assert ports.select(pl.min_horizontal("sea_rail_teu", "road_teu", "transhipped_teu", "residual_teu").min()).item() >= 0
+    total = ports.group_by("year").agg(pl.col("teu_throughput", "sea_rail_teu").sum()).sort("year")
+    np.testing.assert_allclose(total["teu_throughput"], outcome.port_teu[0])
+    np.testing.assert_allclose(total["sea_rail_teu"], outcome.sea_rail_teu[0])
+
+
+def test_links_and_od_agree_with_the_totals(outcome, prepared):
+    assert set(outcome.links["year"]) == set(DETAIL_YEARS)
+    assert outcome.links.group_by("year", "link_id").len()["len"].max() == 1
+    base = outcome.links.filter(pl.col("year") == 2020)
+    state = prepared.states[prepared.state_of_year[BASE]]
+    assert set(base["link_id"]) == set(state.links["link_id"])
+    # tonne-km on rail links of the province, and on the tables of modes, from two different ways of counting
+    links = base.filter(pl.col("mode") == "rail").join(
+        state.links.select("link_id", "length_km", "in_province_share"), on="link_id"
+    )
+    on_links = ((links["forward_t"] + links["backward_t"]) * links["length_km"] * links["in_province_share"]).sum()
+    by_mode = outcome.territory_tkm[0, BASE, RAIL].sum()
+    assert on_links == pytest.approx(by_mode, rel=0.05)  # sidings are connectors, not links
+    assert on_links < by_mode
+    od = outcome.od.filter(pl.col("year") == 2020)
+    asked = prepared.demand.demand.t_per_year.sum()
+    assert od["t"].sum() == pytest.approx(asked, rel=1e-4)
+
+
+def test_known_pairs_and_captive_flows_are_in(inputs, prepared):
+    flows = inputs.table("demand/flows")
+    demand, zones = prepared.demand.demand, prepared.zones
+    for row in flows.filter(~pl.col("captive")).iter_rows(named=True):
+        pair = np.flatnonzero(
+            (demand.origin == zones.position[row["origin"]]) & (demand.destination == zones.position[row["destination"]])
+        )
+        mine = (demand.pair == pair[0]) & (demand.commodity == COMMODITIES.index(row["commodity"]))
+        assert demand.t_per_year[mine].sum() >= row["t_per_year"] * (1 - 1e-9), row["flow_id"]
+    captive = prepared.captive
+    assert captive.t_per_year.sum() == pytest.approx(flows.filter(pl.col("captive"))["t_per_year"].sum())
+
+
+def test_distribution_meets_its_priors(prepared):
+    report = prepared.demand.report
+    assert not report["at_bound"].any()
+    fitted = report.filter(~pl.col("segment").str.contains("_local_"))
+    error = (fitted["mean_haul_km"] / fitted["prior_haul_km"] - 1).abs()
+    assert error.max() < 0.01
+
+
+def test_no_lever_moves_the_base_year_and_defaults_change_nothing(totals, inputs):
+    mine = {lever.lever: lever.default for lever in inputs.levers if lever.lever in _MINE}
+    assert sorted(mine) == sorted(_MINE)
+    default = totals()
+    np.testing.assert_array_equal(totals(**mine), default)
+    moved = totals(rail_tariff=0.8, road_toll=1.5, freight_growth=1.1, new_siding_share=0.5)
+    np.testing.assert_array_equal(moved[..., : BASE + 1], default[..., : BASE + 1])
+    assert not np.array_equal(moved[..., LATER], default[..., LATER])
+
+
+_MINE = [
+    "rail_tariff",
+    "container_rail_tariff",
+    "road_toll",
+    "road_fuel_price",
+    "new_siding_share",
+    "rail_time",
+    "rail_terminal_dwell",
+    "drayage_cost",
+    "container_rail_subsidy",
+    "port_clean_quota",
+    "overload_enforcement",
+    "freight_matching",
+    "coastal_service",
+    "pipeline_debottlenecking",
+    "pipeline_connections",
+    "planned_links",
+    "freight_carbon_price",
+    "freight_growth",
+]
+
+
+def _sum(totals, name, commodities=COMMODITIES):
+    rows = [COMMODITIES.index(c) for c in commodities]
+    return totals[rows, MEASURE[name], LATER].sum()
+
+
+@pytest.mark.parametrize(
+    ("lever", "value", "measure", "commodities", "sign"),
+    [
+        ("rail_tariff", 0.9, "km_rail", COMMODITIES, 1),
+        ("rail_tariff", 1.1, "km_rail", COMMODITIES, -1),
+        ("container_rail_tariff", 0.7, "km_rail", ("containers",), 1),
+        ("road_toll", 1.5, "km_road", COMMODITIES, -1),
+        ("road_fuel_price", 1.2, "km_road", COMMODITIES, -1),
+        ("new_siding_share", 0.8, "t_rail", COMMODITIES, 1),
+        ("rail_time", 0.7, "km_rail", COMMODITIES, 1),
+        ("rail_terminal_dwell", 0.5, "t_rail", COMMODITIES, 1),
+        ("drayage_cost", 0.7, "t_rail", COMMODITIES, 1),
+        ("container_rail_subsidy", 600.0, "t_rail", ("containers",), 1),
+        ("port_clean_quota", 20.0, "port_clean_t", BULK, 1),
+        ("overload_enforcement", 0.85, "km_road", COMMODITIES, -1),
+        ("freight_matching", 0.7, "km_road", COMMODITIES, 1),
+        ("coastal_service", 0.7, "km_water", COMMODITIES, 1),
+        ("pipeline_debottlenecking", 0.7, "km_pipeline", ("refined_products", "gas", "crude"), 1),
+        ("pipeline_connections", 0.8, "km_pipeline", ("refined_products", "gas", "crude"), 1),
+        ("freight_carbon_price", 200.0, "km_road", COMMODITIES, -1),
+        ("freight_growth", 1.1, "t_road", COMMODITIES, 1),
+    ],
+)
+def test_levers_push_the_right_way(totals, lever, value, measure, commodities, sign):
+    change = _sum(totals(**{lever: value}), measure, commodities) - _sum(totals(), measure, commodities)
+    assert np.sign(change) == sign
+
+
+def test_planned_links_open_by_lever(inputs):
+    lever = Lever("planned_links", "planned_links_open", "all", "set", 0.0, 1.0, 0.0)
+    opened = prepare(inputs, inputs.params().with_levers([(lever, {2028: 1.0})]))
+    planned = set(inputs.table("networks/links").filter(pl.col("open_year") == 9999)["link_id"])
+
+    def there(year):
+        return planned & set(opened.states[opened.state_of_year[year_index(year)]].links["link_id"])
+
+    assert planned
+    assert there(2020) == set()
+    assert there(2030) == planned
+
+
+def test_the_calibration_network_holds_nothing_opened_after_its_year(prepared):
+    links = prepared.states[prepared.state_of_year[BASE]].links
+    assert links["open_year"].fill_null(0).max() <= 2020
+
+
+def test_draws_share_demand_and_meet_their_own_margins(inputs, prepared):
+    params = inputs.params(draws=3, seed=7)
+    costs = make_costs(params, prepared)
+    fitted = fit_constants(inputs, params, prepared, costs)
+    observed = np.stack([params.get(p)[:, BASE] for _, p in MARGINS], axis=1)
+    assert np.ptp(observed[:, 0]) > 0
+    np.testing.assert_allclose(fitted.margins[:, :2], observed[:, :2], rtol=0.02)
+    assert np.ptp(fitted.constants, axis=0).min() > 0
+
+
+def test_unit_costs_are_in_a_sane_range(inputs):
+    from networks.cost import COMPONENT
+
+    cost = unit_costs(inputs.params())[:, 0, BASE]
+    coal = cost[COMMODITIES.index("coal")]
+    truck = coal[COMPONENT["road_expressway_km"]] + coal[COMPONENT["road_h"]] / 75.0
+    assert 0.2 < truck < 0.5  # CNY/tkm of a long-haul truck
+    assert 0.1 < coal[COMPONENT["rail_tariff_km"]] < 0.16
+    assert np.all(cost[:, COMPONENT["rail_tariff_km"]] > 0)

@@ -1,0 +1,170 @@
+"""The whole run on the bundled data: conservation, determinism, and what scenarios may and may not move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from transport.layout import YEARS
+from transport.scenario import load_scenario
+from transport.store import write_run
+from transport.study import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transport.inputs import Inputs
+    from transport.params import LeverValue
+    from transport.study import Results
+
+READING = ["scope", "boundary", "base", "variant"]
+
+
+def ran(inputs: Inputs, name: str, **levers: LeverValue) -> Results:
+    return run(load_scenario(name, inputs.folder, inputs.levers, extra=levers, simulate="none"), inputs)
+
+
+@pytest.fixture(scope="module")
+def baseline(inputs: Inputs) -> Results:
+    return ran(inputs, "baseline")
+
+
+def series(results: Results, indicator: str, **where: str) -> pl.DataFrame:
+    table = results.tables["indicators"].filter(pl.col("id") == indicator)
+    for column, value in where.items():
+        table = table.filter(pl.col(column) == value)
+    return table.sort("area", "year", *READING)
+
+
+def test_two_runs_give_the_same_bytes(inputs: Inputs, baseline: Results, tmp_path: Path) -> None:
+    again = ran(inputs, "baseline")
+    first = write_run(tmp_path / "a", baseline.tables, baseline.scenario, baseline.data_hash, seconds=1.0)
+    second = write_run(tmp_path / "b", again.tables, again.scenario, again.data_hash, seconds=2.0)
+    assert first.manifest["tables"] == second.manifest["tables"]
+    for name in first.manifest["tables"]:
+        assert (first.folder / f"{name}.parquet").read_bytes() == (second.folder / f"{name}.parquet").read_bytes(), name
+
+
+def test_every_check_of_the_run_passes(results: Results) -> None:
+    failed = results.tables["checks"].filter(~pl.col("passed"))
+    assert failed.is_empty(), failed
+
+
+def test_no_table_holds_a_missing_or_negative_quantity(results: Results) -> None:
+    for name, columns in {
+        "freight": ["t", "territory_tkm", "total_tkm"],
+        "turnover": ["tkm", "pkm", "converted_tkm"],
+        "stock": ["stock_veh", "sales_veh", "scrap_veh"],
+        "energy": ["quantity", "kgce"],
+        "co2": ["t"],
+        "passengers": ["pkm", "passengers"],
+        "green_travel": ["share", "trips"],
+    }.items():
+        table = results.tables[name].select(columns)
+        assert table.null_count().sum_horizontal()[0] == 0, name
+        assert (table.min_horizontal() >= 0).all(), name
+        assert table.select(pl.all().is_finite().all()).row(0) == (True,) * len(columns), name
+
+
+def test_co2_is_energy_times_factor(results: Results, inputs: Inputs) -> None:
+    """Direct CO2 of diesel = tonnes of diesel x the factor of the data row."""
+    factor = inputs.params().get("co2_factor_mass", "diesel")[0, 0]
+    diesel = results.tables["energy"].filter(pl.col("carrier") == "diesel")["quantity"].sum()
+    co2 = results.tables["co2"].filter(pl.col("carrier") == "diesel", pl.col("scope") == "direct")["t"].sum()
+    assert co2 == pytest.approx(diesel * factor, rel=1e-12)
+
+
+def test_the_headline_can_be_recomputed_from_the_tables(results: Results, inputs: Inputs) -> None:
+    operating = inputs.table("fleets/classes").filter(
+        pl.col("is_operating"), pl.col("part").is_in(["road", "rail", "coastal", "ocean"])
+    )
+    co2 = (
+        results.tables["co2"]
+        .filter(pl.col("scope") == "direct")
+        .join(operating.select("vehicle_class"), on="vehicle_class", how="semi")
+        .group_by("year")
+        .agg(pl.col("t").sum())
+    )
+    tkm = (
+        results.tables["turnover"]
+        .filter(pl.col("mode").is_in(["road", "rail", "coastal", "ocean"]))
+        .group_by("year")
+        .agg(pl.col("converted_tkm").sum())
+    )
+    both = co2.join(tkm, on="year").with_columns(level=pl.col("t") / pl.col("converted_tkm"))
+    at = {year: float(level) for year, level in both.select("year", "level").iter_rows()}
+    shown = series(
+        results, "operating_co2_intensity", scope="direct", boundary="road+rail+water", base="2020", variant=""
+    ).filter(pl.col("year") == 2030)["value"][0]
+    assert shown == pytest.approx(100.0 * (at[2030] / at[2020] - 1.0), rel=1e-9)
+
+
+def test_the_matrix_of_readings_is_whole(results: Results) -> None:
+    rows = series(results, "operating_co2_intensity", variant="").filter(pl.col("year") == 2030)
+    assert rows.height == 6 * 3 * 2
+    assert rows.select(READING).n_unique() == rows.height
+
+
+def test_every_indicator_of_the_plan_has_a_value(results: Results, inputs: Inputs) -> None:
+    found = set(results.tables["indicators"].filter(pl.col("value").is_not_null())["id"].to_list())
+    assert set(inputs.table("indicators")["id"].to_list()) - found <= {"land_oil_peak"}
+
+
+def test_stock_balance_holds_for_every_class(results: Results) -> None:
+    stock = results.tables["stock"].sort("vehicle_class", "powertrain", "year")
+    wide = stock.with_columns(before=pl.col("stock_veh").shift(1).over("vehicle_class", "powertrain")).drop_nulls("before")
+    error = (wide["before"] + wide["sales_veh"] + wide["inflow_veh"] - wide["scrap_veh"] - wide["stock_veh"]).abs()
+    limit = 1e-9 * wide["stock_veh"].clip(1.0)
+    assert (error <= limit).all(), wide.filter(error > limit).head()
+
+
+def test_no_lever_moves_the_past(results: Results, baseline: Results) -> None:
+    for name in ("freight", "turnover", "energy", "stock", "passengers", "green_travel"):
+        keys = results.tables[name].columns
+        plan, base = (r.tables[name].filter(pl.col("year") <= 2020).sort(keys[:4]) for r in (results, baseline))
+        numbers = [c for c, dtype in plan.schema.items() if dtype == pl.Float64]
+        for column in numbers:
+            np.testing.assert_allclose(plan[column].sum(), base[column].sum(), rtol=1e-12, err_msg=f"{name}.{column}")
+
+
+def test_a_lever_at_its_default_is_bit_identical(inputs: Inputs, baseline: Results) -> None:
+    defaults = {lever.lever: lever.default for lever in inputs.levers}
+    neutral = ran(inputs, "baseline", **defaults)
+    for name in ("indicators", "freight", "energy", "stock", "passengers", "green_travel"):
+        assert neutral.tables[name].equals(baseline.tables[name]), name
+
+
+def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(inputs: Inputs, baseline: Results) -> None:
+    more = ran(inputs, "baseline", clean_sales_share_private_car={2030: 0.9})
+    for indicator in ("operating_co2_intensity", "operating_co2_intensity_level", "operating_co2"):
+        assert series(more, indicator).equals(series(baseline, indicator)), indicator
+    assert not series(more, "land_oil").equals(series(baseline, "land_oil"))
+
+
+def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs) -> None:
+    rebound = ran(inputs, "rebound_only")
+    freight = rebound.tables["freight"].group_by("year").agg(pl.col("t").sum()).sort("year").filter(pl.col("year") >= 2020)
+    assert freight["t"].n_unique() == 1
+    grid = rebound.tables["grid_factor"].filter(pl.col("year") >= 2020)
+    assert grid["kgco2_per_kwh"].n_unique() == 1
+    normal = series(rebound, "operating_co2_intensity", base="2020", scope="direct", boundary="all", variant="")
+    moved = normal.filter(pl.col("year") == 2030)["value"][0]
+    assert moved != 0.0
+    against_normal = series(rebound, "operating_co2_intensity", base="2020_normal", scope="direct", boundary="all", variant="")
+    assert abs(against_normal.filter(pl.col("year") == 2030)["value"][0]) < abs(moved)
+
+
+def test_years_are_complete(results: Results) -> None:
+    for name in ("freight", "turnover", "stock", "energy", "co2", "passengers", "green_travel"):
+        assert sorted(results.tables[name]["year"].unique().to_list()) == list(YEARS), name
+
+
+def test_simulation_reports_vehicles_events_and_scale(results: Results) -> None:
+    table = results.tables["simulation"]
+    assert set(table["system"].unique().to_list()) == {"bus_depot", "taxi_city", "airport"}
+    assert (table["vehicles"] > 0).all()
+    assert (table["events"] > 0).all()
+    assert (table["scale"] >= 1).all()

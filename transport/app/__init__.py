@@ -1,0 +1,1 @@
+"""The Streamlit app: pages show what runs hold and compute nothing."""

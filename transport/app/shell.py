@@ -1,0 +1,68 @@
+"""Frame of the app: page settings, language, scenario, navigation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from transport import __version__
+from transport.app import runner, state
+from transport.i18n import LANGUAGES, t
+
+VIEWS = Path(__file__).resolve().parent / "views"
+_LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
+
+
+def main() -> None:
+    """Draw the app."""
+    state.take_link("lang", LANGUAGES, "zh")
+    lang = state.language()
+    st.set_page_config(page_title=t("app.title", lang), page_icon="🚆", layout="wide")
+    with st.sidebar:
+        _language()
+        lang = state.language()
+        _scenario(lang)
+    page = st.navigation([st.Page(VIEWS / "overview.py", title=t("app.page_overview", lang), default=True)], position="top")
+    page.run()
+    _footer(lang)
+
+
+def _language() -> None:
+    lang = state.language()
+    st.segmented_control(
+        t("app.language", lang),
+        LANGUAGES,
+        required=True,
+        format_func=lambda code: _LANGUAGE_NAMES[code],
+        key="lang",
+        persist_state="session",
+    )
+    st.query_params["lang"] = state.language()
+
+
+def _scenario(lang: str) -> None:
+    names = state.scenarios()
+    state.take_link("scenario", names, names[0])
+    titles = {name: getattr(state.scenario(name), f"title_{lang}") for name in names}
+    name = st.selectbox(
+        t("app.scenario", lang),
+        names,
+        format_func=lambda code: titles[code],
+        key="scenario",
+        persist_state="session",
+        placeholder=t("app.choose", lang),
+        help=t("app.scenario_help", lang),
+    )
+    st.query_params["scenario"] = str(name)
+    about = getattr(state.scenario(str(name)), f"about_{lang}")
+    if about:
+        st.caption(about)
+    runner.panel(str(name), lang)
+
+
+def _footer(lang: str) -> None:
+    st.divider()
+    data = state.inputs()
+    st.caption(t("app.footer", lang, version=__version__, data=data.data_hash[:12]))
+    st.caption(t("app.attribution", lang))

@@ -1,0 +1,293 @@
+"""The command line: check, run, compare, show, app.
+
+Exit codes: 0 fine (a missed target is still 0), 2 findings or usage, 1 failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transport import __version__
+from transport.i18n import LANGUAGES, t
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from transport.findings import Finding
+    from transport.inputs import Inputs
+    from transport.params import LeverValue
+    from transport.store import StoredRun
+
+OK, FAILURE, FINDINGS = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    _readable_streams()
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.command(args))
+    except KeyboardInterrupt:
+        _err(t("cli.cancelled", args.lang))
+        return FAILURE
+    except Exception as error:
+        return _failed(error, args)
+
+
+def _failed(error: Exception, args: argparse.Namespace) -> int:
+    """Print an error as one clear message; data problems are findings, everything else a failure."""
+    from transport.findings import DataError
+    from transport.params import ParameterError
+    from transport.store import StoreError
+
+    if isinstance(error, DataError):
+        _print_findings(error.findings, args)
+        return FINDINGS
+    if isinstance(error, (ParameterError, StoreError, FileNotFoundError, PermissionError)):
+        _err(t("cli.failed", args.lang, problem=str(error)))
+        return FAILURE
+    if args.traceback:
+        raise error
+    _err(t("cli.unexpected", args.lang, kind=type(error).__name__, problem=str(error)))
+    return FAILURE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="transport", description="Mode shift, fleet electrification and carbon targets of a province."
+    )
+    parser.add_argument("--version", action="version", version=f"transport {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--lang", choices=LANGUAGES, default="zh", help="language of messages (default zh)")
+    common.add_argument("--json", action="store_true", help="print machine-readable JSON")
+    common.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
+    with_data = argparse.ArgumentParser(add_help=False, parents=[common])
+    with_data.add_argument("--pack", type=Path, help="data pack (folder or zip) laid over the bundled data")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    check = verbs.add_parser("check", parents=[common], help="check the bundled data or a data pack; every problem at once")
+    check.add_argument("pack", nargs="?", type=Path, help="data pack (folder or zip); default: the bundled data")
+    check.set_defaults(command=_check)
+
+    run = verbs.add_parser("run", parents=[with_data], help="run a scenario and print its scorecard")
+    run.add_argument("scenario", help="name of a bundled scenario, or a .toml file")
+    _scenario_options(run)
+    run.add_argument("--out", type=Path, help="run folder (default runs/<run id>)")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.add_argument("--progress", type=Path, help="append progress as JSON lines to this file")
+    run.set_defaults(command=_run)
+
+    compare = verbs.add_parser("compare", parents=[with_data], help="compare two scenarios or two run folders")
+    compare.add_argument("a")
+    compare.add_argument("b")
+    compare.add_argument("--year", type=int, action="append", help="year to compare (default 2025 and 2030)")
+    compare.set_defaults(command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none")
+
+    show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources or scenarios")
+    show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios"))
+    show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
+    show.set_defaults(command=_show)
+
+    app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
+    app.add_argument("--port", type=int, default=8501)
+    app.add_argument("--headless", action="store_true", help="do not open a browser window")
+    app.set_defaults(command=_app)
+    return parser
+
+
+def _scenario_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever; VALUE is a number or 2025:1.1,2030:1.3"
+    )
+    parser.add_argument("--draws", type=int, help="number of draws")
+    parser.add_argument("--simulate", choices=("none", "sample", "full"), help="how much is simulated with SimPy")
+
+
+def _check(args: argparse.Namespace) -> int:
+    from transport.checks import check_data
+
+    findings = check_data(pack=args.pack, lang=args.lang)
+    if findings:
+        _print_findings(findings, args)
+        return FINDINGS
+    if args.json:
+        _out(json.dumps({"findings": []}))
+    else:
+        _out(t("cli.check_clean", args.lang, what=str(args.pack) if args.pack else t("cli.bundled_data", args.lang)))
+    return OK
+
+
+def _run(args: argparse.Namespace) -> int:
+    from transport.inputs import load_inputs
+
+    inputs = load_inputs(pack=args.pack, lang=args.lang)
+    stored = _run_scenario(args.scenario, inputs, args, out=args.out)
+    if args.json:
+        _out(json.dumps(_run_json(stored, inputs), ensure_ascii=False))
+        return OK
+    from transport.text import fit_lines, scorecard_lines
+
+    for line in scorecard_lines(stored, inputs, args.lang):
+        _out(line)
+    for line in fit_lines(stored, args.lang):
+        _out(line)
+    _out(t("cli.written", args.lang, folder=str(stored.folder), seconds=f"{stored.manifest['seconds']:.1f}"))
+    return OK
+
+
+def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None) -> StoredRun:
+    from transport.scenario import load_scenario
+    from transport.store import run_id, runs_folder, write_run
+    from transport.study import run
+
+    scenario = load_scenario(
+        name,
+        inputs.folder,
+        inputs.levers,
+        extra=_settings(args.set, args.lang),
+        draws=args.draws,
+        simulate=args.simulate,
+        lang=args.lang,
+    )
+    start = time.perf_counter()
+    with _Progress(args) as tell:
+        results = run(scenario, inputs, progress=tell)
+    folder = out or runs_folder() / run_id(scenario, inputs.data_hash)
+    return write_run(folder, results.tables, scenario, inputs.data_hash, seconds=time.perf_counter() - start)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from transport.inputs import load_inputs
+    from transport.scorecard import compare_runs
+    from transport.store import read_run
+    from transport.text import compare_lines
+
+    inputs = load_inputs(pack=args.pack, lang=args.lang)
+    runs = [read_run(Path(name)) if Path(name).is_dir() else _run_scenario(name, inputs, args) for name in (args.a, args.b)]
+    years = args.year or [2025, 2030]
+    table = compare_runs(runs[0].table("indicators"), runs[1].table("indicators"), years=years)
+    if args.json:
+        _out(json.dumps({"a": _who(runs[0]), "b": _who(runs[1]), "indicators": table.to_dicts()}, ensure_ascii=False))
+        return OK
+    for line in compare_lines(table, runs, inputs, args.lang):
+        _out(line)
+    return OK
+
+
+def _show(args: argparse.Namespace) -> int:
+    from transport.inputs import load_inputs
+    from transport.text import show_table, table_lines
+
+    inputs = load_inputs(pack=args.pack, lang=args.lang)
+    table = show_table(args.what, inputs, args.lang, args.filter)
+    if args.json:
+        _out(json.dumps(table.to_dicts(), ensure_ascii=False, default=str))
+        return OK
+    for line in table_lines(table):
+        _out(line)
+    return OK
+
+
+def _app(args: argparse.Namespace) -> int:
+    from transport.app.launch import launch
+
+    return launch(port=args.port, headless=args.headless, pack=args.pack)
+
+
+def _settings(given: Sequence[str], lang: str) -> dict[str, LeverValue]:
+    """Read ``--set lever=value`` and ``--set lever=2025:1.1,2030:1.3``."""
+    from transport.check_problems import Problem, words
+    from transport.findings import DataError
+
+    made: dict[str, LeverValue] = {}
+    wrong: list[Problem] = []
+    for text in given:
+        lever, equals, value = text.partition("=")
+        try:
+            if not equals:
+                raise ValueError(text)
+            if ":" in value:
+                pairs = [part.split(":", 1) for part in value.split(",")]
+                made[lever.strip()] = {int(year): float(number) for year, number in pairs}
+            else:
+                made[lever.strip()] = float(value)
+        except ValueError:
+            wrong.append(Problem("--set", 0, lever, "lever.syntax", text))
+    if wrong:
+        raise DataError(words(wrong, lang))
+    return made
+
+
+class _Progress:
+    """The progress bar of a run on the terminal, and its JSON lines for the app."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._lang = args.lang
+        self._file: Path | None = args.progress
+        self._quiet = args.quiet or args.json or not sys.stderr.isatty()
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int, str], None]:
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.update(self._bar.total - self._bar.n)
+            self._bar.close()
+
+    def _tell(self, step: int, steps: int, name: str) -> None:
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, "steps": steps, "name": name}) + "\n")
+        if self._quiet:
+            return
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=steps, bar_format="{l_bar}{bar:24}| {n_fmt}/{total_fmt} {elapsed}", ascii=True)
+        self._bar.update(step - self._bar.n)
+        self._bar.set_description_str(t(f"step.{name}", self._lang))
+
+
+def _run_json(stored: StoredRun, inputs: Inputs) -> dict[str, Any]:
+    from transport.text import indicator_rows
+
+    return {**_who(stored), "indicators": indicator_rows(stored.table("indicators"), inputs)}
+
+
+def _who(stored: StoredRun) -> dict[str, Any]:
+    manifest = stored.manifest
+    return {"scenario": manifest["scenario"], "hash": manifest["run_id"], "folder": str(stored.folder)}
+
+
+def _print_findings(findings: list[Finding], args: argparse.Namespace) -> None:
+    from transport.check_problems import format_finding
+
+    if args.json:
+        _out(json.dumps({"findings": [f.as_dict() for f in findings]}, ensure_ascii=False))
+        return
+    say = _out if args.command is _check else _err
+    for finding in findings:
+        say(format_finding(finding, args.lang))
+    say(t("cli.findings", args.lang, count=len(findings)))
+
+
+def _readable_streams() -> None:
+    """Never die on a character that the console cannot show (GBK consoles of Windows)."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _err(text: str) -> None:
+    sys.stderr.write(text + "\n")

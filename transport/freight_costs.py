@@ -1,0 +1,118 @@
+"""Unit costs of freight: parameter rows to one coefficient per commodity, draw, year and chain component."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from networks.cost import COMPONENTS, coefficients
+from transport.freight_demand import COMMODITIES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from transport.params import Params
+
+    Array = NDArray[np.float64]
+
+#: Dry bulk: the goods of the long-haul and the port collection clauses.
+BULK: tuple[str, ...] = ("coal", "metal_ore", "nonmetal_minerals", "steel", "cement_building", "grain", "sand_stone")
+#: Pipeline kind of each commodity that can flow in a pipe.
+PIPE_OF: dict[str, str] = {"crude": "crude", "refined_products": "product", "gas": "gas"}
+_G_PER_T = 1e6
+
+
+def unit_costs(params: Params) -> Array:
+    """Return the cost coefficients of every commodity.
+
+    Parameters
+    ----------
+    params
+        Parameters of the run.
+
+    Returns
+    -------
+    array (commodity, draw, year, component)
+        Cost per unit of each component of :data:`networks.cost.COMPONENTS` [CNY/t per km, h or count].
+    """
+    return np.stack([_commodity_costs(params, commodity) for commodity in COMMODITIES])
+
+
+def reference_costs(params: Params, commodity: str, year: int) -> Array:
+    """Return the coefficients of one commodity in one year position (first draw), the reference for paths and terminals."""
+    costs: Array = _commodity_costs(params, commodity)[0, year].copy()
+    # paths must cost something wherever they run, whatever the commodity may use
+    costs[COMPONENTS.index("pipeline_km")] = params.get("pipeline_tariff_per_km", "crude")[0, year]
+    return costs
+
+
+def _commodity_costs(params: Params, commodity: str) -> Array:
+    get = params.get
+    carbon = get("freight_carbon_price") / _G_PER_T
+    hour = get("value_of_time_cargo", commodity)
+    time_factor, dwell = get("rail_time_factor") * get("rail_speed_factor"), get("rail_terminal_dwell")
+    fixed, per_km = _rail_tariff(params, commodity)
+    road = _road(params, commodity, hour, carbon)
+    dray_end, dray_km = get("drayage_fixed") + get("rail_terminal_handling"), get("drayage_per_km")
+    siding = get("rail_siding_charge")
+    share = get("new_siding_share")
+    sea_level = get("sea_rate_factor", commodity) * get("sea_cost_level")
+    ship_carbon = carbon * get("freight_direct_co2", "water")
+    pipe = get("pipeline_tariff_per_km", PIPE_OF[commodity]) if commodity in PIPE_OF else np.zeros_like(hour)
+    connected = get("new_pipeline_connection_share")
+    boxes = 1.0 / get("container_load")
+    values = {
+        **road,
+        "rail_tariff_km": per_km + carbon * get("freight_direct_co2", "rail"),
+        "rail_h": hour * time_factor,
+        "rail_load": fixed + hour * dwell,
+        "siding_end": siding,
+        "drayage_end": dray_end,
+        "drayage_km": dray_km + carbon * get("freight_direct_co2", "road"),
+        # a siding takes the place of the truck for this share of the tonnes
+        "site_drayage_end": (1.0 - share) * dray_end + share * siding,
+        "site_drayage_km": (1.0 - share) * (dray_km + carbon * get("freight_direct_co2", "road")),
+        "sea_km": get("sea_rate_per_km") * sea_level + ship_carbon,
+        "sea_h": hour,
+        "sea_load": get("sea_rate_fixed") * sea_level + 2.0 * get("port_handling") + hour * get("sea_dwell"),
+        "roro_km": get("roro_per_km") + ship_carbon,
+        "roro_load": get("roro_fixed") + hour * get("roro_dwell"),
+        "pipeline_km": pipe * get("pipeline_cost_level") + carbon * get("freight_direct_co2", "pipeline"),
+        "pipeline_load": get("pipeline_fixed"),
+        "last_mile_end": (1.0 - connected) * get("last_mile_fixed"),
+        "last_mile_km": (1.0 - connected) * (dray_km + carbon * get("freight_direct_co2", "road")) + connected * pipe,
+    }
+    if commodity in BULK:
+        values["port_truck_bulk"] = get("port_road_clean_charge")
+    if commodity == "containers":
+        values["port_train_box"] = -get("container_rail_subsidy") * boxes
+    return coefficients(values)
+
+
+def _rail_tariff(params: Params, commodity: str) -> tuple[Array, Array]:
+    """Return the fixed and the per-km part of the rail price [CNY/t], [CNY/tkm]."""
+    get = params.get
+    level = get("rail_tariff_level")
+    if commodity == "containers":
+        per_box = 1.0 / get("container_load")
+        fixed = get("rail_container_tariff_fixed") * level * per_box
+        return fixed, (get("rail_container_tariff_per_km") * level + get("rail_construction_fund_container")) * per_box
+    name = f"class_{int(get('rail_tariff_class', commodity)[0, 0])}"
+    fund = get("rail_construction_fund", "grain" if commodity == "grain" else "general")
+    return get("rail_tariff_fixed", name) * level, get("rail_tariff_per_km", name) * level + fund
+
+
+def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[str, Array]:
+    """Return truck costs per km, hour and load; empty km are paid by the loaded tonnes."""
+    get = params.get
+    paid_t = get("road_payload", commodity) * (1.0 - get("road_empty_share"))
+    fuel = get("road_fuel_use") * get("road_freight_fuel_price") * get("road_fuel_cost_level")
+    wear = get("road_wear_per_km")
+    co2 = carbon * get("freight_direct_co2", "road")
+    return {
+        "road_expressway_km": (fuel + wear + get("road_toll_per_km")) / paid_t + co2,
+        "road_other_km": (fuel * get("road_other_fuel_factor") + wear + get("road_toll_other_per_km")) / paid_t + co2,
+        "road_h": get("road_hour_cost") / paid_t + hour,
+        "road_load": get("road_loading") + hour * get("road_loading_time"),
+    }

@@ -1,0 +1,141 @@
+"""The common layout of numbers: years, draws, energy and turnover by key.
+
+Every modelled quantity is a float array with the draw axis before the year axis, ``[..., draw, year]``; a single run has one draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+FIRST_YEAR = 2015
+LAST_YEAR = 2035
+#: Years of the model, annual.
+YEARS: tuple[int, ...] = tuple(range(FIRST_YEAR, LAST_YEAR + 1))
+#: Base year of the plan's targets; no lever acts in it or before it.
+BASE_YEAR = 2020
+PROVINCE = "210000"
+
+MODES: tuple[str, ...] = ("road", "rail", "water", "pipeline", "air")
+SCOPES: tuple[str, ...] = ("direct", "direct_power", "wtw")
+
+#: Native unit of each energy carrier in :class:`EnergyUse`.
+CARRIER_UNITS: dict[str, str] = {
+    "gasoline": "t",
+    "diesel": "t",
+    "kerosene": "t",
+    "fuel_oil": "t",
+    "lpg": "t",
+    "natural_gas": "m3",
+    "lng": "t",
+    "methanol": "t",
+    "hydrogen": "t",
+    "electricity": "kWh",
+}
+
+
+def year_index(year: int) -> int:
+    """Return the position of a year on the year axis.
+
+    Raises
+    ------
+    ValueError
+        If the year lies outside 2015-2035.
+    """
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        msg = f"year {year} is outside {FIRST_YEAR}-{LAST_YEAR}"
+        raise ValueError(msg)
+    return year - FIRST_YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyKey:
+    """Who used which energy carrier where; each litre and kWh carries exactly one key."""
+
+    vehicle_class: str
+    powertrain: str
+    carrier: str
+    place: str = PROVINCE
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyUse:
+    """Energy by key.
+
+    Attributes
+    ----------
+    keys
+        One key per row of ``quantity``; unique.
+    quantity
+        Array ``[key, draw, year]`` in the carrier's native unit per year (:data:`CARRIER_UNITS`).
+    """
+
+    keys: tuple[EnergyKey, ...]
+    quantity: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if len(set(self.keys)) != len(self.keys):
+            twice = sorted({str(k) for k in self.keys if self.keys.count(k) > 1})
+            msg = f"energy counted twice: {', '.join(twice)}"
+            raise ValueError(msg)
+        if self.quantity.shape[0] != len(self.keys):
+            msg = f"{len(self.keys)} energy keys but {self.quantity.shape[0]} rows"
+            raise ValueError(msg)
+        if not bool(np.all(np.isfinite(self.quantity) & (self.quantity >= 0))):
+            bad = {str(k) for k, row in zip(self.keys, self.quantity, strict=True) if not np.all(row >= 0)}
+            msg = f"negative or missing energy: {', '.join(sorted(bad))}"
+            raise ValueError(msg)
+
+    @classmethod
+    def concat(cls, parts: Iterable[EnergyUse]) -> EnergyUse:
+        """Join several energy uses; a key that stands in two of them is an error."""
+        found = list(parts)
+        keys = tuple(key for part in found for key in part.keys)
+        return cls(keys, np.concatenate([part.quantity for part in found], axis=0))
+
+    def frame(self, *, draw: int = 0) -> pl.DataFrame:
+        """Return one draw as a long table: year, vehicle_class, powertrain, carrier, place, quantity, unit."""
+        n_key, _, n_year = self.quantity.shape
+        rows = {
+            "year": np.tile(np.arange(FIRST_YEAR, FIRST_YEAR + n_year), n_key),
+            "vehicle_class": np.repeat([k.vehicle_class for k in self.keys], n_year),
+            "powertrain": np.repeat([k.powertrain for k in self.keys], n_year),
+            "carrier": np.repeat([k.carrier for k in self.keys], n_year),
+            "place": np.repeat([k.place for k in self.keys], n_year),
+            "quantity": self.quantity[:, draw, :].ravel(),
+            "unit": np.repeat([CARRIER_UNITS[k.carrier] for k in self.keys], n_year),
+        }
+        return pl.DataFrame(rows).sort("year", "vehicle_class", "powertrain", "carrier", "place")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnoverKey:
+    """Mode and service of a turnover series, for example (rail, freight) or (rail, high_speed)."""
+
+    mode: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turnover:
+    """Freight tonne-km and passenger-km of operating transport by key (principle: carrier).
+
+    Attributes
+    ----------
+    keys
+        One key per row.
+    tkm, pkm
+        Arrays ``[key, draw, year]`` [tkm/yr] and [pkm/yr]; one of them is zero in each row.
+    """
+
+    keys: tuple[TurnoverKey, ...]
+    tkm: NDArray[np.float64]
+    pkm: NDArray[np.float64]

@@ -1,0 +1,301 @@
+"""Parameters on the common layout: one array ``[draw, year]`` per (parameter, subject).
+
+Rows come from ``data/parameters/*.csv``; several years of one key are joined linearly and held flat outside. Levers act here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+#: A lever's value: one number from 2021 on, or numbers by year.
+LeverValue: TypeAlias = "float | Mapping[int, float]"
+
+_YEAR_AXIS = np.asarray(YEARS, dtype=np.float64)
+
+
+class ParameterError(KeyError):
+    """Exception for a parameter or subject that no data row holds."""
+
+    def __str__(self) -> str:
+        """Return the message without the quotes that KeyError adds."""
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """One handle on one parameter row (``data/levers.csv``).
+
+    Attributes
+    ----------
+    lever
+        Identifier, used in scenario files.
+    parameter, subject
+        The row it acts on; subject ``*`` means every subject of the parameter.
+    operation
+        ``set`` replaces, ``add`` adds, ``scale`` multiplies.
+    minimum, maximum
+        Allowed range of the value.
+    default
+        Value that changes nothing.
+    """
+
+    lever: str
+    parameter: str
+    subject: str
+    operation: str
+    minimum: float
+    maximum: float
+    default: float
+
+
+def seed_for(seed: int, purpose: str, replication: int = 0) -> np.random.SeedSequence:
+    """Return the seed of one named purpose and replication.
+
+    Seeds come from names, so that adding a purpose reshuffles nothing else and the number of workers does not matter.
+    """
+    digest = hashlib.sha256(f"{seed}:{purpose}:{replication}".encode()).digest()
+    return np.random.SeedSequence(int.from_bytes(digest[:16], "big"))
+
+
+def lever_path(value: LeverValue, default: float) -> NDArray[np.float64]:
+    """Return a lever's value per year of the model.
+
+    Parameters
+    ----------
+    value
+        A number (holds from 2021 on) or a mapping year -> number.
+    default
+        The neutral value; it holds through the base year 2020.
+
+    Returns
+    -------
+    array (year,)
+        Default through 2020, linear between the given years (2020 = default), flat after the last.
+
+    Raises
+    ------
+    ValueError
+        If a given year is not after 2020: no lever moves the base year.
+    """
+    path = np.full(len(YEARS), default, dtype=np.float64)
+    after = _YEAR_AXIS > BASE_YEAR
+    if isinstance(value, (int, float)):
+        path[after] = float(value)
+        return path
+    given = sorted((int(year), float(number)) for year, number in value.items())
+    if not given or given[0][0] <= BASE_YEAR:
+        msg = f"a lever acts after {BASE_YEAR}; got {dict(given)}"
+        raise ValueError(msg)
+    anchors = [(BASE_YEAR, default), *given]
+    path[after] = np.interp(_YEAR_AXIS[after], [a[0] for a in anchors], [a[1] for a in anchors])
+    return path
+
+
+def _quantile(u: NDArray[np.float64], low: float, mode: float, high: float, distribution: str) -> NDArray[np.float64]:
+    """Return the value at quantile ``u`` of a uniform or triangular distribution."""
+    if distribution == "uniform":
+        return low + u * (high - low)
+    if high == low:
+        return np.full_like(u, mode)
+    cut = (mode - low) / (high - low)
+    left = low + np.sqrt(u * (high - low) * (mode - low))
+    right = high - np.sqrt((1.0 - u) * (high - low) * (high - mode))
+    return np.where(u < cut, left, right)
+
+
+class Params:
+    """Parameter values of one run, ``[draw, year]`` by (parameter, subject).
+
+    A single run (``draws=1``) takes the central values; with more draws every uncertain key is sampled with its own named seed, one
+    quantile for all years of the key, so that the base year and 2030 share the draw.
+    """
+
+    def __init__(self, values: Mapping[tuple[str, str], NDArray[np.float64]], units: Mapping[str, str], draws: int) -> None:
+        self._values = dict(values)
+        self._units = dict(units)
+        self._reads: dict[tuple[str, str], int] = {}
+        self._subjects: dict[str, list[str]] = {}
+        for parameter, subject in sorted(self._values):
+            self._subjects.setdefault(parameter, []).append(subject)
+        self.draws = draws
+        for array in self._values.values():
+            array.setflags(write=False)
+
+    @classmethod
+    def from_frame(cls, rows: pl.DataFrame, *, draws: int = 1, seed: int = 0) -> Params:
+        """Build parameters from the joined parameter tables.
+
+        Parameters
+        ----------
+        rows
+            Columns parameter, subject, year, value, low, high, distribution, unit (others are ignored); rows without a value are skipped.
+        draws
+            Length of the draw axis.
+        seed
+            Seed of the sampling; unused with one draw.
+        """
+        values: dict[tuple[str, str], NDArray[np.float64]] = {}
+        units: dict[str, str] = {}
+        known = rows.filter(pl.col("value").is_not_null()).sort("parameter", "subject", "year", nulls_last=True)
+        for (parameter, subject), group in known.group_by(["parameter", "subject"], maintain_order=True):
+            key = (str(parameter), str(subject))
+            units[key[0]] = group["unit"][0]
+            values[key] = _sample(key, group, draws, seed)
+        return cls(values, units, draws)
+
+    def get(self, parameter: str, subject: str = "all") -> NDArray[np.float64]:
+        """Return one parameter as a read-only array ``[draw, year]`` in the unit of its rows.
+
+        Raises
+        ------
+        ParameterError
+            If no data row holds the parameter or the subject; the message names the nearest one.
+        """
+        key = (parameter, subject)
+        try:
+            found = self._values[key]
+        except KeyError:
+            raise ParameterError(self._hint(parameter, subject)) from None
+        self._reads[key] = self._reads.get(key, 0) + 1
+        return found
+
+    def has(self, parameter: str, subject: str = "all") -> bool:
+        """Return whether a data row holds this parameter and subject."""
+        return (parameter, subject) in self._values
+
+    def subjects(self, parameter: str) -> tuple[str, ...]:
+        """Return the subjects of a parameter, sorted.
+
+        Raises
+        ------
+        ParameterError
+            If no data row holds the parameter.
+        """
+        if parameter not in self._subjects:
+            raise ParameterError(self._hint(parameter, "all"))
+        return tuple(self._subjects[parameter])
+
+    def unit(self, parameter: str) -> str:
+        """Return the unit string of a parameter."""
+        return self._units[parameter]
+
+    def reads(self) -> pl.DataFrame:
+        """Return how often each key was read: parameter, subject, reads (0 = unused by the run)."""
+        keys = sorted(self._values)
+        return pl.DataFrame(
+            {
+                "parameter": [k[0] for k in keys],
+                "subject": [k[1] for k in keys],
+                "reads": [self._reads.get(k, 0) for k in keys],
+            }
+        )
+
+    def with_levers(self, settings: Iterable[tuple[Lever, LeverValue]]) -> Params:
+        """Return parameters with levers applied, in the order given.
+
+        Raises
+        ------
+        ParameterError
+            If a lever's target row does not exist.
+        ValueError
+            If a value is outside the lever's range or a year is not after 2020.
+        """
+        values = dict(self._values)
+        for lever, value in settings:
+            path = lever_path(value, lever.default)
+            used = path[_YEAR_AXIS > BASE_YEAR]
+            if used.min() < lever.minimum or used.max() > lever.maximum:
+                msg = f"{lever.lever} = {value} is outside {lever.minimum:g} to {lever.maximum:g}"
+                raise ValueError(msg)
+            if np.array_equal(path, np.full_like(path, lever.default)):
+                continue
+            subjects = self._subjects.get(lever.parameter, []) if lever.subject == "*" else [lever.subject]
+            if not subjects or (lever.parameter, subjects[0]) not in values:
+                raise ParameterError(self._hint(lever.parameter, lever.subject))
+            for subject in subjects:
+                values[lever.parameter, subject] = _apply(values[lever.parameter, subject], path, lever.operation)
+        return self._copy(values)
+
+    def hold(self, year: int, *, but: Iterable[str] = ()) -> Params:
+        """Return parameters whose values after ``year`` equal those of ``year``, except for the parameters named in ``but``."""
+        keep = frozenset(but)
+        cut = year - FIRST_YEAR
+        values = dict(self._values)
+        for key, array in values.items():
+            if key[0] not in keep:
+                held = array.copy()
+                held[:, cut + 1 :] = array[:, cut : cut + 1]
+                values[key] = held
+        return self._copy(values)
+
+    def replace(self, parameter: str, subject: str, array: NDArray[np.float64]) -> Params:
+        """Return parameters with one key replaced by an array ``[draw, year]``."""
+        if (parameter, subject) not in self._values:
+            raise ParameterError(self._hint(parameter, subject))
+        values = dict(self._values)
+        values[parameter, subject] = np.broadcast_to(array, (self.draws, len(YEARS))).astype(np.float64)
+        return self._copy(values)
+
+    def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
+        made = Params(values, self._units, self.draws)
+        made._reads = self._reads
+        return made
+
+    def _hint(self, parameter: str, subject: str) -> str:
+        if parameter in self._subjects:
+            near = difflib.get_close_matches(subject, self._subjects[parameter], n=3, cutoff=0.3)
+            return f"parameter {parameter} has no subject {subject!r}; did you mean {', '.join(near) or 'one of ' + ', '.join(self._subjects[parameter][:8])}?"
+        near = difflib.get_close_matches(parameter, self._subjects, n=3, cutoff=0.5)
+        return f"no parameter {parameter!r}" + (f"; did you mean {', '.join(near)}?" if near else "")
+
+
+def _sample(key: tuple[str, str], group: pl.DataFrame, draws: int, seed: int) -> NDArray[np.float64]:
+    """Return ``[draw, year]`` of one key from its rows sorted by year."""
+    years = group["year"].to_list()
+    value = group["value"].to_numpy().astype(np.float64)
+    if draws == 1 or group["low"].null_count() == group.height:
+        anchors = np.repeat(value[None, :], draws, axis=0)
+    else:
+        low = _filled(group, "low")
+        high = _filled(group, "high")
+        rng = np.random.default_rng(seed_for(seed, f"parameter:{key[0]}:{key[1]}"))
+        u = rng.random(draws)
+        anchors = np.empty((draws, len(value)))
+        for j in range(len(value)):
+            anchors[:, j] = _quantile(u, float(low[j]), float(value[j]), float(high[j]), group["distribution"][j])
+    if len(years) == 1 or years[0] is None:
+        return np.repeat(anchors[:, :1], len(YEARS), axis=1)
+    known = np.asarray(years, dtype=np.float64)
+    return np.stack([np.interp(_YEAR_AXIS, known, row) for row in anchors])
+
+
+def _filled(group: pl.DataFrame, column: str) -> NDArray[np.float64]:
+    return group.select(pl.col(column).fill_null(pl.col("value"))).to_series().to_numpy().astype(np.float64)
+
+
+def _apply(array: NDArray[np.float64], path: NDArray[np.float64], operation: str) -> NDArray[np.float64]:
+    after = _YEAR_AXIS > BASE_YEAR
+    changed = array.copy()
+    if operation == "set":
+        changed[:, after] = path[after]
+    elif operation == "add":
+        changed[:, after] += path[after]
+    elif operation == "scale":
+        changed[:, after] *= path[after]
+    else:
+        msg = f"unknown lever operation {operation!r}; use set, add or scale"
+        raise ValueError(msg)
+    return changed

@@ -1,0 +1,260 @@
+"""Scenario files: a base, ordered overrides, own settings and run options.
+
+A scenario names only levers; the resolved scenario (what every name came to) is what a run is made from and hashed by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from transport.check_problems import Problem, nearest, words
+from transport.findings import DataError
+from transport.layout import BASE_YEAR, LAST_YEAR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from transport.params import Lever, LeverValue
+
+Simulate: TypeAlias = Literal["none", "sample", "full"]
+
+
+class HoldOptions(BaseModel):
+    """Inputs held at one year's values after it (used by the rebound-only scenario)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    year: int = Field(ge=2015, le=LAST_YEAR)
+    but: tuple[str, ...] = ()
+
+
+class RunOptions(BaseModel):
+    """How a scenario is run; a value given in a file replaces the base's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int | None = Field(default=None, ge=0)
+    draws: int | None = Field(default=None, ge=1, le=100_000)
+    simulate: Simulate | None = None
+    hold: HoldOptions | None = None
+
+
+class ScenarioFile(BaseModel):
+    """One scenario file as written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title_zh: str
+    title_en: str = ""
+    about_zh: str = ""
+    about_en: str = ""
+    base: str = ""
+    overrides: tuple[str, ...] = ()
+    set: dict[str, float | dict[int, float]] = Field(default_factory=dict)
+    run: RunOptions = RunOptions()
+
+    @field_validator("set")
+    @classmethod
+    def _years(cls, value: dict[str, float | dict[int, float]]) -> dict[str, float | dict[int, float]]:
+        for lever, path in value.items():
+            if isinstance(path, dict) and not all(BASE_YEAR < year <= LAST_YEAR for year in path):
+                msg = f"{lever}: years must lie after {BASE_YEAR} and not after {LAST_YEAR}"
+                raise ValueError(msg)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A resolved scenario.
+
+    Attributes
+    ----------
+    name, title_zh, title_en, about_zh, about_en
+        How it is shown.
+    settings
+        Lever -> value, after base, overrides and own settings in this order.
+    lineage
+        The names that were joined, first to last.
+    seed, draws, simulate, hold_year, hold_but
+        Run options; ``hold_year`` 0 = nothing held.
+    """
+
+    name: str
+    title_zh: str
+    title_en: str
+    about_zh: str
+    about_en: str
+    settings: Mapping[str, LeverValue]
+    lineage: tuple[str, ...]
+    seed: int
+    draws: int
+    simulate: Simulate
+    hold_year: int
+    hold_but: tuple[str, ...]
+
+    def resolved(self) -> dict[str, Any]:
+        """Return everything that decides the run's numbers, in canonical order (titles and lineage do not)."""
+        return {
+            "set": {k: _plain(self.settings[k]) for k in sorted(self.settings)},
+            "run": {
+                "seed": self.seed,
+                "draws": self.draws,
+                "simulate": self.simulate,
+                "hold_year": self.hold_year,
+                "hold_but": sorted(self.hold_but),
+            },
+        }
+
+    def scenario_hash(self) -> str:
+        """Return the sha256 of the resolved scenario."""
+        text = json.dumps(self.resolved(), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def scenario_names(folder: Path) -> tuple[str, ...]:
+    """Return the names of the bundled scenarios, sorted."""
+    return tuple(sorted(p.stem for p in (folder / "scenarios").glob("*.toml")))
+
+
+def load_scenario(
+    name: str,
+    folder: Path,
+    levers: Iterable[Lever],
+    *,
+    extra: Mapping[str, LeverValue] | None = None,
+    draws: int | None = None,
+    simulate: Simulate | None = None,
+    lang: str = "zh",
+) -> Scenario:
+    """Read and resolve a scenario.
+
+    Parameters
+    ----------
+    name
+        Name of a bundled scenario, or path of a ``.toml`` file.
+    folder
+        Data folder; scenarios stand in ``scenarios/``, overrides in ``scenarios/overrides/``.
+    levers
+        The known levers.
+    extra
+        Settings of the command line, applied last.
+    draws, simulate
+        Replace the file's number of draws and amount of simulation.
+    lang
+        Language of the findings.
+
+    Raises
+    ------
+    DataError
+        If files are missing, malformed, or name unknown keys or levers; all problems at once.
+    """
+    problems: list[Problem] = []
+    chain = _lineage(name, folder, problems)
+    if problems:
+        raise DataError(words(problems, lang))
+    settings: dict[str, LeverValue] = {}
+    options = RunOptions()
+    lineage: list[str] = []
+    for label, file, origin in chain:
+        _check_levers(file.set, levers, origin, problems)
+        settings.update(file.set)
+        given = {k: v for k, v in file.run if v is not None}
+        options = options.model_copy(update=given)
+        lineage.append(label)
+    if extra:
+        _check_levers(extra, levers, "--set", problems)
+        settings.update(extra)
+    if problems:
+        raise DataError(words(problems, lang))
+    top = chain[-1][1]
+    return Scenario(
+        name=Path(name).stem,
+        title_zh=top.title_zh,
+        title_en=top.title_en or top.title_zh,
+        about_zh=top.about_zh,
+        about_en=top.about_en,
+        settings=settings,
+        lineage=tuple(lineage),
+        seed=options.seed if options.seed is not None else 0,
+        draws=draws or options.draws or 1,
+        simulate=simulate or options.simulate or "sample",
+        hold_year=options.hold.year if options.hold else 0,
+        hold_but=options.hold.but if options.hold else (),
+    )
+
+
+def _lineage(name: str, folder: Path, problems: list[Problem]) -> list[tuple[str, ScenarioFile, str]]:
+    """Return (label, file, origin) of every file a scenario is made of, base first."""
+    own = Path(name) if name.endswith(".toml") else folder / "scenarios" / f"{name}.toml"
+    chain: list[tuple[str, ScenarioFile, str]] = []
+    seen: list[str] = []
+    label, path = own.stem, own
+    while True:
+        if label in seen:
+            problems.append(Problem(path.name, 0, "base", "scenario.cycle", " -> ".join([*seen, label])))
+            return chain
+        seen.append(label)
+        file = _read(path, folder, problems)
+        if file is None:
+            return chain
+        parts = [(label, file, path.name)]
+        for override in file.overrides:
+            where = folder / "scenarios" / "overrides" / f"{override}.toml"
+            found = _read(where, folder, problems)
+            if found is not None:
+                parts.insert(-1, (f"+{override}", found, where.name))
+        chain = parts + chain
+        if not file.base:
+            return chain
+        label, path = file.base, folder / "scenarios" / f"{file.base}.toml"
+
+
+def _read(path: Path, folder: Path, problems: list[Problem]) -> ScenarioFile | None:
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.toml")) if path.parent.is_dir() else list(scenario_names(folder))
+        values = {"hint": nearest(path.stem, known), "known": ", ".join(known)}
+        problems.append(Problem(path.name, 0, "", "scenario.missing", path.stem, values=values))
+        return None
+    try:
+        return ScenarioFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(Problem(path.name, 0, "", "scenario.syntax", values={"detail": str(error)}))
+    except ValidationError as error:
+        for wrong in error.errors():
+            where = ".".join(str(part) for part in wrong["loc"])
+            if wrong["type"] == "extra_forbidden":
+                last = str(wrong["loc"][-1])
+                model = RunOptions if "run" in wrong["loc"][:-1] else ScenarioFile
+                values = {"hint": nearest(last, model.model_fields), "known": ", ".join(model.model_fields)}
+                problems.append(Problem(path.name, 0, where, "scenario.key", last, values=values))
+            else:
+                problems.append(
+                    Problem(path.name, 0, where, "scenario.value", str(wrong["input"]), values={"detail": wrong["msg"]})
+                )
+    return None
+
+
+def _check_levers(settings: Mapping[str, LeverValue], levers: Iterable[Lever], origin: str, problems: list[Problem]) -> None:
+    known = {lever.lever: lever for lever in levers}
+    for name, value in settings.items():
+        if name not in known:
+            problems.append(Problem(origin, 0, name, "lever.unknown", str(value), values={"hint": nearest(name, known)}))
+            continue
+        lever = known[name]
+        numbers = [float(value)] if isinstance(value, (int, float)) else [float(v) for v in value.values()]
+        if any(not lever.minimum <= number <= lever.maximum for number in numbers):
+            values = {"minimum": f"{lever.minimum:g}", "maximum": f"{lever.maximum:g}"}
+            problems.append(Problem(origin, 0, name, "lever.range", str(value), values=values))
+
+
+def _plain(value: LeverValue) -> float | dict[str, float]:
+    if isinstance(value, (int, float)):
+        return float(value)
+    return {str(year): float(value[year]) for year in sorted(value)}

@@ -1,0 +1,121 @@
+"""The scorecard: one line per target, in the headline reading, with what the other readings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+READING = ("scope", "boundary", "base", "variant")
+#: Verdicts that count as met in "met in k of n readings".
+MET = ("met", "within_tolerance")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine:
+    """One target and what the model says of it.
+
+    Attributes
+    ----------
+    id, area, year
+        The target.
+    value, target, gap
+        In ``unit``; ``value`` and ``gap`` are None where the indicator has no value (a peak that does not come). A positive gap is
+        what is missing.
+    unit, direction, strength, verdict, quality
+        As in the table ``indicators``.
+    met, readings
+        How many of the readings (scope x boundary x base) meet the target; 1 of 1 where there is only one.
+    """
+
+    id: str
+    area: str
+    year: int
+    value: float | None
+    target: float
+    gap: float | None
+    unit: str
+    direction: str
+    strength: str
+    verdict: str
+    quality: str
+    met: int
+    readings: int
+
+
+def headline_rows(indicators: pl.DataFrame, definitions: pl.DataFrame) -> pl.DataFrame:
+    """Return the indicator rows in their headline reading.
+
+    Parameters
+    ----------
+    indicators
+        Result table ``indicators``.
+    definitions
+        Table ``indicators`` of the data: id and the headline's scope, boundary, base, variant.
+    """
+    wanted = definitions.select("id", *[pl.col(c).fill_null("") for c in READING])
+    return indicators.join(wanted, on=["id", *READING], how="semi", maintain_order="left")
+
+
+def scorecard(indicators: pl.DataFrame, definitions: pl.DataFrame) -> list[ScoreLine]:
+    """Return one line per target, in the order of ``definitions`` and then area.
+
+    Parameters
+    ----------
+    indicators
+        Result table ``indicators``.
+    definitions
+        Table ``indicators`` of the data.
+    """
+    order = definitions["id"].to_list()
+    targets = indicators.filter(pl.col("target").is_not_null())
+    lines = [_line(row, targets) for row in headline_rows(targets, definitions).iter_rows(named=True)]
+    return sorted(lines, key=lambda line: (order.index(line.id), line.area, line.year))
+
+
+def _line(row: dict[str, object], targets: pl.DataFrame) -> ScoreLine:
+    others = targets.filter(
+        pl.col("id") == row["id"],
+        pl.col("area") == row["area"],
+        pl.col("year") == row["year"],
+        pl.col("variant") == row["variant"],
+    )
+    value = None if row["value"] is None else float(str(row["value"]))
+    target = float(str(row["target"]))
+    gap = None
+    if value is not None:
+        gap = target - value if row["direction"] == "at_least" else value - target
+    return ScoreLine(
+        id=str(row["id"]),
+        area=str(row["area"]),
+        year=int(str(row["year"])),
+        value=value,
+        target=target,
+        gap=gap,
+        unit=str(row["unit"]),
+        direction=str(row["direction"]),
+        strength=str(row["strength"]),
+        verdict=str(row["verdict"]),
+        quality=str(row["quality"]),
+        met=others.filter(pl.col("verdict").is_in(MET)).height,
+        readings=others.height,
+    )
+
+
+def reading_matrix(indicators: pl.DataFrame, indicator: str, year: int) -> pl.DataFrame:
+    """Return the matrix of readings of one indicator: boundary, base, and one column per scope."""
+    rows = indicators.filter(pl.col("id") == indicator, pl.col("year") == year, pl.col("variant") == "")
+    return rows.pivot(on="scope", index=["boundary", "base"], values="value", sort_columns=False).sort("base", "boundary")
+
+
+def compare_runs(first: pl.DataFrame, second: pl.DataFrame, *, years: Sequence[int]) -> pl.DataFrame:
+    """Return the indicators of two runs side by side: value_a, value_b, difference (b - a)."""
+    keys = ["id", "area", "year", *READING]
+    a = first.filter(pl.col("year").is_in(years)).select(*keys, "unit", pl.col("value").alias("value_a"))
+    b = second.filter(pl.col("year").is_in(years)).select(*keys, pl.col("value").alias("value_b"))
+    joined = a.join(b, on=keys, how="full", coalesce=True)
+    return joined.with_columns(difference=pl.col("value_b") - pl.col("value_a")).sort(keys)

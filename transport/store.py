@@ -1,0 +1,165 @@
+"""Run folders: one Parquet file per table and a manifest, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from transport import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from transport.scenario import Scenario
+
+MANIFEST = "manifest.json"
+#: Manifest fields that differ between two runs of the same inputs.
+CLOCK_FIELDS = ("created_at", "seconds")
+_PACKAGES = ("networkx", "numpy", "polars", "scipy", "simpy")
+
+
+def runs_folder() -> Path:
+    """Return where runs are kept: the environment variable TRANSPORT_RUNS, else ``runs`` in the working folder."""
+    return Path(os.environ.get("TRANSPORT_RUNS") or "runs")
+
+
+class StoreError(OSError):
+    """Exception for a run folder that is missing, incomplete or cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run read back from its folder."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return one result table.
+
+        Raises
+        ------
+        StoreError
+            If the run holds no such table.
+        """
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in self.folder.glob("*.parquet")))
+            msg = f"{self.folder.name} holds no table {name!r}; it holds {known}"
+            raise StoreError(msg)
+        return pl.read_parquet(path)
+
+
+def run_id(scenario: Scenario, data_hash: str) -> str:
+    """Return the identifier of a run: first 12 hex of sha256(resolved scenario + data hash + package version)."""
+    text = f"{scenario.scenario_hash()}:{data_hash}:{__version__}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write_run(
+    folder: Path, tables: Mapping[str, pl.DataFrame], scenario: Scenario, data_hash: str, *, seconds: float
+) -> StoredRun:
+    """Write a run folder atomically.
+
+    The tables go to a temporary sibling folder that is renamed at the end: a killed run leaves nothing half-written, and an earlier run
+    in the same place stays intact until the new one is complete.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be replaced, for example because another program holds one of its files open.
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    try:
+        hashes: dict[str, str] = {}
+        for name in sorted(tables):
+            path = partial / f"{name}.parquet"
+            tables[name].write_parquet(path, compression="zstd", statistics=False)
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest = {
+            "run_id": run_id(scenario, data_hash),
+            "scenario": scenario.name,
+            "title_zh": scenario.title_zh,
+            "title_en": scenario.title_en,
+            "lineage": list(scenario.lineage),
+            "scenario_hash": scenario.scenario_hash(),
+            "resolved": scenario.resolved(),
+            "data_hash": data_hash,
+            "version": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": {name: _version(name) for name in _PACKAGES},
+            "tables": hashes,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+        }
+        text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True)
+        (partial / MANIFEST).write_text(text, encoding="utf-8")
+        _swap(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return StoredRun(folder, manifest)
+
+
+def read_run(folder: Path) -> StoredRun:
+    """Read the manifest of a run folder.
+
+    Raises
+    ------
+    StoreError
+        If the folder is no run.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        msg = f"{folder} is no run folder: it has no {MANIFEST}"
+        raise StoreError(msg)
+    return StoredRun(folder, json.loads(path.read_text(encoding="utf-8")))
+
+
+def list_runs(root: Path) -> list[StoredRun]:
+    """Return the runs in a folder, newest first (ties by identifier)."""
+    found = [read_run(p.parent) for p in sorted(root.glob(f"*/{MANIFEST}")) if not p.parent.name.startswith(".")]
+    return sorted(found, key=lambda run: (str(run.manifest["created_at"]), str(run.manifest["run_id"])), reverse=True)
+
+
+def _swap(partial: Path, folder: Path) -> None:
+    """Put a complete folder in place of an earlier one."""
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    if not (folder / MANIFEST).is_file():
+        msg = f"{folder} exists and is no run folder; choose another place"
+        raise StoreError(msg)
+    aside = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        msg = f"cannot replace {folder}: {error.strerror}; close programs that hold its files open"
+        raise StoreError(msg) from error
+    try:
+        partial.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
