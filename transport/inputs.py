@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from transport.check_problems import Problem, words
 from transport.check_run import Examined, Layer, examine
 from transport.findings import DataError
@@ -24,14 +26,14 @@ from transport.params import Lever, Params
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
 #: A pack beyond these limits is refused: the bundled data has some 60 files and a few MB.
 MAX_FILES = 2_000
 MAX_BYTES = 256 * 1024 * 1024
 #: What file managers and spreadsheets leave in folders.
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", ".ds_store"})
 _READ = (".csv", ".toml", ".txt")
+#: Parameters of the reference library: kept beside the model for comparison and derivations, never read by a run.
+REFERENCE_PREFIX = "ref_"
 #: Files of a pack that speak to people.
 _NOTES = (".md", ".txt", ".doc", ".docx", ".pdf")
 _FOLDERS = frozenset({"parameters", "networks", "demand", "observed", "fleets", "targets", "scenarios", "accounts"})
@@ -133,8 +135,9 @@ class Inputs:
             raise KeyError(msg) from None
 
     def params(self, *, draws: int = 1, seed: int = 0) -> Params:
-        """Return the parameters as arrays ``[draw, year]``; with one draw the central values."""
-        return Params.from_frame(self.parameters, draws=draws, seed=seed)
+        """Return the parameters of the model as arrays ``[draw, year]``, without the reference library; with one draw the central values."""
+        own = self.parameters.filter(~pl.col("parameter").str.starts_with(REFERENCE_PREFIX))
+        return Params.from_frame(own, draws=draws, seed=seed)
 
 
 def data_folder() -> Path:

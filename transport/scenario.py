@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transport.check_problems import Problem, nearest, words
 from transport.findings import DataError
@@ -59,15 +59,6 @@ class ScenarioFile(BaseModel):
     overrides: tuple[str, ...] = ()
     set: dict[str, float | dict[int, float]] = Field(default_factory=dict)
     run: RunOptions = RunOptions()
-
-    @field_validator("set")
-    @classmethod
-    def _years(cls, value: dict[str, float | dict[int, float]]) -> dict[str, float | dict[int, float]]:
-        for lever, path in value.items():
-            if isinstance(path, dict) and not all(BASE_YEAR < year <= LAST_YEAR for year in path):
-                msg = f"{lever}: years must lie after {BASE_YEAR} and not after {LAST_YEAR}"
-                raise ValueError(msg)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +239,10 @@ def _check_levers(settings: Mapping[str, LeverValue], levers: Iterable[Lever], o
             problems.append(Problem(origin, 0, name, "lever.unknown", str(value), values={"hint": nearest(name, known)}))
             continue
         lever = known[name]
+        if not isinstance(value, (int, float)) and not all(BASE_YEAR < int(year) <= LAST_YEAR for year in value):
+            problems.append(
+                Problem(origin, 0, name, "lever.years", str(value), values={"first": BASE_YEAR + 1, "last": LAST_YEAR})
+            )
         numbers = [float(value)] if isinstance(value, (int, float)) else [float(v) for v in value.values()]
         if any(not lever.minimum <= number <= lever.maximum for number in numbers):
             values = {"minimum": f"{lever.minimum:g}", "maximum": f"{lever.maximum:g}"}

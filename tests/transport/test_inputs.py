@@ -277,3 +277,18 @@ def test_hash_ignores_licence_and_litter(small: Inputs, copy: Path) -> None:
     (copy / "LICENSE-DATA.md").write_text("CC BY 4.0", encoding="utf-8")
     (copy / ".DS_Store").write_bytes(b"x")
     assert load_inputs(copy).data_hash == small.data_hash
+
+
+# --- parameters
+
+
+def test_the_reference_library_is_kept_but_no_run_gets_it(small: Inputs) -> None:
+    own = small.parameters.filter(pl.col("value").is_not_null()).head(1)
+    beside = own.with_columns(parameter=pl.lit("ref_of_the_same"), unit=pl.lit("t"))
+    both = replace(small, parameters=pl.concat([small.parameters, beside]))
+    assert "ref_of_the_same" in both.parameters["parameter"]
+    assert not both.params().has("ref_of_the_same", own["subject"][0])
+    assert_frame_equal(both.params().reads(), small.params().reads())
+    key = (own["parameter"][0], own["subject"][0])
+    assert both.params().get(*key).tolist() == small.params().get(*key).tolist()
+    assert both.params(draws=3, seed=1).reads().height == small.params().reads().height

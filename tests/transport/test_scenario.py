@@ -103,7 +103,8 @@ def test_unknown_keys_get_a_suggestion(folder: Path) -> None:
     ("text", "code"),
     [
         ("title_zh = \n", "scenario.syntax"),
-        ('title_zh = "x"\n[set]\nroad_toll = { 2020 = 1.0 }\n', "scenario.value"),
+        ('title_zh = "x"\n[set]\nroad_toll = { 2020 = 1.0 }\n', "lever.years"),
+        ('title_zh = "x"\n[set]\nroad_toll = { soon = 1.0 }\n', "scenario.value"),
         ('title_zh = "x"\n[run]\nsimulate = "all"\n', "scenario.value"),
         ('title_zh = "x"\nbase = "nowhere"\n', "scenario.missing"),
         ('title_zh = "x"\noverrides = ["nothing"]\n', "scenario.missing"),

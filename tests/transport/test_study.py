@@ -147,7 +147,7 @@ def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(in
 def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs) -> None:
     rebound = ran(inputs, "rebound_only")
     freight = rebound.tables["freight"].group_by("year").agg(pl.col("t").sum()).sort("year").filter(pl.col("year") >= 2020)
-    assert freight["t"].n_unique() == 1
+    np.testing.assert_allclose(freight["t"], freight["t"][0], rtol=1e-12)
     grid = rebound.tables["grid_factor"].filter(pl.col("year") >= 2020)
     assert grid["kgco2_per_kwh"].n_unique() == 1
     normal = series(rebound, "operating_co2_intensity", base="2020", scope="direct", boundary="all", variant="")

@@ -311,6 +311,9 @@ DIRECTIONS: dict[tuple[str, str], tuple[str, float, Callable[[VehicleOutcome], f
     ("aviation_fuel_use", "all"): ("scale", 0.9, of(["aircraft"], "kerosene"), -1),
     ("pipeline_electricity", "*"): ("scale", 0.9, of(["pipeline_pump"], "electricity"), -1),
     ("fuel_heater_share", "urban_bus"): ("set", 0.9, of(["urban_bus"], "diesel", "battery_electric"), +1),
+    ("persons_per_car", "private_car"): ("scale", 1.2, of(["private_car"], "gasoline"), -1),
+    ("vehicle_stock", "private_car"): ("scale", 1.1, of(["private_car"], "gasoline"), +1),
+    ("vehicle_stock", "urban_bus"): ("scale", 1.2, of(["urban_bus"], "diesel"), +1),
 }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WIDEST_PX = 14.0
 _THINNEST_PX = 0.6
-_VIEW = pdk.ViewState(latitude=40.75, longitude=122.3, zoom=6.0)
+_VIEW = pdk.ViewState(latitude=40.75, longitude=122.3, zoom=5.75)
 
 
 def loaded_links(flows: pl.DataFrame, nodes: pl.DataFrame, links: pl.DataFrame, year: int, modes: list[str]) -> pl.DataFrame:

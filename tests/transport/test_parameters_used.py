@@ -1,0 +1,273 @@
+"""Every parameter row does something: each is read and moves a result, or stands in ``data/unused_parameters.csv`` with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from transport import study
+from transport.freight import FreightOutcome, model_freight
+from transport.freight_prepare import Prepared, prepare
+from transport.inputs import REFERENCE_PREFIX, Inputs
+from transport.params import Params
+from transport.scenario import load_scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from transport.scenario import Scenario
+    from transport.study import Results
+
+Key = tuple[str, str]
+
+#: Sub-models of a run by their name in ``transport.study``, and whose results they stand on.
+SUB_MODELS: dict[str, tuple[str, ...]] = {
+    "model_freight": (),
+    "model_passengers": (),
+    "model_vehicles": ("model_freight", "model_passengers"),
+    "model_infrastructure": (),
+    "model_travel": (),
+}
+#: Fields of the freight outcome that no result table shows.
+NOT_SHOWN = frozenset({"demand"})
+
+
+def without_simulation(inputs: Inputs, name: str) -> Scenario:
+    return load_scenario(name, inputs.folder, inputs.levers, simulate="none")
+
+
+def keys_of(rows: pl.DataFrame) -> list[Key]:
+    """Return the distinct (parameter, subject) of rows with a value, reference library left out, sorted."""
+    own = rows.filter(pl.col("value").is_not_null(), ~pl.col("parameter").str.starts_with(REFERENCE_PREFIX))
+    return sorted(own.select("parameter", "subject").unique().rows())
+
+
+def keys_read(made: list[Params]) -> set[Key]:
+    """Return what was read from any of some parameters."""
+    return {(p, s) for params in made for p, s, n in params.reads().iter_rows() if n > 0}
+
+
+@pytest.fixture(scope="module")
+def unused(inputs: Inputs) -> list[Key]:
+    """Return the keys of the list of unused parameters."""
+    return list(inputs.table("unused_parameters").select("parameter", "subject").iter_rows())
+
+
+@pytest.fixture(scope="module")
+def read_by_run(inputs: Inputs, results: Results) -> set[Key]:
+    """Return every key that a run of the plan with its simulation or one of the baseline reads.
+
+    The freight model takes central values for the parts that no lever may move from parameters of its own, so that those of the run do not
+    count these reads; therefore all parameters made during a run are asked.
+    """
+    made: list[Params] = []
+    make = Inputs.params
+
+    def remembered(self: Inputs, *, draws: int = 1, seed: int = 0) -> Params:
+        made.append(make(self, draws=draws, seed=seed))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inputs, "params", remembered)
+        for name in ("baseline", "plan_2030"):
+            study.run(without_simulation(inputs, name), inputs)
+    shown = results.tables["parameters_used"].filter(pl.col("reads") > 0)
+    return keys_read(made) | set(shown.select("parameter", "subject").iter_rows())
+
+
+# --- the list and the reads ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_names_keys_that_exist_once_and_with_a_reason(inputs: Inputs, unused: list[Key]) -> None:
+    assert len(set(unused)) == len(unused)
+    assert set(unused) <= set(keys_of(inputs.parameters))
+    assert inputs.table("unused_parameters")["reason"].str.len_chars().min() >= len("a few words")  # type: ignore[operator]
+
+
+def test_a_parameter_that_no_run_reads_stands_in_the_list(inputs: Inputs, unused: list[Key], read_by_run: set[Key]) -> None:
+    assert sorted(set(keys_of(inputs.parameters)) - read_by_run - set(unused)) == []
+
+
+def test_nothing_in_the_list_moves_the_baseline(inputs: Inputs, unused: list[Key]) -> None:
+    """All listed values moved at once leave every table of the baseline as it is."""
+    scenario = without_simulation(inputs, "baseline")
+    rows = inputs.parameters
+    listed = pl.struct("parameter", "subject").is_in([{"parameter": p, "subject": s} for p, s in unused])
+    moved = rows.with_columns(value=pl.when(listed).then(_elsewhere()).otherwise(pl.col("value")))
+    assert (moved["value"] != rows["value"]).sum() >= len(unused)
+    before, after = study.run(scenario, inputs), study.run(scenario, _with_rows(inputs, moved))
+    assert changed_tables(before.tables, after.tables) == []
+
+
+def test_a_moved_row_that_is_used_would_be_seen(inputs: Inputs) -> None:
+    """The comparison above can fail: one row of a fuel moves tables."""
+    scenario = without_simulation(inputs, "baseline")
+    fuel = (pl.col("parameter") == "co2_factor_mass") & (pl.col("subject") == "diesel")
+    moved = inputs.parameters.with_columns(value=pl.when(fuel).then(_elsewhere()).otherwise(pl.col("value")))
+    before, after = study.run(scenario, inputs), study.run(scenario, _with_rows(inputs, moved))
+    assert {"co2", "indicators"} <= set(changed_tables(before.tables, after.tables))
+
+
+def _elsewhere() -> pl.Expr:
+    """Return another plausible value: the upper end, else the lower end, else ten percent more."""
+    value, low, high = pl.col("value"), pl.col("low"), pl.col("high")
+    return pl.when(high > value).then(high).when(low < value).then(low).when(value == 0).then(0.1).otherwise(1.1 * value)
+
+
+def _with_rows(inputs: Inputs, rows: pl.DataFrame) -> Inputs:
+    given = {f.name: getattr(inputs, f.name) for f in fields(Inputs)}
+    return Inputs(**{**given, "parameters": rows})
+
+
+def changed_tables(before: Any, after: Any) -> list[str]:
+    """Return the names of the result tables that differ; the record of the reads is no result."""
+    return [name for name, table in before.items() if name != "parameters_used" and not table.equals(after[name])]
+
+
+# --- one at a time ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MovedTables:
+    """Tables of the inputs with one parameter moved, as the freight model reads them."""
+
+    inputs: Inputs
+    central: Params
+    parameters: pl.DataFrame
+
+    def table(self, name: str) -> pl.DataFrame:
+        return self.inputs.table(name)
+
+    def params(self, *, draws: int = 1, seed: int = 0) -> Params:
+        assert (draws, seed) == (1, 0)
+        return self.central
+
+
+class OneAtATime:
+    """One scenario without its simulation, ready to run again with one key moved; what does not read the key is not computed again."""
+
+    def __init__(self, inputs: Inputs, name: str) -> None:
+        self.inputs = inputs
+        self.scenario = without_simulation(inputs, name)
+        levers = {lever.lever: lever for lever in inputs.levers}
+        self.settings = [(levers[lever], value) for lever, value in self.scenario.settings.items()]
+        self.central = Params.from_frame(inputs.parameters)
+        self.ends = {end: Params.from_frame(inputs.parameters.with_columns(value=pl.coalesce(end, "value"))) for end in ("high", "low")}
+        self.reads: dict[str, set[Key]] = {}
+        #: Outcomes of the sub-models in the order of the calls of a run.
+        self.base: dict[str, list[Any]] = {name: [] for name in SUB_MODELS}
+        whole = self.with_levers(Params.from_frame(inputs.parameters))
+        self.tables = self.run(whole, {name: self._recorded(name) for name in SUB_MODELS})
+        self.reads["study"] = keys_read([whole])
+        tables = MovedTables(inputs, Params.from_frame(inputs.parameters), inputs.parameters)
+        self.prepared: Prepared = prepare(tables, self.with_levers(self.central))
+        self.reads["prepare"] = keys_read([tables.central])
+
+    def with_levers(self, params: Params) -> Params:
+        return params.with_levers(self.settings)
+
+    def run(self, params: Params, replaced: dict[str, Callable[..., Any]]) -> dict[str, pl.DataFrame]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "scenario_params", lambda *_: params)
+            for name, function in replaced.items():
+                patch.setattr(study, name, function)
+            return dict(study.run(self.scenario, self.inputs).tables)
+
+    def _recorded(self, name: str) -> Callable[..., Any]:
+        """Return a sub-model that keeps its outcome and the keys it read."""
+        real = getattr(study, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            mine = self.with_levers(Params.from_frame(self.inputs.parameters))
+            self.base[name].append(real(*(mine if isinstance(a, Params) else a for a in args), **options))
+            self.reads[name] = self.reads.get(name, set()) | keys_read([mine])
+            return self.base[name][-1]
+
+        return call
+
+    def in_freight(self, key: Key) -> bool:
+        return key in self.reads["model_freight"] | self.reads["prepare"]
+
+    def reads_key(self, key: Key) -> bool:
+        return any(key in found for found in self.reads.values())
+
+    def moves(self, key: Key) -> bool:
+        """Return whether some result table changes when the key takes its upper or, failing that, its lower end."""
+        test = self._moves_freight if self.in_freight(key) else self._moves_tables
+        for end, params in self.ends.items():
+            if np.array_equal(params.get(*key), self.central.get(*key)):
+                continue
+            try:
+                if test(key, end):
+                    return True
+            except ValueError:  # shares of several rows may only move together; the other end may do
+                continue
+        return False
+
+    def _moves_tables(self, key: Key, end: str) -> bool:
+        stale = {name for name in SUB_MODELS if key in self.reads[name]}
+        stale |= {name for name, parts in SUB_MODELS.items() if stale & set(parts)}
+
+        def kept(name: str) -> Callable[..., Any]:
+            outcomes = iter(self.base[name])
+            return lambda *_, **__: next(outcomes)
+
+        params = self.with_levers(self.central.replace(*key, self.ends[end].get(*key)))
+        after = self.run(params, {name: kept(name) for name in SUB_MODELS if name not in stale})
+        return bool(changed_tables(self.tables, after))
+
+    def _moves_freight(self, key: Key, end: str) -> bool:
+        """Look at the outcome with networks and demand as they are, then with all of it anew."""
+        central = self.central.replace(*key, self.ends[end].get(*key))
+        this = (pl.col("parameter") == key[0]) & (pl.col("subject") == key[1])
+        rows = self.inputs.parameters.with_columns(value=pl.when(this).then(pl.coalesce(end, "value")).otherwise("value"))
+        tables = MovedTables(self.inputs, central, rows)
+        made: list[Prepared | None] = [self.prepared] if key in self.reads["model_freight"] else []
+        made += [None] if key in self.reads["prepare"] else []
+        before = self.base["model_freight"][0]
+        shown = [f.name for f in fields(FreightOutcome) if f.name not in NOT_SHOWN]
+        for prepared in made:
+            after = model_freight(tables, self.with_levers(central), prepared=prepared)
+            if any(_differs(getattr(after, name), getattr(before, name)) for name in shown):
+                return True
+        return False
+
+
+def _differs(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return not np.array_equal(a, b)
+    if isinstance(a, pl.DataFrame):
+        return not a.equals(b)
+    if isinstance(a, dict):
+        return any(_differs(a[k], b[k]) for k in a)
+    return bool(a != b)
+
+
+@pytest.fixture(scope="module")
+def plan(inputs: Inputs) -> OneAtATime:
+    return OneAtATime(inputs, "plan_2030")
+
+
+def uncertain(inputs: Inputs) -> list[Key]:
+    """Return the keys with a range in some row."""
+    return keys_of(inputs.parameters.filter(pl.col("low") < pl.col("high")))
+
+
+@pytest.mark.slow
+def test_each_range_outside_freight_moves_a_table(inputs: Inputs, unused: list[Key], plan: OneAtATime) -> None:
+    keys = [k for k in uncertain(inputs) if plan.reads_key(k) and not plan.in_freight(k)]
+    assert len(keys) > len(unused)
+    assert [k for k in keys if k not in unused and not plan.moves(k)] == []
+
+
+@pytest.mark.slow
+def test_each_range_of_freight_moves_a_table(inputs: Inputs, unused: list[Key], plan: OneAtATime) -> None:
+    keys = [k for k in uncertain(inputs) if plan.in_freight(k)]
+    assert len(keys) > len(unused)
+    assert [k for k in keys if k not in unused and not plan.moves(k)] == []
