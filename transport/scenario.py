@@ -218,8 +218,14 @@ def _read(path: Path, folder: Path, problems: list[Problem]) -> ScenarioFile | N
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(path.name, 0, "", "scenario.syntax", values={"detail": str(error)}))
     except ValidationError as error:
+        told: set[str] = set()
         for wrong in error.errors():
-            where = ".".join(str(part) for part in wrong["loc"])
+            # A lever's value is a number or numbers by year: what is neither is one problem, not one per form.
+            parts = wrong["loc"][:2] if wrong["loc"][0] == "set" else wrong["loc"]
+            where = ".".join(str(part) for part in parts)
+            if where in told:
+                continue
+            told.add(where)
             if wrong["type"] == "extra_forbidden":
                 last = str(wrong["loc"][-1])
                 model = RunOptions if "run" in wrong["loc"][:-1] else ScenarioFile
