@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +60,19 @@ def unused(inputs: Inputs) -> list[Key]:
     return list(inputs.table("unused_parameters").select("parameter", "subject").iter_rows())
 
 
-@pytest.fixture(scope="module")
-def read_by_run(inputs: Inputs, results: Results) -> set[Key]:
-    """Return every key that a run of the plan with its simulation or one of the baseline reads.
+@dataclass(frozen=True)
+class Reads:
+    """Keys that runs of the baseline and of the plan read: at all, and by the plan's simulation."""
 
-    The freight model takes central values for the parts that no lever may move from parameters of its own, so that those of the run do not
-    count these reads; therefore all parameters made during a run are asked.
+    by_any: frozenset[Key]
+    by_simulation: frozenset[Key]
+
+
+@pytest.fixture(scope="module")
+def reads(inputs: Inputs, results: Results) -> Reads:
+    """Ask every set of parameters made during runs without simulation, and the record of the plan's run with it.
+
+    The freight model takes the values that no lever may move from central parameters of its own; those of the run do not count these reads.
     """
     made: list[Params] = []
     make = Inputs.params
@@ -75,10 +83,14 @@ def read_by_run(inputs: Inputs, results: Results) -> set[Key]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Inputs, "params", remembered)
-        for name in ("baseline", "plan_2030"):
-            study.run(without_simulation(inputs, name), inputs)
-    shown = results.tables["parameters_used"].filter(pl.col("reads") > 0)
-    return keys_read(made) | set(shown.select("parameter", "subject").iter_rows())
+        baseline, plan = (study.run(without_simulation(inputs, name), inputs) for name in ("baseline", "plan_2030"))
+    assert baseline.tables["parameters_used"]["reads"].max() > 0  # type: ignore[operator]
+    counted = results.tables["parameters_used"].join(
+        plan.tables["parameters_used"], on=["parameter", "subject"], how="left", suffix="_plan"
+    )
+    simulated = counted.filter(pl.col("reads") > pl.col("reads_plan")).select("parameter", "subject").iter_rows()
+    shown = counted.filter(pl.col("reads") > 0).select("parameter", "subject").iter_rows()
+    return Reads(frozenset(keys_read(made) | set(shown)), frozenset(simulated))
 
 
 # --- the list and the reads ---------------------------------------------------------------------------------------------------------
@@ -90,8 +102,9 @@ def test_the_list_names_keys_that_exist_once_and_with_a_reason(inputs: Inputs, u
     assert inputs.table("unused_parameters")["reason"].str.len_chars().min() >= len("a few words")  # type: ignore[operator]
 
 
-def test_a_parameter_that_no_run_reads_stands_in_the_list(inputs: Inputs, unused: list[Key], read_by_run: set[Key]) -> None:
-    assert sorted(set(keys_of(inputs.parameters)) - read_by_run - set(unused)) == []
+def test_a_parameter_that_no_run_reads_stands_in_the_list(inputs: Inputs, unused: list[Key], reads: Reads) -> None:
+    assert sorted(set(keys_of(inputs.parameters)) - reads.by_any - set(unused)) == []
+    assert not reads.by_simulation & set(unused)
 
 
 def test_nothing_in_the_list_moves_the_baseline(inputs: Inputs, unused: list[Key]) -> None:
@@ -152,13 +165,15 @@ class MovedTables:
 class OneAtATime:
     """One scenario without its simulation, ready to run again with one key moved; what does not read the key is not computed again."""
 
-    def __init__(self, inputs: Inputs, name: str) -> None:
+    def __init__(self, inputs: Inputs, name: str, levers_at: dict[str, float] | None = None) -> None:
         self.inputs = inputs
-        self.scenario = without_simulation(inputs, name)
+        self.scenario = load_scenario(name, inputs.folder, inputs.levers, extra=levers_at or {}, simulate="none")
         levers = {lever.lever: lever for lever in inputs.levers}
         self.settings = [(levers[lever], value) for lever, value in self.scenario.settings.items()]
         self.central = Params.from_frame(inputs.parameters)
-        self.ends = {end: Params.from_frame(inputs.parameters.with_columns(value=pl.coalesce(end, "value"))) for end in ("high", "low")}
+        self.ends = {
+            end: Params.from_frame(inputs.parameters.with_columns(value=pl.coalesce(end, "value"))) for end in ("high", "low")
+        }
         self.reads: dict[str, set[Key]] = {}
         #: Outcomes of the sub-models in the order of the calls of a run.
         self.base: dict[str, list[Any]] = {name: [] for name in SUB_MODELS}
@@ -249,25 +264,55 @@ def _differs(a: Any, b: Any) -> bool:
     return bool(a != b)
 
 
-@pytest.fixture(scope="module")
-def plan(inputs: Inputs) -> OneAtATime:
-    return OneAtATime(inputs, "plan_2030")
-
-
 def uncertain(inputs: Inputs) -> list[Key]:
     """Return the keys with a range in some row."""
     return keys_of(inputs.parameters.filter(pl.col("low") < pl.col("high")))
 
 
+@pytest.fixture(scope="module")
+def plan(inputs: Inputs) -> OneAtATime:
+    return OneAtATime(inputs, "plan_2030")
+
+
+@pytest.fixture(scope="module")
+def stretch(inputs: Inputs) -> OneAtATime:
+    return OneAtATime(inputs, "stretch")
+
+
+def without_effect(keys: list[Key], *scenarios: OneAtATime) -> list[Key]:
+    """Return the keys that move no table of any of the scenarios."""
+    for scenario in scenarios:
+        keys = [key for key in keys if not scenario.moves(key)]
+    return keys
+
+
 @pytest.mark.slow
-def test_each_range_outside_freight_moves_a_table(inputs: Inputs, unused: list[Key], plan: OneAtATime) -> None:
+def test_each_range_outside_freight_moves_a_table(
+    inputs: Inputs, unused: list[Key], reads: Reads, plan: OneAtATime, stretch: OneAtATime
+) -> None:
+    """Rows that only the simulation reads are left to the test of the reads."""
     keys = [k for k in uncertain(inputs) if plan.reads_key(k) and not plan.in_freight(k)]
     assert len(keys) > len(unused)
-    assert [k for k in keys if k not in unused and not plan.moves(k)] == []
+    still = [k for k in without_effect(keys, plan) if k not in reads.by_simulation]
+    assert sorted(set(without_effect(still, stretch)) ^ {k for k in unused if k in keys}) == []
 
 
 @pytest.mark.slow
-def test_each_range_of_freight_moves_a_table(inputs: Inputs, unused: list[Key], plan: OneAtATime) -> None:
+def test_each_range_of_freight_moves_a_table(inputs: Inputs, unused: list[Key], plan: OneAtATime, stretch: OneAtATime) -> None:
     keys = [k for k in uncertain(inputs) if plan.in_freight(k)]
     assert len(keys) > len(unused)
-    assert [k for k in keys if k not in unused and not plan.moves(k)] == []
+    assert sorted(set(without_effect(keys, plan, stretch)) ^ {k for k in unused if k in keys}) == []
+
+
+@pytest.mark.slow
+def test_what_acts_only_through_a_lever_acts_through_it(inputs: Inputs) -> None:
+    """With the named levers at the end of their range all these rows move a table of the plan."""
+    named: dict[Key, str] = {}
+    for parameter, subject, reason in inputs.table("unused_parameters").select("parameter", "subject", "reason").iter_rows():
+        found = re.search(r"only through the lever (\w+)", reason)
+        if found:
+            named[parameter, subject] = found.group(1)
+    ends = {lever.lever: lever.minimum if lever.default == lever.maximum else lever.maximum for lever in inputs.levers}
+    moved = OneAtATime(inputs, "plan_2030", {lever: ends[lever] for lever in sorted(set(named.values()))})
+    assert len(named) > len(ends) // 10
+    assert without_effect(list(named), moved) == []
