@@ -23,9 +23,9 @@ class ScoreLine:
     ----------
     id, area, year
         The target.
-    value, target, gap
-        In ``unit``; ``value`` and ``gap`` are None where the indicator has no value (a peak that does not come). A positive gap is
-        what is missing.
+    value, actual, target, gap
+        In ``unit``; ``value`` is None where the indicator has no value (a peak that does not come), ``actual`` where none is entered. A
+        positive gap is what is missing of the actual, or else of the modelled value.
     unit, direction, strength, verdict, quality
         As in the table ``indicators``.
     met, readings
@@ -36,6 +36,7 @@ class ScoreLine:
     area: str
     year: int
     value: float | None
+    actual: float | None
     target: float
     gap: float | None
     unit: str
@@ -86,14 +87,17 @@ def _line(row: dict[str, object], targets: pl.DataFrame) -> ScoreLine:
     )
     value = None if row["value"] is None else float(str(row["value"]))
     target = float(str(row["target"]))
+    actual = None if row["actual"] is None else float(str(row["actual"]))
+    reached = value if actual is None else actual
     gap = None
-    if value is not None:
-        gap = target - value if row["direction"] == "at_least" else value - target
+    if reached is not None:
+        gap = target - reached if row["direction"] == "at_least" else reached - target
     return ScoreLine(
         id=str(row["id"]),
         area=str(row["area"]),
         year=int(str(row["year"])),
         value=value,
+        actual=actual,
         target=target,
         gap=gap,
         unit=str(row["unit"]),

@@ -105,9 +105,8 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
     tell(8)
     series = _all_series(inputs, params, now, before, frozen, freight, infrastructure, travel)
     quality = _indicator_quality(inputs)
-    table = attach_targets(
-        indicators.series_frame(series, quality), inputs.targets, vintage_year=int(params.get("data_vintage_year")[0, 0])
-    )
+    vintage = int(params.get("data_vintage_year")[0, 0])
+    table = attach_targets(indicators.series_frame(series, quality), inputs.targets, _actuals(inputs), vintage_year=vintage)
     tables = {
         "indicators": table,
         "freight": _freight_frame(freight),
@@ -121,11 +120,16 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
         "green_travel": _travel_frame(travel),
         "port_containers": freight.port_containers,
         "grid_factor": pl.DataFrame({"year": list(YEARS), "kgco2_per_kwh": grid[0]}),
+        "airports": infrastructure.airports,
+        "berths": infrastructure.berths,
+        "retired_batteries": pl.DataFrame({"year": list(YEARS), "kwh": now.vehicles.retired_battery_kwh[0]}),
         "simulation": simulation.summary,
         "simulation_load": simulation.load_profile,
         "fit": pl.concat([freight.fit, passengers.fit, now.vehicles.fit, travel.fit], how="vertical"),
         "defaults": freight.defaults,
-        "checks": pl.concat([freight.checks, now.vehicles.checks, simulation.checks, _balance_checks(now)], how="vertical"),
+        "checks": pl.concat(
+            [freight.checks, now.vehicles.checks, infrastructure.checks, simulation.checks, _balance_checks(now)], how="vertical"
+        ),
         "parameters_used": _parameters_used(inputs, params),
     }
     return Results(scenario, inputs.data_hash, tables)
@@ -307,6 +311,12 @@ def _travel_series(travel: TravelOutcome) -> list[indicators.Series]:
 def _base_range(inputs: Inputs) -> tuple[float, float]:
     row = inputs.parameters.filter(pl.col("parameter") == "observed_sea_rail_teu", pl.col("year") == BASE_YEAR)
     return float(row["low"][0]), float(row["high"][0])
+
+
+def _actuals(inputs: Inputs) -> dict[tuple[str, str, int], float]:
+    """Return the actual values of targets that are past, by (indicator, area, year)."""
+    rows = inputs.table("observed/actuals").filter(pl.col("value").is_not_null(), pl.col("period").str.contains(r"^\d{4}$"))
+    return {(s, a, int(y)): float(v) for s, a, y, v in rows.select("series", "area", "period", "value").iter_rows()}
 
 
 def _indicator_quality(inputs: Inputs) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from transport.inputs import Target
 
@@ -30,7 +30,9 @@ def verdict(value: float, target: float, tolerance: float, direction: str) -> Ve
     return "within_tolerance" if ahead >= -tolerance else "missed"
 
 
-def attach_targets(series: pl.DataFrame, targets: Iterable[Target], *, vintage_year: int) -> pl.DataFrame:
+def attach_targets(
+    series: pl.DataFrame, targets: Iterable[Target], actuals: Mapping[tuple[str, str, int], float], *, vintage_year: int
+) -> pl.DataFrame:
     """Join targets to indicator rows of the same id, area and year.
 
     Parameters
@@ -39,6 +41,8 @@ def attach_targets(series: pl.DataFrame, targets: Iterable[Target], *, vintage_y
         Columns id, area, year, scope, boundary, base, variant, value, unit, quality.
     targets
         Targets; scope, boundary, base and variant of a target name the reading that is the headline, they do not limit the verdict.
+    actuals
+        (indicator, area, year) -> actual value of a target that is past; its verdict follows the actual and not the model.
     vintage_year
         Year of the data: a target of an earlier year waits for the actual value.
 
@@ -70,16 +74,11 @@ def attach_targets(series: pl.DataFrame, targets: Iterable[Target], *, vintage_y
         "strength": pl.String,
     }
     joined = series.join(pl.DataFrame(rows, schema=schema), on=["id", "area", "year"], how="left", maintain_order="left")
-    judged = [
-        "tracked"
-        if row["target"] is None
-        else "actual_pending"
-        if row["year"] < vintage_year
-        else "missed"  # what does not exist, such as a peak that never comes, meets no target
-        if row["value"] is None
-        else verdict(row["value"], row["target"], row["tolerance"] or 0.0, row["direction"])
-        for row in joined.select("value", "target", "tolerance", "direction", "year").iter_rows(named=True)
+    found = [
+        actuals.get((row["id"], row["area"], row["year"])) for row in joined.select("id", "area", "year").iter_rows(named=True)
     ]
+    joined = joined.with_columns(actual=pl.Series(found, dtype=pl.Float64))
+    judged = [_judge(row, vintage_year) for row in joined.iter_rows(named=True)]
     return (
         joined.with_columns(verdict=pl.Series(judged, dtype=pl.String), strength=pl.col("strength").fill_null("tracked"))
         .select(
@@ -91,6 +90,7 @@ def attach_targets(series: pl.DataFrame, targets: Iterable[Target], *, vintage_y
             "base",
             "variant",
             "value",
+            "actual",
             "unit",
             "target",
             "direction",
@@ -101,3 +101,17 @@ def attach_targets(series: pl.DataFrame, targets: Iterable[Target], *, vintage_y
         )
         .sort("id", "area", "year", "scope", "boundary", "base", "variant")
     )
+
+
+def _judge(row: dict[str, Any], vintage_year: int) -> Verdict:
+    """Return the verdict of one indicator row."""
+    if row["target"] is None:
+        return "tracked"
+    if row["year"] < vintage_year:
+        if row["actual"] is None:
+            return "actual_pending"
+        return verdict(row["actual"], row["target"], row["tolerance"] or 0.0, row["direction"])
+    if row["value"] is None:
+        # What does not exist, such as a peak that never comes, meets no target.
+        return "missed"
+    return verdict(row["value"], row["target"], row["tolerance"] or 0.0, row["direction"])

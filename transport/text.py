@@ -99,20 +99,21 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
     return made
 
 
+_HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit", "verdict", "quality")
+
+
 def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl.DataFrame:
     """Return the scorecard with labels, ready to show."""
     names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
     verdicts, qualities = labels(inputs, "verdict", lang), labels(inputs, "quality", lang)
-    head = {
-        c: t(f"scorecard.{c}", lang)
-        for c in ("indicator", "area", "year", "value", "target", "gap", "unit", "verdict", "quality")
-    }
+    head = {c: t(f"scorecard.{c}", lang) for c in _HEADS}
     rows = [
         {
             head["indicator"]: names[x.id],
             head["area"]: areas[x.area],
             head["year"]: str(x.year),
             head["value"]: shown(x.value, x.unit, lang),
+            head["actual"]: shown(x.actual, x.unit, lang),
             head["target"]: target_text(x, lang),
             head["gap"]: shown(None if x.gap is None else max(x.gap, 0.0), x.unit, lang),
             head["unit"]: unit_label(x.unit, lang),
@@ -121,7 +122,8 @@ def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl
         }
         for x in lines
     ]
-    return pl.DataFrame(rows)
+    table = pl.DataFrame(rows)
+    return table if any(x.actual is not None for x in lines) else table.drop(head["actual"])
 
 
 def target_text(line: ScoreLine, lang: str) -> str:

@@ -31,6 +31,7 @@ def rows(*readings: tuple[str, str, float, str]) -> pl.DataFrame:
             "base": [r[1] for r in readings],
             "variant": [""] * n,
             "value": [r[2] for r in readings],
+            "actual": pl.Series([None] * n, dtype=pl.Float64),
             "unit": ["percent"] * n,
             "target": [-9.5] * n,
             "direction": ["at_most"] * n,
@@ -50,6 +51,11 @@ def test_headline_gap_and_readings() -> None:
     assert line.value == -8.0
     assert line.gap == pytest.approx(1.5)
     assert (line.met, line.readings) == (1, 3)
+
+
+def test_the_gap_follows_the_actual_where_there_is_one() -> None:
+    (line,) = scorecard(TABLE.with_columns(actual=pl.lit(-9.0)), DEFINITIONS)
+    assert line.gap == pytest.approx(0.5)
 
 
 def test_matrix_has_a_column_per_scope() -> None:

@@ -49,17 +49,27 @@ def _target(year: int) -> SimpleNamespace:
 
 
 def test_a_past_target_waits_for_its_actual() -> None:
-    row = attach_targets(_series(2025, 99.0), [_target(2025)], vintage_year=2026).row(0, named=True)
+    row = attach_targets(_series(2025, 99.0), [_target(2025)], {}, vintage_year=2026).row(0, named=True)
     assert row["verdict"] == "actual_pending"
     assert row["target"] == 15.0
 
 
+@pytest.mark.parametrize(("actual", "expected"), [(15.2, "met"), (14.9, "missed")])
+def test_the_verdict_of_a_past_target_follows_the_actual_and_not_the_model(actual: float, expected: str) -> None:
+    row = attach_targets(_series(2025, 99.0), [_target(2025)], {("x", "210000", 2025): actual}, vintage_year=2026).row(
+        0, named=True
+    )
+    assert row["verdict"] == expected
+    assert row["value"] == 99.0
+    assert row["actual"] == actual
+
+
 def test_a_value_that_does_not_exist_meets_no_target() -> None:
-    assert attach_targets(_series(2030, None), [_target(2030)], vintage_year=2026)["verdict"][0] == "missed"
+    assert attach_targets(_series(2030, None), [_target(2030)], {}, vintage_year=2026)["verdict"][0] == "missed"
 
 
 def test_a_row_without_a_target_is_tracked() -> None:
-    row = attach_targets(_series(2028, 20.0), [_target(2030)], vintage_year=2026).row(0, named=True)
+    row = attach_targets(_series(2028, 20.0), [_target(2030)], {}, vintage_year=2026).row(0, named=True)
     assert row["verdict"] == "tracked"
     assert row["strength"] == "tracked"
     assert row["target"] is None

@@ -71,7 +71,9 @@ def _cards(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
                 t("app.card_value", lang, value=shown(line.value, line.unit, lang), unit=unit),
             )
             st.badge(verdicts[line.verdict], color=_COLOURS.get(line.verdict, "gray"))
-            st.caption(t("app.card_quality", lang, quality=qualities[line.quality], met=line.met, readings=line.readings))
+            st.caption(t("app.card_quality", lang, quality=qualities[line.quality]))
+            if line.readings > 1:
+                st.caption(t("app.card_readings", lang, met=line.met, readings=line.readings))
 
 
 def _scorecard(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
