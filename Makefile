@@ -10,12 +10,13 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := transport networks fleets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test app lint format types lock wheel bench clean
+.PHONY: help run test slow app lint format types lock wheel bench clean
 
 help:
 	@echo "make run     install, then compute scenario $(SCENARIO) and print its scorecard / 安装并运行情景"
 	@echo "make test    install, then pass the whole fast suite / 安装并运行全部快速测试"
 	@echo "make app     install, then open the app on this machine / 安装并打开本机应用"
+	@echo "make slow    the tests that take minutes / 耗时测试"
 	@echo "make lint | format | types | lock | wheel | bench | clean"
 
 run: $(VENV)/.run-stamp
@@ -23,6 +24,9 @@ run: $(VENV)/.run-stamp
 
 test: $(VENV)/.dev-stamp
 	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+
+slow: $(VENV)/.dev-stamp
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 app: $(VENV)/.run-stamp
 	$(BIN)/transport app $(ARGS)

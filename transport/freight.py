@@ -171,7 +171,8 @@ def fit_constants(inputs: Tables, params: Params, prepared: Prepared, costs: Cos
     """Calibrate the constants on the base year: rail tonnes loaded and rail territory tkm, sea-rail boxes, ro-ro lorries, pipeline tonnes."""
     base = prepared.states[prepared.state_of_year[_BASE]]
     captive = captive_totals(prepared.captive, costs)
-    measure, fixed = _margin_weights(params, prepared, base, captive)
+    central = params if params.draws == 1 else inputs.params()
+    measure, fixed = _margin_weights(central, prepared, base, captive)
     observed = np.stack([params.get(parameter)[:, _BASE] for _, parameter in MARGINS], axis=1)
     rows = inputs.parameters
     spread = []
@@ -182,7 +183,6 @@ def fit_constants(inputs: Tables, params: Params, prepared: Prepared, costs: Cos
     sd = np.array([central_value(params, "freight_constant_sd", name) for name in CONSTANTS])
     start = None
     if observed.shape[0] > 1:
-        central = inputs.params()
         start = fit_constants(inputs, central, prepared, make_costs(central, prepared)).constants[0]
     parts = []
     for first in range(0, observed.shape[0], _CHUNK):
@@ -199,9 +199,12 @@ def fit_constants(inputs: Tables, params: Params, prepared: Prepared, costs: Cos
                 start=start,
             )
         )
+    constants = np.concatenate([p.constants for p in parts])
+    if start is not None:
+        constants[0] = start  # the first draw is the central run
     return replace(
         parts[0],
-        constants=np.concatenate([p.constants for p in parts]),
+        constants=constants,
         margins=np.concatenate([p.margins for p in parts]),
         margins_at_prior=np.concatenate([p.margins_at_prior for p in parts]),
         iterations=max(p.iterations for p in parts),
@@ -246,7 +249,7 @@ def _margin_weights(params: Params, prepared: Prepared, base: State, captive: Ar
     demand = prepared.demand.demand
     case = np.unique(rows.demand, return_index=True)[1]
     port_t = demand.t_per_year[rows.demand[case]] @ boxes[case]
-    teu = land_boxes(params, prepared.box_ports)[:, :, _BASE].mean(axis=1)
+    teu = land_boxes(params, prepared.box_ports)[:, 0, _BASE]
     teu_per_t = np.divide(teu, port_t, out=np.zeros_like(teu), where=port_t > 0)
     weights = np.stack(
         [
@@ -279,7 +282,7 @@ def _outcome(
     tonnes[:, LEG_MODES.index("water")] += port_t
     total = chosen_km + captive[1]
     territory = chosen_territory + captive[2]
-    carrier = _carrier(params, chosen_territory, total, port_t.sum(axis=0))
+    carrier = _carrier(params, chosen_territory, total, port_t.sum(axis=0), chosen_km[:, LEG_MODES.index("water")].sum(axis=0))
     boxes, sea_rail = results.port_containers(
         params,
         prepared.box_ports,
@@ -334,13 +337,14 @@ def _port_cargo(prepared: Prepared, costs: Costs, totals: Array) -> Array:
     return cargo
 
 
-def _carrier(params: Params, territory: Array, total: Array, port_t: Array) -> dict[str, Array]:
+def _carrier(params: Params, territory: Array, total: Array, port_t: Array, voyages: Array) -> dict[str, Array]:
     """Return tkm by carriers of the province ``[draw, year]``, through the named bridges.
 
     Notes
     -----
-    road = observed carrier tkm of 2020 x index of the modelled territory tkm (the implied bridge stands in the fit table); rail = territory (works railways left out); coastal and ocean = level of 2020 x index of the port cargo; pipelines =
-    modelled total.
+    road = observed carrier tkm of 2020 x index of the modelled territory tkm (the implied bridge stands in the fit table); rail and pipelines =
+    modelled tkm (works railways left out) x a bridge row; ocean = level of 2020 x index of the port cargo; coastal = the same plus what the
+    modelled coastal and ro-ro voyages gained since 2020, so that a shift to water is carried, fuelled and counted.
     """
     index = port_t / port_t[:, _BASE : _BASE + 1]
     road, rail, _, pipe = range(4)
@@ -348,10 +352,13 @@ def _carrier(params: Params, territory: Array, total: Array, port_t: Array) -> d
     lines = {kind: [COMMODITIES.index(c) for c, k in PIPE_OF.items() if k == kind] for kind in PIPE_OF.values()}
     return {
         "road": params.get("observed_road_carrier_tkm")[:, _BASE, None] * truck / truck[:, _BASE : _BASE + 1],
-        "rail": territory[:, rail].sum(axis=0),
-        "coastal": params.get("water_carrier_tkm", "coastal") * index,
+        "rail": territory[:, rail].sum(axis=0) * params.get("territory_to_carrier_tkm", "rail"),
+        "coastal": np.maximum(params.get("water_carrier_tkm", "coastal") * index + voyages - voyages[:, _BASE : _BASE + 1], 0.0),
         "ocean": params.get("water_carrier_tkm", "ocean") * index,
-        **{f"pipeline_{kind}": total[lines[kind], pipe].sum(axis=0) for kind in ("crude", "product", "gas")},
+        **{
+            f"pipeline_{kind}": total[lines[kind], pipe].sum(axis=0) * params.get("territory_to_carrier_tkm", "pipeline")
+            for kind in ("crude", "product", "gas")
+        },
     }
 
 

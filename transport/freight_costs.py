@@ -8,6 +8,7 @@ import numpy as np
 
 from networks.cost import COMPONENTS, coefficients
 from transport.freight_demand import COMMODITIES
+from transport.layout import BASE_YEAR, FIRST_YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,8 @@ BULK: tuple[str, ...] = ("coal", "metal_ore", "nonmetal_minerals", "steel", "cem
 #: Pipeline kind of each commodity that can flow in a pipe.
 PIPE_OF: dict[str, str] = {"crude": "crude", "refined_products": "product", "gas": "gas"}
 _G_PER_T = 1e6
+#: The truck of the line haul, whose load and empty km move the price of a tonne-km.
+_LINE_HAUL = "tractor_trailer"
 
 
 def unit_costs(params: Params) -> Array:
@@ -106,7 +109,15 @@ def _rail_tariff(params: Params, commodity: str) -> tuple[Array, Array]:
 def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[str, Array]:
     """Return truck costs per km, hour and load; empty km are paid by the loaded tonnes."""
     get = params.get
-    paid_t = get("road_payload", commodity) * (1.0 - get("road_empty_share"))
+    # Loads and empty km of the carriers' trucks stand in the fleet's rows; here they act as an index on 2020, so that one lever moves both
+    # the price of a tonne and the fuel it takes.
+    loading = _index(get("truck_payload", _LINE_HAUL)) * _index(get("truck_load_factor", _LINE_HAUL))
+    paid_t = (
+        get("road_payload", commodity)
+        * loading
+        * (1.0 - get("road_empty_share"))
+        * _index(get("truck_loaded_km_share", _LINE_HAUL))
+    )
     fuel = get("road_fuel_use") * get("road_freight_fuel_price") * get("road_fuel_cost_level")
     wear = get("road_wear_per_km")
     co2 = carbon * get("freight_direct_co2", "road")
@@ -116,3 +127,9 @@ def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[st
         "road_h": get("road_hour_cost") / paid_t + hour,
         "road_load": get("road_loading") + hour * get("road_loading_time"),
     }
+
+
+def _index(path: Array) -> Array:
+    """Return a path relative to its value of the base year ``[draw, year]`` [-]."""
+    base = BASE_YEAR - FIRST_YEAR
+    return path / path[:, base : base + 1]

@@ -59,47 +59,44 @@ def intensity_series(matrix: Sequence[Reading]) -> list[Series]:
     return made
 
 
-def companions(book: Ledger, boundaries: Mapping[str, Sequence[str]], effective_share: NDArray[np.float64]) -> list[Series]:
+def companions(
+    book: Ledger,
+    boundaries: Mapping[str, Sequence[str]],
+    freight_tkm: Mapping[str, NDArray[np.float64]],
+    effective_share: NDArray[np.float64],
+) -> list[Series]:
     """Return what stands beside the intensity: absolute CO2, CO2 per effective tkm, and leakage out of each boundary.
 
     Parameters
     ----------
+    freight_tkm
+        Part -> freight turnover ``[draw, year]`` [tkm/yr].
     effective_share
         Effective over driven freight tkm ``[draw, year]`` (shortest feasible OD distance).
 
     Notes
     -----
-    Leakage is the tkm (and its CO2) that moved since the base year to parts outside the boundary:
-    ``(share_out(t) - share_out(base)) * total tkm(t)``.
+    Leakage is the freight that moved since the base year to parts ``p`` outside the boundary: the sum of
+    ``(share_p(t) - share_p(base)) * total tkm(t)``, and its CO2 at the part's own intensity. Passengers are left out: their return after
+    COVID moves between parts without any shift.
     """
     made: list[Series] = []
-    parts = sorted(book.turnover_tkm)
-    total = sum((book.turnover_tkm[p] for p in parts), np.zeros(1))
     base = year_index(BASE_YEAR)
+    total = sum(freight_tkm.values(), np.zeros(1))
+    moved = {p: (tkm / total - (tkm / total)[:, base : base + 1]) * total for p, tkm in freight_tkm.items()}
     for boundary, inside in boundaries.items():
-        outside = [p for p in parts if p not in inside]
-        out_tkm = sum((book.turnover_tkm[p] for p in outside), np.zeros_like(total))
-        share = out_tkm / total
-        moved = (share - share[:, base : base + 1]) * total
-        made.append(Series("leakage_tkm", PROVINCE, "tkm/yr", moved, boundary=boundary))
-        in_tkm = sum((book.turnover_tkm[p] for p in inside), np.zeros_like(total))
+        outside = [p for p in sorted(moved) if p not in inside]
+        made.append(
+            Series("leakage_tkm", PROVINCE, "tkm/yr", sum((moved[p] for p in outside), np.zeros_like(total)), boundary=boundary)
+        )
+        tkm = sum((book.turnover_tkm[p] for p in inside), np.zeros_like(total))
         for s, scope in enumerate(SCOPES):
-            out_co2 = sum((book.co2_t[p][s] for p in outside), np.zeros_like(total))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                per_tkm = np.where(out_tkm > 0, out_co2 / np.where(out_tkm > 0, out_tkm, 1.0), 0.0)
-            made.append(Series("leakage_co2", PROVINCE, "tCO2/yr", moved * per_tkm, scope, boundary))
-            in_co2 = sum((book.co2_t[p][s] for p in inside), np.zeros_like(total))
-            made.append(Series("operating_co2", PROVINCE, "tCO2/yr", in_co2, scope, boundary))
-            made.append(
-                Series(
-                    "operating_co2_per_effective_tkm",
-                    PROVINCE,
-                    "gCO2/tkm",
-                    in_co2 * 1e6 / (in_tkm * effective_share),
-                    scope,
-                    boundary,
-                )
-            )
+            leaked = sum((moved[p] * book.co2_t[p][s] / book.turnover_tkm[p] for p in outside), np.zeros_like(total))
+            made.append(Series("leakage_co2", PROVINCE, "tCO2/yr", leaked, scope, boundary))
+            co2 = sum((book.co2_t[p][s] for p in inside), np.zeros_like(total))
+            made.append(Series("operating_co2", PROVINCE, "tCO2/yr", co2, scope, boundary))
+            per_effective = co2 * 1e6 / (tkm * effective_share)
+            made.append(Series("operating_co2_per_effective_tkm", PROVINCE, "gCO2/tkm", per_effective, scope, boundary))
     return made
 
 
@@ -174,9 +171,8 @@ def additions_series(
             made.append(Series("clean_share_of_additions", PROVINCE, "percent", share(rows), variant=f"{group}:{definition}"))
         for i, vehicle_class in enumerate(classes):
             if total[i].sum() > 0:
-                made.append(
-                    Series("clean_share_of_additions", PROVINCE, "percent", share([i]), variant=f"{vehicle_class}:{definition}")
-                )
+                variant = f"{vehicle_class}:{definition}"
+                made.append(Series("clean_share_of_class_additions", PROVINCE, "percent", share([i]), variant=variant))
         if definition == "nev_only":
             motor = [i for i, c in enumerate(classes) if is_road.get(c, False)]
             made.append(Series("nev_sales_share", PROVINCE, "percent", share(motor)))
@@ -264,7 +260,8 @@ def peak_year(toe: NDArray[np.float64], *, margin: float, later_years: int) -> N
     made = np.full(toe.shape[0], np.nan)
     for d, i in enumerate(at):
         below = toe[d, i + 1 :] <= toe[d, i] * (1.0 - margin)
-        if below.sum() >= later_years and bool(below[-later_years:].all()):
+        # A maximum in the first year of the series may have come before it: no peak was seen.
+        if i > 0 and below.sum() >= later_years and bool(below[-later_years:].all()):
             made[d] = FIRST_YEAR + i
     return made
 

@@ -119,7 +119,7 @@ def _quantile(u: NDArray[np.float64], low: float, mode: float, high: float, dist
 class Params:
     """Parameter values of one run, ``[draw, year]`` by (parameter, subject).
 
-    A single run (``draws=1``) takes the central values; with more draws every uncertain key is sampled with its own named seed, one
+    The first draw takes the central values, whatever the number of draws. The others sample every uncertain key with its own named seed, one
     quantile for all years of the key, so that the base year and 2030 share the draw.
     """
 
@@ -215,18 +215,17 @@ class Params:
         """
         values = dict(self._values)
         for lever, value in settings:
-            path = lever_path(value, lever.default)
-            used = path[_YEAR_AXIS > BASE_YEAR]
+            used = lever_path(value, lever.default)[_YEAR_AXIS > BASE_YEAR]
             if used.min() < lever.minimum or used.max() > lever.maximum:
                 msg = f"{lever.lever} = {value} is outside {lever.minimum:g} to {lever.maximum:g}"
                 raise ValueError(msg)
-            if np.array_equal(path, np.full_like(path, lever.default)):
+            if bool((used == lever.default).all()):
                 continue
             subjects = self._subjects.get(lever.parameter, []) if lever.subject == "*" else [lever.subject]
             if not subjects or (lever.parameter, subjects[0]) not in values:
                 raise ParameterError(self._hint(lever.parameter, lever.subject))
             for subject in subjects:
-                values[lever.parameter, subject] = _apply(values[lever.parameter, subject], path, lever.operation)
+                values[lever.parameter, subject] = _apply(values[lever.parameter, subject], lever, value)
         return self._copy(values)
 
     def hold(self, year: int, *, but: Iterable[str] = ()) -> Params:
@@ -276,6 +275,7 @@ def _sample(key: tuple[str, str], group: pl.DataFrame, draws: int, seed: int) ->
         anchors = np.empty((draws, len(value)))
         for j in range(len(value)):
             anchors[:, j] = _quantile(u, float(low[j]), float(value[j]), float(high[j]), group["distribution"][j])
+        anchors[0] = value  # the first draw is always the central run, so that its tables mean the same with any number of draws
     if len(years) == 1 or years[0] is None:
         return np.repeat(anchors[:, :1], len(YEARS), axis=1)
     known = np.asarray(years, dtype=np.float64)
@@ -286,16 +286,20 @@ def _filled(group: pl.DataFrame, column: str) -> NDArray[np.float64]:
     return group.select(pl.col(column).fill_null(pl.col("value"))).to_series().to_numpy().astype(np.float64)
 
 
-def _apply(array: NDArray[np.float64], path: NDArray[np.float64], operation: str) -> NDArray[np.float64]:
+def _apply(array: NDArray[np.float64], lever: Lever, value: LeverValue) -> NDArray[np.float64]:
+    """Return a parameter ``[draw, year]`` with a lever applied after the base year."""
     after = _YEAR_AXIS > BASE_YEAR
     changed = array.copy()
-    if operation == "set":
-        changed[:, after] = path[after]
-    elif operation == "add":
-        changed[:, after] += path[after]
-    elif operation == "scale":
-        changed[:, after] *= path[after]
+    if lever.operation == "set":
+        # Each draw starts from its own value of the base year: a path is linear in its start.
+        start = array[:, [BASE_YEAR - FIRST_YEAR]]
+        from_zero, from_one = lever_path(value, 0.0)[after], lever_path(value, 1.0)[after]
+        changed[:, after] = from_zero + (from_one - from_zero) * start
+    elif lever.operation == "add":
+        changed[:, after] += lever_path(value, lever.default)[after]
+    elif lever.operation == "scale":
+        changed[:, after] *= lever_path(value, lever.default)[after]
     else:
-        msg = f"unknown lever operation {operation!r}; use set, add or scale"
+        msg = f"unknown lever operation {lever.operation!r}; use set, add or scale"
         raise ValueError(msg)
     return changed

@@ -11,7 +11,7 @@ import polars as pl
 from transport import accounts, indicators
 from transport.freight import FreightOutcome, model_freight
 from transport.infrastructure import InfrastructureOutcome, model_infrastructure
-from transport.layout import BASE_YEAR, PROVINCE, SCOPES, YEARS, EnergyUse, Turnover
+from transport.layout import BASE_YEAR, PROVINCE, SCOPES, YEARS, EnergyUse, Turnover, year_index
 from transport.passengers import PassengerOutcome, model_passengers
 from transport.power import grid_factor
 from transport.simulations import simulate_weeks
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Year whose fleet and demand the representative weeks simulate.
 SIMULATED_YEAR = 2030
+#: Year of the green-travel target, to which the break-even base share refers.
+GREEN_TARGET_YEAR = 2030
 #: The steps of a run, in order, as the progress bar names them.
 STEPS = ("params", "freight", "passengers", "vehicles", "infrastructure", "travel", "simulation", "accounts", "indicators")
 _QUALITY_ORDER = ("official", "measured", "literature", "derived", "assumption", "recalled")
@@ -219,8 +221,9 @@ def _all_series(
     matrix = accounts.readings(now.book, before.book, boundaries)
     made = indicators.intensity_series(matrix)
     made += _frozen_grid(inputs, now, frozen, boundaries)
-    freight_tkm = freight.total_tkm.sum(axis=(2, 3))
-    made += indicators.companions(now.book, boundaries, freight.effective_tkm / freight_tkm)
+    carried = {k.mode: now.turnover.tkm[i] for i, k in enumerate(now.turnover.keys) if k.service == "freight"}
+    effective = freight.effective_tkm / freight.total_tkm.sum(axis=(2, 3))
+    made += indicators.companions(now.book, boundaries, carried, effective)
     made += indicators.sea_rail_series(freight.sea_rail_teu, freight.port_teu, _base_range(inputs))
     fleet = now.vehicles
     is_road = {c: fleet.mode[c] == "road" for c in fleet.classes}
@@ -255,9 +258,7 @@ def _frozen_grid(
     co2 = accounts.account(now.energy, frozen)
     book = accounts.ledger(now.energy, co2, now.turnover, now.converted_tkm, _parts(inputs, operating_only=True))
     return [
-        indicators.Series(
-            "operating_co2_intensity", PROVINCE, "percent", r.change_pct, r.scope, r.boundary, r.base, variant="grid_frozen_2020"
-        )
+        indicators.Series("operating_co2_intensity_frozen_grid", PROVINCE, "percent", r.change_pct, r.scope, r.boundary, r.base)
         for r in accounts.readings(book, book, boundaries)
         if r.scope != "direct" and r.base == str(BASE_YEAR)
     ]
@@ -303,7 +304,8 @@ def _travel_series(travel: TravelOutcome) -> list[indicators.Series]:
             indicators.share_series("transit_share_of_motorised_trips", travel.transit_share_of_motorised[i], area=area),
         ]
         if travel.has_target[area]:
-            break_even = np.repeat(travel.break_even_base_share[i][:, None], len(YEARS), axis=1)
+            break_even = np.full(travel.green_share[i].shape, np.nan)
+            break_even[:, year_index(GREEN_TARGET_YEAR)] = travel.break_even_base_share[i]
             made.append(indicators.share_series("green_travel_break_even_base", break_even, area=area))
     return made
 

@@ -23,6 +23,9 @@ def test_peak_needs_three_later_years_one_percent_lower() -> None:
     assert np.isnan(found[1])
     assert found[2] == YEARS[10]
     assert np.isnan(found[3])
+    assert np.isnan(indicators.peak_year(np.linspace(2.0, 1.0, N)[None], margin=0.01, later_years=3)[0]), (
+        "the peak may lie before the series"
+    )
 
 
 @given(hnp.arrays(float, (3, N), elements=st.floats(0.1, 10.0)))
@@ -66,19 +69,19 @@ def test_additions_by_hand() -> None:
     assert found["nev_sales_share", ""] == pytest.approx(100 * 470 / 1200)
 
 
-def test_leakage_counts_what_moved_outside_the_boundary() -> None:
+def test_leakage_counts_the_freight_that_moved_outside_the_boundary() -> None:
     moved = np.full((1, N), 100.0)
     moved[:, year_index(2021) :] = 200.0
-    book = accounts.Ledger(
-        {"road": np.ones((3, 1, N)), "pipeline": np.ones((3, 1, N))}, {"road": np.full((1, N), 900.0), "pipeline": moved}
-    )
-    found = {
-        (s.id, s.boundary): s.values[0]
-        for s in indicators.companions(book, {"road": ["road"]}, np.ones((1, N)))
-        if s.scope in {"", "direct"}
-    }
+    tkm = {"road": np.full((1, N), 900.0), "pipeline": moved}
+    book = accounts.Ledger({"road": np.ones((3, 1, N)), "pipeline": 2.0 * np.ones((3, 1, N))}, tkm)
+    rows = indicators.companions(book, {"road": ["road"], "both": ["road", "pipeline"]}, tkm, np.ones((1, N)))
+    found = {(s.id, s.boundary): s.values[0] for s in rows if s.scope in {"", "direct"}}
+    leaked = (200 / 1100 - 0.1) * 1100
     assert found["leakage_tkm", "road"][0] == 0.0
-    assert found["leakage_tkm", "road"][-1] == pytest.approx((200 / 1100 - 0.1) * 1100)
+    assert found["leakage_tkm", "road"][-1] == pytest.approx(leaked)
+    assert found["leakage_co2", "road"][-1] == pytest.approx(leaked * 2.0 / 200.0)
+    assert found["leakage_tkm", "both"][-1] == 0.0
+    assert found["operating_co2_per_effective_tkm", "road"][-1] == pytest.approx(1e6 / 900.0)
 
 
 def test_rail_intensity_against_three_bases() -> None:

@@ -144,6 +144,49 @@ def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(in
     assert not series(more, "land_oil").equals(series(baseline, "land_oil"))
 
 
+def test_fuller_trucks_burn_less_per_tonne_km_and_win_freight(inputs: Inputs, baseline: Results) -> None:
+    """One lever moves both the price of a tonne and the fuel it takes."""
+    fuller = ran(inputs, "baseline", loaded_km_share_tractor_trailer={2030: 0.1})
+
+    def at_2030(results: Results) -> tuple[float, float]:
+        tkm = results.tables["turnover"].filter(pl.col("mode") == "road", pl.col("service") == "freight", pl.col("year") == 2030)[
+            "tkm"
+        ][0]
+        energy = (
+            results.tables["energy"].filter(pl.col("vehicle_class") == "tractor_trailer", pl.col("year") == 2030)["kgce"].sum()
+        )
+        return float(tkm), float(energy) / float(tkm)
+
+    (tkm_before, per_tkm_before), (tkm_after, per_tkm_after) = at_2030(baseline), at_2030(fuller)
+    assert tkm_after > tkm_before
+    assert per_tkm_after < 0.95 * per_tkm_before
+
+
+def test_a_shift_to_water_is_carried_and_fuelled(inputs: Inputs, baseline: Results) -> None:
+    cheaper = ran(inputs, "baseline", coastal_service={2030: 0.5})
+
+    def coastal(results: Results) -> tuple[float, float]:
+        tkm = results.tables["turnover"].filter(
+            pl.col("mode") == "coastal", pl.col("service") == "freight", pl.col("year") == 2030
+        )["tkm"][0]
+        fuel = results.tables["energy"].filter(pl.col("vehicle_class") == "coastal_ship", pl.col("year") == 2030)["kgce"].sum()
+        return float(tkm), float(fuel)
+
+    assert coastal(cheaper)[0] > coastal(baseline)[0]
+    assert coastal(cheaper)[1] > coastal(baseline)[1]
+
+
+def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Results) -> None:
+    """Tables hold the first draw: they must not change when more draws are asked for."""
+    drawn = run(load_scenario("baseline", inputs.folder, inputs.levers, draws=2, simulate="none"), inputs)
+    for name in ("indicators", "freight", "energy", "turnover", "green_travel"):
+        first, central = drawn.tables[name], baseline.tables[name]
+        for column in (c for c, dtype in central.schema.items() if dtype == pl.Float64):
+            np.testing.assert_allclose(
+                first[column].fill_null(0.0), central[column].fill_null(0.0), rtol=1e-6, err_msg=f"{name}.{column}"
+            )
+
+
 def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs) -> None:
     rebound = ran(inputs, "rebound_only")
     freight = rebound.tables["freight"].group_by("year").agg(pl.col("t").sum()).sort("year").filter(pl.col("year") >= 2020)
