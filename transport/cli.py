@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from transport import __version__
 from transport.i18n import LANGUAGES, t
+from transport.layout import YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = verbs.add_parser("compare", parents=[with_data], help="compare two scenarios or two run folders")
     compare.add_argument("a")
     compare.add_argument("b")
-    compare.add_argument("--year", type=int, action="append", help="year to compare (default 2025 and 2030)")
+    compare.add_argument(
+        "--year", type=int, choices=YEARS, metavar="YEAR", action="append", help="year to compare (default 2025 and 2030)"
+    )
     compare.set_defaults(command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none")
 
     show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources or scenarios")
@@ -99,17 +102,31 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(command=_show)
 
     app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
-    app.add_argument("--port", type=int, default=8501)
+    app.add_argument("--port", type=_port, default=8501)
     app.add_argument("--headless", action="store_true", help="do not open a browser window")
     app.set_defaults(command=_app)
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65_535:
+        raise ValueError(text)
+    return number
 
 
 def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever; VALUE is a number or 2025:1.1,2030:1.3"
     )
-    parser.add_argument("--draws", type=int, help="number of draws")
+    parser.add_argument("--draws", type=_positive, help="number of draws")
     parser.add_argument("--simulate", choices=("none", "sample", "full"), help="how much is simulated with SimPy")
 
 
@@ -133,13 +150,13 @@ def _run(args: argparse.Namespace) -> int:
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     stored = _run_scenario(args.scenario, inputs, args, out=args.out)
     if args.json:
-        _out(json.dumps(_run_json(stored, inputs), ensure_ascii=False))
+        _out(json.dumps(_run_json(stored, inputs)))
         return OK
     from transport.text import fit_lines, scorecard_lines
 
     for line in scorecard_lines(stored, inputs, args.lang):
         _out(line)
-    for line in fit_lines(stored, args.lang):
+    for line in fit_lines(stored, inputs, args.lang):
         _out(line)
     _out(t("cli.written", args.lang, folder=str(stored.folder), seconds=f"{stored.manifest['seconds']:.1f}"))
     return OK
@@ -147,7 +164,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None) -> StoredRun:
     from transport.scenario import load_scenario
-    from transport.store import run_id, runs_folder, write_run
+    from transport.store import may_write, run_id, runs_folder, write_run
     from transport.study import run
 
     scenario = load_scenario(
@@ -159,10 +176,11 @@ def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: P
         simulate=args.simulate,
         lang=args.lang,
     )
+    folder = out or runs_folder() / run_id(scenario, inputs.data_hash)
+    may_write(folder)
     start = time.perf_counter()
     with _Progress(args) as tell:
         results = run(scenario, inputs, progress=tell)
-    folder = out or runs_folder() / run_id(scenario, inputs.data_hash)
     return write_run(folder, results.tables, scenario, inputs.data_hash, seconds=time.perf_counter() - start)
 
 
@@ -177,7 +195,7 @@ def _compare(args: argparse.Namespace) -> int:
     years = args.year or [2025, 2030]
     table = compare_runs(runs[0].table("indicators"), runs[1].table("indicators"), years=years)
     if args.json:
-        _out(json.dumps({"a": _who(runs[0]), "b": _who(runs[1]), "indicators": table.to_dicts()}, ensure_ascii=False))
+        _out(json.dumps({"a": _who(runs[0]), "b": _who(runs[1]), "indicators": table.to_dicts()}))
         return OK
     for line in compare_lines(table, runs, inputs, args.lang):
         _out(line)
@@ -190,8 +208,11 @@ def _show(args: argparse.Namespace) -> int:
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     table = show_table(args.what, inputs, args.lang, args.filter)
+    if table.is_empty() and not args.json:
+        _err(t("cli.nothing_found", args.lang, text=args.filter))
+        return OK
     if args.json:
-        _out(json.dumps(table.to_dicts(), ensure_ascii=False, default=str))
+        _out(json.dumps(table.to_dicts(), default=str))
         return OK
     for line in table_lines(table):
         _out(line)
@@ -274,7 +295,7 @@ def _print_findings(findings: list[Finding], args: argparse.Namespace) -> None:
     from transport.check_problems import format_finding
 
     if args.json:
-        _out(json.dumps({"findings": [f.as_dict() for f in findings]}, ensure_ascii=False))
+        _out(json.dumps({"findings": [f.as_dict() for f in findings]}))
         return
     say = _out if args.command is _check else _err
     for finding in findings:

@@ -354,6 +354,9 @@ def fit_table(
         "territory",
         f"land hauls at ports, modelled sea legs and ship-to-ship cargo; {revised}",
     )
+    ships = float(outcome.carrier_tkm["coastal"][base] + outcome.carrier_tkm["ocean"][base])
+    note = "the level of 2020 is a data row; later years follow port cargo and modelled voyages; tonnes by water carriers are not modelled"
+    from_margin("carrier_tkm", "water", "observed_water_carrier_tkm", ships, cal, "carrier", note)
     pipe_tkm = float(outcome.total_tkm[base][pipe].sum())
     from_margin(
         "total_tkm", "pipeline", "observed_pipeline_tkm", pipe_tkm, val, "territory", "whole lines, also outside the province"

@@ -109,6 +109,8 @@ class Inputs:
         Targets in file order.
     data_hash
         sha256 over the paths and contents of all files, newlines normalised.
+    reads
+        Record shared by all parameters made from these inputs; None = each has its own.
     """
 
     folder: Path
@@ -118,6 +120,7 @@ class Inputs:
     levers: tuple[Lever, ...]
     targets: tuple[Target, ...]
     data_hash: str
+    reads: dict[tuple[str, str], int] | None = None
 
     def table(self, name: str) -> pl.DataFrame:
         """Return a table by name.
@@ -137,7 +140,7 @@ class Inputs:
     def params(self, *, draws: int = 1, seed: int = 0) -> Params:
         """Return the parameters of the model as arrays ``[draw, year]``, without the reference library; with one draw the central values."""
         own = self.parameters.filter(~pl.col("parameter").str.starts_with(REFERENCE_PREFIX))
-        return Params.from_frame(own, draws=draws, seed=seed)
+        return Params.from_frame(own, draws=draws, seed=seed, reads=self.reads)
 
 
 def data_folder() -> Path:

@@ -123,10 +123,16 @@ class Params:
     quantile for all years of the key, so that the base year and 2030 share the draw.
     """
 
-    def __init__(self, values: Mapping[tuple[str, str], NDArray[np.float64]], units: Mapping[str, str], draws: int) -> None:
+    def __init__(
+        self,
+        values: Mapping[tuple[str, str], NDArray[np.float64]],
+        units: Mapping[str, str],
+        draws: int,
+        reads: dict[tuple[str, str], int] | None = None,
+    ) -> None:
         self._values = dict(values)
         self._units = dict(units)
-        self._reads: dict[tuple[str, str], int] = {}
+        self._reads = {} if reads is None else reads
         self._subjects: dict[str, list[str]] = {}
         for parameter, subject in sorted(self._values):
             self._subjects.setdefault(parameter, []).append(subject)
@@ -135,7 +141,9 @@ class Params:
             array.setflags(write=False)
 
     @classmethod
-    def from_frame(cls, rows: pl.DataFrame, *, draws: int = 1, seed: int = 0) -> Params:
+    def from_frame(
+        cls, rows: pl.DataFrame, *, draws: int = 1, seed: int = 0, reads: dict[tuple[str, str], int] | None = None
+    ) -> Params:
         """Build parameters from the joined parameter tables.
 
         Parameters
@@ -146,6 +154,8 @@ class Params:
             Length of the draw axis.
         seed
             Seed of the sampling; unused with one draw.
+        reads
+            Record to count reads in, if several parameters of one run share one.
         """
         values: dict[tuple[str, str], NDArray[np.float64]] = {}
         units: dict[str, str] = {}
@@ -154,7 +164,7 @@ class Params:
             key = (str(parameter), str(subject))
             units[key[0]] = group["unit"][0]
             values[key] = _sample(key, group, draws, seed)
-        return cls(values, units, draws)
+        return cls(values, units, draws, reads)
 
     def get(self, parameter: str, subject: str = "all") -> NDArray[np.float64]:
         """Return one parameter as a read-only array ``[draw, year]`` in the unit of its rows.
@@ -249,9 +259,7 @@ class Params:
         return self._copy(values)
 
     def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
-        made = Params(values, self._units, self.draws)
-        made._reads = self._reads
-        return made
+        return Params(values, self._units, self.draws, self._reads)  # one run, one record of what was read
 
     def _hint(self, parameter: str, subject: str) -> str:
         if parameter in self._subjects:

@@ -29,7 +29,7 @@ class ScoreLine:
     unit, direction, strength, verdict, quality
         As in the table ``indicators``.
     met, readings
-        How many of the readings (scope x boundary x base) meet the target; 1 of 1 where there is only one.
+        How many of the readings (scope x boundary x base x variant) meet the target; 1 of 1 where there is only one.
     """
 
     id: str
@@ -79,12 +79,7 @@ def scorecard(indicators: pl.DataFrame, definitions: pl.DataFrame) -> list[Score
 
 
 def _line(row: dict[str, object], targets: pl.DataFrame) -> ScoreLine:
-    others = targets.filter(
-        pl.col("id") == row["id"],
-        pl.col("area") == row["area"],
-        pl.col("year") == row["year"],
-        pl.col("variant") == row["variant"],
-    )
+    others = targets.filter(pl.col("id") == row["id"], pl.col("area") == row["area"], pl.col("year") == row["year"])
     value = None if row["value"] is None else float(str(row["value"]))
     target = float(str(row["target"]))
     actual = None if row["actual"] is None else float(str(row["actual"]))

@@ -115,6 +115,19 @@ def write_run(
     return StoredRun(folder, manifest)
 
 
+def may_write(folder: Path) -> None:
+    """Refuse a folder that is no run before anything is computed.
+
+    Raises
+    ------
+    StoreError
+        If the folder exists and holds something else than a run.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file():
+        msg = f"{folder} exists and is no run folder; choose another place"
+        raise StoreError(msg)
+
+
 def read_run(folder: Path) -> StoredRun:
     """Read the manifest of a run folder.
 
@@ -141,9 +154,7 @@ def _swap(partial: Path, folder: Path) -> None:
     if not folder.exists():
         partial.rename(folder)
         return
-    if not (folder / MANIFEST).is_file():
-        msg = f"{folder} exists and is no run folder; choose another place"
-        raise StoreError(msg)
+    may_write(folder)
     aside = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     try:
         folder.rename(aside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -82,6 +82,7 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
             progress(step, len(STEPS), STEPS[step])
 
     tell(0)
+    inputs = replace(inputs, reads={})  # the freight model makes central parameters of its own; their reads count too
     params = scenario_params(scenario, inputs)
     held = scenario.hold_year or None
     tell(1)

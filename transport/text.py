@@ -61,6 +61,11 @@ _SHOWN_UNITS: dict[str, dict[str, tuple[float, str]]] = {
         "TEU/yr": (1e4, "unit.teu"),
         "toe/yr": (1e4, "unit.toe"),
         "tkm/yr": (1e8, "unit.tkm"),
+        "pkm/yr": (1e8, "unit.pkm"),
+        "person/yr": (1e4, "unit.person"),
+        "trip/yr": (1e4, "unit.trip"),
+        "m3/yr": (1e8, "unit.m3"),
+        "veh": (1e4, "unit.veh"),
     },
     "en": {
         "t/yr": (1e6, "unit.tonnes"),
@@ -68,6 +73,11 @@ _SHOWN_UNITS: dict[str, dict[str, tuple[float, str]]] = {
         "TEU/yr": (1e3, "unit.teu"),
         "toe/yr": (1e6, "unit.toe"),
         "tkm/yr": (1e9, "unit.tkm"),
+        "pkm/yr": (1e9, "unit.pkm"),
+        "person/yr": (1e6, "unit.person"),
+        "trip/yr": (1e6, "unit.trip"),
+        "m3/yr": (1e9, "unit.m3"),
+        "veh": (1e3, "unit.veh"),
     },
 }
 
@@ -91,15 +101,29 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
     lines = scorecard(stored.table("indicators"), inputs.table("indicators"))
     made = [t("cli.title", lang, title=manifest[f"title_{lang}"], run=manifest["run_id"])]
     made += table_lines(scorecard_frame(lines, inputs, lang))
-    many = [line for line in lines if line.readings > 1]
+    # Readings of a target that waits for its actual value say nothing yet.
+    many = [line for line in lines if line.readings > 1 and line.verdict != "actual_pending"]
     made += [
         t("cli.readings", lang, name=labels(inputs, "indicator", lang)[line.id], met=line.met, readings=line.readings)
         for line in many
     ]
-    return made
+    warning = capacity_line(stored.table("freight_links"), lang)
+    return [*made, warning] if warning else made
 
 
 _HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit", "verdict", "quality")
+
+
+def capacity_line(links: pl.DataFrame, lang: str, *, year: int = SHOWN_YEARS[-1]) -> str:
+    """Return one sentence on the rail sections that carry more than their capacity, empty if there is none.
+
+    The capacities do not act on the choice of mode, so a shift of freight is only as true as this line is short.
+    """
+    over = links.filter(pl.col("year") == year, pl.col("mode") == "rail", pl.col("vc_ratio") > 1.0)
+    if over.is_empty():
+        return ""
+    worst = over["vc_ratio"].max()
+    return t("cli.capacity", lang, year=year, count=over.height, worst=f"{float(str(worst)):.2f}")
 
 
 def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl.DataFrame:
@@ -115,7 +139,7 @@ def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl
             head["value"]: shown(x.value, x.unit, lang),
             head["actual"]: shown(x.actual, x.unit, lang),
             head["target"]: target_text(x, lang),
-            head["gap"]: shown(None if x.gap is None else max(x.gap, 0.0), x.unit, lang),
+            head["gap"]: "-" if x.gap is None else shown(x.gap, "" if x.unit == "year" else x.unit, lang),
             head["unit"]: unit_label(x.unit, lang),
             head["verdict"]: verdicts[x.verdict],
             head["quality"]: qualities[x.quality],
@@ -131,19 +155,49 @@ def target_text(line: ScoreLine, lang: str) -> str:
     return ("≥ " if line.direction == "at_least" else "≤ ") + shown(line.target, line.unit, lang)
 
 
-def fit_lines(stored: StoredRun, lang: str) -> list[str]:
+def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
+    """Return the rows of the table ``fit`` that have an observed value, with labels, on the reader's scale."""
+    names, modes = labels(inputs, "fit_item", lang), labels(inputs, "mode", lang)
+    uses, qualities = labels(inputs, "used_for", lang), labels(inputs, "quality", lang)
+    head = {
+        c: t(f"fit.{c}", lang)
+        for c in ("item", "mode", "year", "observed", "modelled", "error", "range", "unit", "used_for", "quality")
+    }
+    rows = []
+    for r in fit.filter(pl.col("observed").is_not_null()).iter_rows(named=True):
+        unit = r["unit"].replace("/year", "/yr").replace("dimensionless", "")
+        unit = f"{unit}/yr" if f"{unit}/yr" in _SHOWN_UNITS[lang] else unit
+        low, high = (shown(r[c], unit, lang) for c in ("low", "high"))
+        span = f"{low} - {high}" if "-" not in (low, high) else f">= {low}" if low != "-" else f"<= {high}" if high != "-" else ""
+        rows.append(
+            {
+                head["item"]: names.get(r["item"], r["item"]),
+                head["mode"]: modes.get(r["mode"], ""),
+                head["year"]: str(r["year"]),
+                head["observed"]: shown(r["observed"], unit, lang),
+                head["modelled"]: shown(r["modelled"], unit, lang),
+                head["error"]: "-" if r["error_pct"] is None else f"{round(r['error_pct'], 1) + 0.0:+.1f}",
+                head["range"]: span,
+                head["unit"]: unit_label(unit, lang),
+                head["used_for"]: uses.get(r["used_for"], r["used_for"]),
+                head["quality"]: qualities.get(r["quality"], r["quality"]),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def fit_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
     """Return the totals of the base years, observed beside modelled, with the error of each; the table ``fit`` holds all years."""
-    fit = stored.table("fit").filter(pl.col("year").is_in(FIT_YEARS), pl.col("observed").is_not_null())
-    if fit.is_empty():
-        return []
-    columns = ["item", "mode", "year", "unit", "observed", "low", "high", "modelled", "error_pct", "used_for", "quality"]
-    return ["", t("cli.fit", lang), *table_lines(fit.select(columns))]
+    fit = stored.table("fit").filter(pl.col("year").is_in(FIT_YEARS))
+    return ["", t("cli.fit", lang), *table_lines(fit_frame(fit, inputs, lang))]
 
 
 def compare_lines(table: pl.DataFrame, runs: Sequence[StoredRun], inputs: Inputs, lang: str) -> list[str]:
-    """Return the indicators that differ between two runs, headline readings only."""
+    """Return the headline readings of two runs side by side; of indicators with targets only the areas that have one."""
     definitions = inputs.table("indicators").select("id", *[pl.col(c).fill_null("") for c in READING])
-    rows_shown = table.join(definitions, on=["id", *READING], how="semi", maintain_order="left").drop_nulls("difference")
+    both = table.join(definitions, on=["id", *READING], how="semi", maintain_order="left").drop_nulls("difference")
+    promised = {(x.id, x.area) for x in inputs.targets if x.value is not None}
+    with_target = {x for x, _ in promised}
     names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
     rows = [
         {
@@ -155,7 +209,8 @@ def compare_lines(table: pl.DataFrame, runs: Sequence[StoredRun], inputs: Inputs
             "B - A": shown(r["difference"], r["unit"], lang),
             t("scorecard.unit", lang): unit_label(r["unit"], lang),
         }
-        for r in rows_shown.iter_rows(named=True)
+        for r in both.iter_rows(named=True)
+        if r["id"] not in with_target or (r["id"], r["area"]) in promised
     ]
     heads = [f"{side} = {run.manifest[f'title_{lang}']} ({run.manifest['run_id']})" for side, run in zip("AB", runs, strict=True)]
     return [*heads, *table_lines(pl.DataFrame(rows))]

@@ -74,7 +74,7 @@ def test_the_overview_shows_and_no_request_leaves_this_computer(address: str, ch
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
         page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).hostname or ""))
         page.goto(address)
-        page.get_by_text("目标记分卡").wait_for(timeout=60_000)
+        page.get_by_text("目标完成情况表").wait_for(timeout=60_000)
         page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=60_000)
         assert page.get_by_text("9.5").count() > 0
         page.get_by_text("English").first.click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,9 @@ class Job:
     def progress(self) -> tuple[float, str]:
         """Return the share done and the name of the present step."""
         path = self.folder / "progress.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        # The run may be in the middle of a line: only whole lines count.
+        lines = text[: text.rfind("\n") + 1].splitlines()
         if not lines:
             return 0.0, ""
         last = json.loads(lines[-1])
@@ -46,6 +49,14 @@ class Job:
     def finished(self) -> bool:
         """Return whether the process has ended."""
         return self.process.poll() is not None
+
+    def succeeded(self) -> bool:
+        """Return whether the process ended well."""
+        return self.process.poll() == 0
+
+    def clear(self) -> None:
+        """Remove the temporary folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def message(self) -> str:
         """Return what the process said, empty if it ended well."""

@@ -17,10 +17,12 @@ def panel(name: str, lang: str) -> None:
         return
     message = st.session_state.pop("job_message", "")
     if message:
-        st.error(message)
+        st.warning(message)
     stored = state.stored(name)
     if stored is not None:
-        st.success(t("app.run_ready", lang, run=stored.manifest["run_id"]))
+        made = str(stored.manifest["created_at"])[:10]
+        seconds = f"{stored.manifest['seconds']:.0f}"
+        st.success(t("app.run_ready", lang, run=stored.manifest["run_id"], created=made, seconds=seconds))
         return
     st.info(t("app.run_missing", lang))
     st.button(t("app.run", lang), type="primary", width="stretch", on_click=_start, args=(name, lang))
@@ -33,6 +35,7 @@ def _start(name: str, lang: str) -> None:
 
 def _cancel(job: jobs.Job, lang: str) -> None:
     job.cancel()
+    job.clear()
     st.session_state.pop("job", None)
     st.session_state["job_message"] = t("app.run_cancelled", lang)
 
@@ -40,9 +43,13 @@ def _cancel(job: jobs.Job, lang: str) -> None:
 @st.fragment(run_every="1s")
 def _watch(job: jobs.Job, lang: str) -> None:
     """Poll a run under way; the page is drawn again when it ends."""
+    if "job" not in st.session_state:
+        # Cancelled by its button: what that said must not be overwritten by the end of the process.
+        st.rerun()
     if job.finished():
         st.session_state.pop("job", None)
-        st.session_state["job_message"] = job.message()
+        st.session_state["job_message"] = job.message() or ("" if job.succeeded() else t("app.run_died", lang))
+        job.clear()
         st.rerun()
     share, step = job.progress()
     st.progress(share, text=t(f"step.{step}", lang) if step else t("app.run_starting", lang))

@@ -8,6 +8,8 @@ import streamlit as st
 
 from transport import __version__
 from transport.app import runner, state
+from transport.check_problems import format_finding
+from transport.findings import DataError
 from transport.i18n import LANGUAGES, t
 
 VIEWS = Path(__file__).resolve().parent / "views"
@@ -19,6 +21,12 @@ def main() -> None:
     state.take_link("lang", LANGUAGES, "zh")
     lang = state.language()
     st.set_page_config(page_title=t("app.title", lang), page_icon="🚆", layout="wide")
+    try:
+        state.inputs()
+    except DataError as error:
+        st.error(t("app.data_refused", lang, count=len(error.findings)))
+        st.code("\n".join(format_finding(finding, lang) for finding in error.findings), language=None, wrap_lines=True)
+        return
     with st.sidebar:
         _language()
         lang = state.language()

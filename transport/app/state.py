@@ -43,9 +43,10 @@ def pack() -> Path | None:
 
 def _stamp() -> float:
     """Return when any data file changed last, so that an edited table is read again."""
-    files = [p for p in data_folder().rglob("*") if p.is_file()]
     extra = pack()
-    return max([p.stat().st_mtime for p in files] + ([extra.stat().st_mtime] if extra else []))
+    folders = [data_folder(), *([extra] if extra else [])]
+    files = [p for folder in folders for p in (folder.rglob("*") if folder.is_dir() else [folder]) if p.is_file()]
+    return max(p.stat().st_mtime for p in files)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -11,7 +11,7 @@ from transport.app import charts, maps, state
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
 from transport.scorecard import READING, reading_matrix, scorecard
-from transport.text import scorecard_frame, shown, target_text, unit_label
+from transport.text import capacity_line, fit_frame, scorecard_frame, shown, target_text, unit_label
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -96,6 +96,23 @@ def _intensity(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, l
     row = reading.row(0, named=True)
     named = {part: labels(data, part, lang)[row[part]] for part in ("boundary", "scope", "base")}
     st.caption(t("app.intensity_note", lang, **named))
+    values = _headlines(reading, lang)
+    if values:
+        st.caption(t("app.others", lang, values=values))
+
+
+def _headlines(reading: pl.DataFrame, lang: str) -> str:
+    """Return the headline of every scenario that has been run, so that the plan is read beside the baseline and the rebound."""
+    found = []
+    for name in state.scenarios():
+        run = state.stored(name)
+        if run is None:
+            continue
+        rows = state.table(run, "indicators").filter(pl.col("id") == INTENSITY, pl.col("year") == TARGET_YEAR)
+        value = rows.join(reading, on=list(READING), how="semi")["value"][0]
+        title = getattr(state.scenario(name), f"title_{lang}")
+        found.append(t("app.card_label_value", lang, name=title, value=f"{value:+.1f}"))
+    return " · ".join(found)
 
 
 def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
@@ -166,19 +183,15 @@ def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
             pl.col("vc_ratio").round(2).alias(t("app.saturation", lang)),
         )
         st.dataframe(table, hide_index=True, alt=t("app.freight_table", lang))
+    warning = capacity_line(flows, lang)
+    if warning:
+        st.warning(warning)
     st.caption(t("app.freight_note", lang))
 
 
 def _fit(run: StoredRun, data: Inputs, lang: str) -> None:
     with st.expander(t("app.fit_title", lang)):
-        fit = state.table(run, "fit")
-        qualities, uses = labels(data, "quality", lang), labels(data, "used_for", lang)
-        shown = fit.with_columns(
-            quality=pl.col("quality").replace(qualities),
-            used_for=pl.col("used_for").replace(uses),
-            error_pct=pl.col("error_pct").round(1),
-        )
-        st.dataframe(shown, hide_index=True, alt=t("app.fit_title", lang))
+        st.dataframe(fit_frame(state.table(run, "fit"), data, lang), hide_index=True, alt=t("app.fit_title", lang))
         st.caption(t("app.fit_note", lang))
 
 
