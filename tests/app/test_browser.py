@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 LOCAL = {"127.0.0.1", "localhost"}
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,17 @@ def address(stored_run: StoredRun, inputs: Inputs, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("app")
     scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
     shutil.copytree(stored_run.folder, folder / run_id(scenario, inputs.data_hash))
+    yield from served(folder)
+
+
+@pytest.fixture
+def empty_address(tmp_path: Path, chromium_path: str) -> Iterator[str]:
+    """Serve the app without any run and return its address."""
+    del chromium_path
+    yield from served(tmp_path)
+
+
+def served(folder: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -67,9 +79,8 @@ def test_the_overview_shows_and_no_request_leaves_this_computer(address: str, ch
     from playwright.sync_api import sync_playwright
 
     hosts: set[str] = set()
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path, args=options)
+        browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
         page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).hostname or ""))
@@ -82,3 +93,21 @@ def test_the_overview_shows_and_no_request_leaves_this_computer(address: str, ch
         page.screenshot(path=str(tmp_path / "overview.png"), full_page=True)
         browser.close()
     assert {host for host in hosts if host} <= LOCAL, hosts
+
+
+def test_a_run_can_be_cancelled_and_started_again(empty_address: str, chromium_path: str, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.goto(f"{empty_address}/?lang=zh&scenario=rebound_only")
+        page.get_by_role("button", name="运行情景").click(timeout=60_000)
+        page.get_by_role("button", name="取消").click(timeout=60_000)
+        page.get_by_text("已取消运行").wait_for(timeout=60_000)
+        assert not [p for p in tmp_path.iterdir() if (p / "manifest.json").is_file()]
+        page.get_by_role("button", name="运行情景").click(timeout=60_000)
+        page.get_by_text("结果已就绪").wait_for(timeout=120_000)
+        page.get_by_text("目标完成情况表").wait_for(timeout=60_000)
+        browser.close()
+    assert len([p for p in tmp_path.iterdir() if (p / "manifest.json").is_file()]) == 1
