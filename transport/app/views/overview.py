@@ -10,7 +10,7 @@ import streamlit as st
 from transport.app import charts, maps, state
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
-from transport.scorecard import READING, reading_matrix, scorecard
+from transport.scorecard import MET, READING, reading_matrix, scorecard
 from transport.text import capacity_line, fit_frame, scorecard_frame, shown, target_text, unit_label
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ INTENSITY = "operating_co2_intensity"
 GREEN = "green_travel_share"
 TARGET_YEAR = 2030
 MAP_MODES = ("road", "rail", "water", "pipeline")
+#: Data qualities nobody has verified.
+WEAK = ("assumption", "recalled")
 _COLOURS: dict[str, Literal["green", "blue", "orange"]] = {"met": "green", "within_tolerance": "blue", "missed": "orange"}
 CARDS = (
     (INTENSITY, TARGET_YEAR),
@@ -63,14 +65,17 @@ def _cards(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
         line = found.get(key)
         if line is None:
             continue
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             unit = unit_label(line.unit, lang)
             st.markdown(f"**{names[line.id]}**")
             st.metric(
                 t("app.card_label", lang, year=line.year, target=target_text(line, lang), unit=unit),
                 t("app.card_value", lang, value=shown(line.value, line.unit, lang), unit=unit),
             )
-            st.badge(verdicts[line.verdict], color=_COLOURS.get(line.verdict, "gray"))
+            # A verdict on unverified values is never shown in the colour of success.
+            weak = line.quality in WEAK and line.verdict in MET
+            label = t("app.badge_weak", lang, verdict=verdicts[line.verdict]) if weak else verdicts[line.verdict]
+            st.badge(label, color="blue" if weak else _COLOURS.get(line.verdict, "gray"))
             st.caption(t("app.card_quality", lang, quality=qualities[line.quality]))
             if line.readings > 1:
                 st.caption(t("app.card_readings", lang, met=line.met, readings=line.readings))
@@ -79,7 +84,8 @@ def _cards(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
 def _scorecard(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
     st.subheader(t("app.scorecard", lang))
     frame = scorecard_frame(lines, data, lang)
-    st.dataframe(frame, hide_index=True, alt=t("app.scorecard", lang), height=35 * (frame.height + 1) + 3)
+    config = {frame.columns[0]: st.column_config.TextColumn(width="medium")}
+    st.dataframe(frame, hide_index=True, column_config=config, alt=t("app.scorecard", lang), height=35 * (frame.height + 1) + 3)
     st.caption(t("app.scorecard_note", lang))
 
 
