@@ -266,7 +266,7 @@ def fit_table(
         str(r["parameter"]): r for r in inputs.parameters.iter_rows(named=True) if str(r["parameter"]).startswith("observed_")
     }
 
-    def from_margin(item: str, mode: str, parameter: str, value: float, used_for: str, principle: str, note: str) -> None:
+    def from_margin(item: str, mode: str, parameter: str, value: float | None, used_for: str, principle: str, note: str) -> None:
         row = observed_rows[parameter]
         rows.append(
             _fit_row(
@@ -355,8 +355,11 @@ def fit_table(
         f"land hauls at ports, modelled sea legs and ship-to-ship cargo; {revised}",
     )
     ships = float(outcome.carrier_tkm["coastal"][base] + outcome.carrier_tkm["ocean"][base])
-    note = "the level of 2020 is a data row; later years follow port cargo and modelled voyages; tonnes by water carriers are not modelled"
+    note = "the level of 2020 is a data row; later years follow port cargo and modelled voyages"
     from_margin("carrier_tkm", "water", "observed_water_carrier_tkm", ships, cal, "carrier", note)
+    note = "not modelled: the network knows the cargo of the ports, not which ships of the province carry it; see port_cargo_t"
+    from_margin("freight_t", "water", "observed_water_freight_t", None, seen, "carrier", note)
+    rows.append(_water_haul(observed_rows, note))
     pipe_tkm = float(outcome.total_tkm[base][pipe].sum())
     from_margin(
         "total_tkm", "pipeline", "observed_pipeline_tkm", pipe_tkm, val, "territory", "whole lines, also outside the province"
@@ -375,7 +378,7 @@ def _fit_row(  # noqa: PLR0917  (one argument per column, in the order of the ta
     observed: float | None,
     low: float | None,
     high: float | None,
-    modelled: float,
+    modelled: float | None,
     used_for: str,
     principle: str,
     quality: str | None,
@@ -389,13 +392,19 @@ def _fit_row(  # noqa: PLR0917  (one argument per column, in the order of the ta
         "observed": observed,
         "low": low,
         "high": high,
-        "modelled": float(modelled),
-        "error_pct": None if observed is None else 100.0 * (float(modelled) / observed - 1.0),
+        "modelled": modelled,
+        "error_pct": None if observed is None or modelled is None else 100.0 * (modelled / observed - 1.0),
         "used_for": used_for,
         "principle": principle,
         "quality": quality,
         "note": note,
     }
+
+
+def _water_haul(observed: dict[str, dict[str, object]], note: str) -> dict[str, object]:
+    """Return the mean haul of the province's water carriers; only observed, since their tonnes are not modelled."""
+    seen = float(observed["observed_water_carrier_tkm"]["value"]) / float(observed["observed_water_freight_t"]["value"])  # type: ignore[arg-type]
+    return _fit_row("mean_haul_km", "water", BASE_YEAR, "km", seen, None, None, None, "context", "carrier", "recalled", note)
 
 
 def _mean_hauls(outcome: FreightOutcome, observed: dict[str, dict[str, object]], totals: Array) -> list[dict[str, object]]:

@@ -84,7 +84,7 @@ def _cards(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
 def _scorecard(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
     st.subheader(t("app.scorecard", lang))
     frame = scorecard_frame(lines, data, lang)
-    config = {frame.columns[0]: st.column_config.TextColumn(width="medium")}
+    config = {frame.columns[0]: st.column_config.TextColumn(width=310)}
     st.dataframe(frame, hide_index=True, column_config=config, alt=t("app.scorecard", lang), height=35 * (frame.height + 1) + 3)
     st.caption(t("app.scorecard_note", lang))
 
