@@ -12,7 +12,7 @@ from networks.load import LinkFlow, load_legs
 from networks.measure import MEASURE, MEASURES
 from networks.solve import CONSTANTS
 from transport.freight_demand import COMMODITIES
-from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
+from transport.layout import BASE_YEAR, FIRST_YEAR, FIT_SCHEMA, YEARS, year_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,21 +32,6 @@ _BASE = year_index(BASE_YEAR)
 _NETWORK_MODE = dict(zip(LEG_NETWORKS, ("road", "rail", "water", "water", "pipeline", "pipeline", "pipeline"), strict=True))
 #: Qualities of a capacity that is not read in a source.
 _DEFAULT_QUALITIES = ("derived", "assumption")
-FIT_SCHEMA: dict[str, type[pl.DataType]] = {
-    "item": pl.String,
-    "mode": pl.String,
-    "year": pl.Int64,
-    "unit": pl.String,
-    "observed": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "modelled": pl.Float64,
-    "error_pct": pl.Float64,
-    "used_for": pl.String,
-    "principle": pl.String,
-    "quality": pl.String,
-    "note": pl.String,
-}
 #: Numerical tolerance of balances, and the shares of demand that may go unserved or be lost in the distribution.
 _TOLERANCE = 1e-9
 _BALANCING_TOLERANCE = 1e-4

@@ -27,6 +27,25 @@ PROVINCE = "210000"
 MODES: tuple[str, ...] = ("road", "rail", "water", "pipeline", "air")
 SCOPES: tuple[str, ...] = ("direct", "direct_power", "wtw")
 
+#: Qualities of a value from the best to the weakest; a sum is as good as its weakest part.
+QUALITY_ORDER: tuple[str, ...] = ("official", "measured", "literature", "derived", "assumption", "recalled")
+#: Columns of the result table ``fit``, to which every part of the model adds its rows.
+FIT_SCHEMA: dict[str, type[pl.DataType]] = {
+    "item": pl.String,
+    "mode": pl.String,
+    "year": pl.Int64,
+    "unit": pl.String,
+    "observed": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "modelled": pl.Float64,
+    "error_pct": pl.Float64,
+    "used_for": pl.String,
+    "principle": pl.String,
+    "quality": pl.String,
+    "note": pl.String,
+}
+
 #: Native unit of each energy carrier in :class:`EnergyUse`.
 CARRIER_UNITS: dict[str, str] = {
     "gasoline": "t",

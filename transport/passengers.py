@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
-from transport.layout import BASE_YEAR, FIRST_YEAR, PROVINCE, YEARS, year_index
+from transport.layout import BASE_YEAR, FIRST_YEAR, FIT_SCHEMA, PROVINCE, QUALITY_ORDER, YEARS, year_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,24 +28,6 @@ MARKETS: tuple[str, ...] = ("within_province", "inter_province", "bohai")
 _REST = MARKETS.index("inter_province")
 #: The last year before COVID: pivot of every relative change.
 NORMAL_YEAR = 2019
-
-#: From the best to the weakest; a sum is as good as its weakest part.
-QUALITY_ORDER: tuple[str, ...] = ("official", "measured", "literature", "derived", "assumption", "recalled")
-FIT_SCHEMA: dict[str, type[pl.DataType]] = {
-    "item": pl.String,
-    "mode": pl.String,
-    "year": pl.Int64,
-    "unit": pl.String,
-    "observed": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "modelled": pl.Float64,
-    "error_pct": pl.Float64,
-    "used_for": pl.String,
-    "principle": pl.String,
-    "quality": pl.String,
-    "note": pl.String,
-}
 
 
 @dataclass(frozen=True, slots=True)

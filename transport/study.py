@@ -11,7 +11,7 @@ import polars as pl
 from transport import accounts, indicators
 from transport.freight import FreightOutcome, model_freight
 from transport.infrastructure import InfrastructureOutcome, model_infrastructure
-from transport.layout import BASE_YEAR, PROVINCE, SCOPES, YEARS, EnergyUse, Turnover, year_index
+from transport.layout import BASE_YEAR, PROVINCE, QUALITY_ORDER, SCOPES, YEARS, EnergyUse, Turnover, year_index
 from transport.passengers import PassengerOutcome, model_passengers
 from transport.power import grid_factor
 from transport.simulations import simulate_weeks
@@ -36,7 +36,6 @@ SIMULATED_YEAR = 2030
 GREEN_TARGET_YEAR = 2030
 #: The steps of a run, in order, as the progress bar names them.
 STEPS = ("params", "freight", "passengers", "vehicles", "infrastructure", "travel", "simulation", "accounts", "indicators")
-_QUALITY_ORDER = ("official", "measured", "literature", "derived", "assumption", "recalled")
 
 
 @dataclass(frozen=True)
@@ -325,13 +324,13 @@ def _actuals(inputs: Inputs) -> dict[tuple[str, str, int], float]:
 def _indicator_quality(inputs: Inputs) -> dict[str, str]:
     """Return indicator -> weakest quality among the parameters it mainly stands on (``indicators.csv``)."""
     by_parameter = {
-        str(p): min(group["quality"].to_list(), key=lambda q: -_QUALITY_ORDER.index(q))
+        str(p): max(group["quality"].to_list(), key=QUALITY_ORDER.index)
         for (p,), group in inputs.parameters.filter(pl.col("value").is_not_null()).group_by(["parameter"], maintain_order=True)
     }
     found: dict[str, str] = {}
     for indicator, basis in inputs.table("indicators").select("id", "basis").iter_rows():
         qualities = [by_parameter[p] for p in basis.split()]
-        found[indicator] = max(qualities, key=_QUALITY_ORDER.index)
+        found[indicator] = max(qualities, key=QUALITY_ORDER.index)
     return found
 
 

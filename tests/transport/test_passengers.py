@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transport.layout import YEARS, year_index
+from transport.layout import FIT_SCHEMA, YEARS, year_index
 from transport.params import Lever, Params
 from transport.passengers import (
-    FIT_SCHEMA,
     MARKETS,
     SERVICES,
     base_year_trips,
