@@ -1,23 +1,26 @@
-"""The multimodal freight network: graph, skims, chains, demand, choice, measures.
+"""The multimodal freight network: graph, skims, chains, demand, choice, equilibrium, measures.
 
-Pure functions over arrays and frames: tables in, new tables out; no file is read here (only ``networks.formats`` and ``networks.osm`` may).
+Pure functions over arrays and frames: tables in, new tables out; files are read and written only by ``networks.formats`` and ``networks.osm``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
 
-if TYPE_CHECKING:
-    from networks.solve import solve_freight
+#: Public name -> module that holds it; resolved on first use, so that importing the package stays cheap.
+_HOME = {
+    "assign_equilibrium": "networks.equilibrium",
+    "build_graph": "networks.graph",
+    "read_tntp": "networks.formats",
+    "solve_freight": "networks.solve",
+}
 
-__all__ = ["solve_freight"]
+__all__ = ["assign_equilibrium", "build_graph", "read_tntp", "solve_freight"]  # noqa: PLE0604, PLE0605
 
 
 def __getattr__(name: str) -> object:
-    """Return the public function on first use, so that importing the package stays cheap."""
-    if name == "solve_freight":
-        from networks.solve import solve_freight
-
-        return solve_freight
+    """Return a public function on first use."""
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
