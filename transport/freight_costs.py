@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 #: Dry bulk: the goods of the long-haul and the port collection clauses.
 BULK: tuple[str, ...] = ("coal", "metal_ore", "nonmetal_minerals", "steel", "cement_building", "grain", "sand_stone")
+#: Group of the port handling charge; what is not named is dry bulk.
+HANDLING_OF: dict[str, str] = {
+    "containers": "container",
+    "general_cargo": "general",
+    "finished_vehicles": "general",
+    "crude": "liquid",
+    "refined_products": "liquid",
+    "chemicals": "liquid",
+    "gas": "liquid",
+}
 #: Pipeline kind of each commodity that can flow in a pipe.
 PIPE_OF: dict[str, str] = {"crude": "crude", "refined_products": "product", "gas": "gas"}
 _G_PER_T = 1e6
@@ -58,7 +68,8 @@ def _commodity_costs(params: Params, commodity: str) -> Array:
     fixed, per_km = _rail_tariff(params, commodity)
     road = _road(params, commodity, hour, carbon)
     dray_end, dray_km = get("drayage_fixed") + get("rail_terminal_handling"), get("drayage_per_km")
-    siding = get("rail_siding_charge")
+    siding = get("rail_siding_charge") + get("rail_siding_yearly_fee")
+    handling = get("port_handling") * get("port_handling_factor", HANDLING_OF.get(commodity, "bulk"))
     share = get("new_siding_share")
     sea_level = get("sea_rate_factor", commodity) * get("sea_cost_level")
     ship_carbon = carbon * get("freight_direct_co2", "water")
@@ -78,7 +89,7 @@ def _commodity_costs(params: Params, commodity: str) -> Array:
         "site_drayage_km": (1.0 - share) * (dray_km + carbon * get("freight_direct_co2", "road")),
         "sea_km": get("sea_rate_per_km") * sea_level + ship_carbon,
         "sea_h": hour,
-        "sea_load": get("sea_rate_fixed") * sea_level + 2.0 * get("port_handling") + hour * get("sea_dwell"),
+        "sea_load": get("sea_rate_fixed") * sea_level + 2.0 * handling + hour * get("sea_dwell"),
         "roro_km": get("roro_per_km") + ship_carbon,
         "roro_load": get("roro_fixed") + hour * get("roro_dwell"),
         "pipeline_km": pipe * get("pipeline_cost_level") + carbon * get("freight_direct_co2", "pipeline"),
@@ -97,13 +108,14 @@ def _rail_tariff(params: Params, commodity: str) -> tuple[Array, Array]:
     """Return the fixed and the per-km part of the rail price [CNY/t], [CNY/tkm]."""
     get = params.get
     level = get("rail_tariff_level")
+    beside = get("rail_electrification_surcharge") + get("rail_track_access_surcharge")
     if commodity == "containers":
         per_box = 1.0 / get("container_load")
         fixed = get("rail_container_tariff_fixed") * level * per_box
-        return fixed, (get("rail_container_tariff_per_km") * level + get("rail_construction_fund_container")) * per_box
+        return fixed, (get("rail_container_tariff_per_km") * level + get("rail_construction_fund_container")) * per_box + beside
     name = f"class_{int(get('rail_tariff_class', commodity)[0, 0])}"
     fund = get("rail_construction_fund", "grain" if commodity == "grain" else "general")
-    return get("rail_tariff_fixed", name) * level, get("rail_tariff_per_km", name) * level + fund
+    return get("rail_tariff_fixed", name) * level, get("rail_tariff_per_km", name) * level + fund + beside
 
 
 def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[str, Array]:
@@ -121,12 +133,23 @@ def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[st
     fuel = get("road_fuel_use") * get("road_freight_fuel_price") * get("road_fuel_cost_level")
     wear = get("road_wear_per_km")
     co2 = carbon * get("freight_direct_co2", "road")
+    toll = _expressway_toll(params)
+    if commodity == "containers":
+        toll *= get("road_toll_container_factor")
     return {
-        "road_expressway_km": (fuel + wear + get("road_toll_per_km")) / paid_t + co2,
+        "road_expressway_km": (fuel + wear + toll) / paid_t + co2,
         "road_other_km": (fuel * get("road_other_fuel_factor") + wear + get("road_toll_other_per_km")) / paid_t + co2,
         "road_h": get("road_hour_cost") / paid_t + hour,
         "road_load": get("road_loading") + hour * get("road_loading_time"),
     }
+
+
+def _expressway_toll(params: Params) -> Array:
+    """Return the toll of the mean long-haul truck ``[draw, year]`` [CNY/km]: toll classes weighted by their share of the km."""
+    classes = params.subjects("road_toll_class_share")
+    mean = sum(params.get("road_toll_class_share", name) * params.get("road_toll_class_factor", name) for name in classes)
+    toll: Array = params.get("road_toll_per_km") * mean
+    return toll
 
 
 def _index(path: Array) -> Array:
