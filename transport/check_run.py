@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 PARAMETERS = "parameters/*"
 #: Column of the joined parameters that names the table a row came from.
 PARAMETER_FILE = "file"
+#: Tables that only a data pack brings; without one they are there and have no rows.
+OPTIONAL = frozenset({"demand/od"})
+#: Tables that a pack may bring in another format; the loader hands them over as CSV under their own name.
+BINARY = frozenset({"demand/od.parquet", "demand/od.omx"})
+_MATRICES = ".omx"
+#: Line of the first row of a table, after its header.
+_FIRST_ROW = 2
 #: Files of the data folder that are neither tables nor TOML.
 _OTHER_FILES = frozenset({"units.txt", "LICENSE-DATA.md", "README.md"})
 #: Without these nothing can be checked.
@@ -126,13 +133,15 @@ def examine(base: Layer, pack: Layer | None = None, *, evaluate: Evaluate | None
         problems += report(find(frame, spec, checks), frame, spec, raws, known)
     problems += _across(tables, below, above, dictionary, known, every_unit=every_unit)
     hidden = [ROW, FILE]
+    for name in sorted(OPTIONAL & dictionary.tables.keys() - tables.keys()):
+        tables[name] = pl.DataFrame(schema={**_spec(dictionary, name).schema, ROW: pl.Int64(), FILE: pl.String()})
     parameters = tables.pop(PARAMETERS, None)
     targets = tables.pop(check_targets.TARGETS, None)
     return Examined(
         tables={name: frame.drop(hidden) for name, frame in sorted(tables.items())},
         parameters=pl.DataFrame() if parameters is None else _with_file(parameters).drop(hidden),
         targets=pl.DataFrame() if targets is None else targets.drop(hidden),
-        problems=tuple(_moved(problem, lines) for problem in problems),
+        problems=tuple(_of_matrix(_moved(problem, lines), raws) for problem in problems),
     )
 
 
@@ -208,9 +217,10 @@ def _read(layer: Layer, dictionary: Dictionary, names: Sequence[str]) -> _Read:
                 _, _, problems = check_targets.parse_toml(file, data)
                 raw, name = None, path
             read.problems += problems
-        elif path.lower().endswith(".csv") and dictionary.spec(path[:-4]) is not None:
-            name = PARAMETERS if path.startswith("parameters/") else path[:-4]
-            raw, problems = parse_table(path[:-4], file, data)
+        elif (path.lower().endswith(".csv") or path in BINARY) and dictionary.spec(path.rpartition(".")[0]) is not None:
+            stem = path.rpartition(".")[0]
+            name = PARAMETERS if path.startswith("parameters/") else stem
+            raw, problems = parse_table(stem, file, data)
             read.problems += problems
         else:
             if path not in _OTHER_FILES:
@@ -260,6 +270,17 @@ def _known(tables: Mapping[str, pl.DataFrame], dictionary: Dictionary) -> Known:
 def _with_file(parameters: pl.DataFrame) -> pl.DataFrame:
     stem = pl.col(FILE).str.strip_prefix("data/").str.replace(r"\.[cC][sS][vV]$", "")
     return parameters.with_columns(stem.alias(PARAMETER_FILE))
+
+
+def _of_matrix(problem: Problem, raws: Mapping[str, RawTable]) -> Problem:
+    """Return the problem of a matrix file without a line, which it has none, and with the pair beside a number."""
+    if not problem.file.endswith(_MATRICES) or problem.row < _FIRST_ROW:
+        return problem
+    value = problem.value
+    if problem.column == "t_per_year" and problem.file in raws:
+        commodity, origin, destination = (raws[problem.file].cell(problem.row, c) for c in ("commodity", "origin", "destination"))
+        value = f"{value} ({commodity}: {origin} - {destination})"
+    return Problem(problem.file, 0, problem.column, problem.code, value, problem.variant, problem.values)
 
 
 def _moved(problem: Problem, lines: Mapping[str, Mapping[tuple[int, str], int]]) -> Problem:

@@ -2,6 +2,7 @@
 
 Ends come from the generator table; commodities without ends on land take theirs from weights and per-head uses. Captive flows are removed before
 anything is fitted, known pairs are given pairs whose mode can still be chosen, the rest is distributed by a doubly constrained gravity model.
+An OD table of a data pack takes the place of known pairs and gravity for the commodities in it.
 """
 
 from __future__ import annotations
@@ -114,10 +115,13 @@ def build_demand(
 ) -> FreightDemand:
     """Build the sparse demand of the base year.
 
+    The table ``od`` replaces: for every commodity that it names, its pairs are all the goods that are not captive, so known pairs and the
+    gravity model of that commodity are left out and no threshold applies. Captive flows stay, whatever the table holds.
+
     Parameters
     ----------
     tables
-        ``generators``, ``flows``, ``population``, ``land_weights``.
+        ``generators``, ``flows``, ``population``, ``land_weights``; ``od`` (origin, destination, commodity, t_per_year) if there is one.
     params
         Central parameters.
     zones
@@ -134,6 +138,8 @@ def build_demand(
     flows = tables["flows"].sort("flow_id")
     known: list[tuple[int, int, int, float]] = []
     captive: list[tuple[str, int, int, int, str, float]] = []
+    given, report = _given(tables.get("od"), zones, distance_km)
+    replaced = frozenset(c for c, _, _ in given)
     for row in flows.iter_rows(named=True):
         o, d, c = zones.position[row["origin"]], zones.position[row["destination"]], COMMODITIES.index(row["commodity"])
         tonnes = float(row["t_per_year"])
@@ -141,16 +147,19 @@ def build_demand(
         attraction[c, d] = max(attraction[c, d] - tonnes, 0.0)
         if row["captive"]:
             captive.append((row["flow_id"], o, d, c, row["mode"], tonnes))
-        else:
+        elif c not in replaced:
             known.append((c, o, d, tonnes))
     connected = np.isfinite(distance_km)
     pieces: dict[tuple[int, int, int], float] = {}
     for c, o, d, tonnes in known:
         pieces[c, o, d] = pieces.get((c, o, d), 0.0) + tonnes
     known_keys = frozenset(pieces)
-    report: list[dict[str, object]] = []
+    pieces |= {key: tonnes for key, tonnes in given.items() if tonnes > 0}
     value = _reader(params)
     for segment in _segments(production, attraction, tables, params, zones, connected):
+        c = COMMODITIES.index(segment.commodity)
+        if c in replaced:
+            continue
         p, a, added = balance_ends(segment.production, segment.attraction, ~zones.in_province)
         seed = segment.allowed & connected
         p, a, lost = _drop_stuck(p, a, seed)
@@ -170,7 +179,6 @@ def build_demand(
             beta_high=value("gravity_beta_high"),
         )
         flow, dropped = sparsify(found.flow, value("od_threshold"))
-        c = COMMODITIES.index(segment.commodity)
         for o, d in zip(*np.nonzero(flow), strict=True):
             key = (c, int(o), int(d))
             pieces[key] = pieces.get(key, 0.0) + float(flow[o, d])
@@ -190,6 +198,39 @@ def build_demand(
             }
         )
     return _pack(pieces, known_keys, captive, report, params, zones)
+
+
+def _given(
+    od: pl.DataFrame | None, zones: ZoneTable, distance_km: NDArray[np.float64]
+) -> tuple[dict[tuple[int, int, int], float], list[dict[str, object]]]:
+    """Return the pairs of an OD table by (commodity, origin, destination) [t/yr], zeros too, and a row of the report per commodity."""
+    given: dict[tuple[int, int, int], float] = {}
+    if od is None:
+        return given, []
+    for origin, destination, name, tonnes in od.select("origin", "destination", "commodity", "t_per_year").iter_rows():
+        given[COMMODITIES.index(name), zones.position[origin], zones.position[destination]] = float(tonnes)
+    report: list[dict[str, object]] = []
+    for commodity in sorted({c for c, _, _ in given}):
+        pairs = [(t, float(distance_km[o, d])) for (c, o, d), t in given.items() if c == commodity]
+        total = sum(t for t, _ in pairs)
+        reached = [(t, km) for t, km in pairs if np.isfinite(km)]
+        weight = sum(t for t, _ in reached)
+        report.append(
+            {
+                "segment": f"{COMMODITIES[commodity]}_od",
+                "commodity": COMMODITIES[commodity],
+                "produced_t": total,
+                "added_t": 0.0,
+                "lost_t": 0.0,
+                "beta_per_km": None,
+                "mean_haul_km": sum(t * km for t, km in reached) / weight if weight > 0 else None,
+                "prior_haul_km": None,
+                "at_bound": False,
+                "dropped_t": 0.0,
+                "margin_error": 0.0,
+            }
+        )
+    return given, report
 
 
 def _counted(segment: str, zones: ZoneTable) -> NDArray[np.bool_]:
@@ -342,6 +383,11 @@ def _general_segments(
     ]
 
 
+def people_by_zone(population: pl.DataFrame, zones: ZoneTable) -> NDArray[np.float64]:
+    """Return the residents of each zone [person]."""
+    return _population(population, zones)["resident_population"]
+
+
 def _population(population: pl.DataFrame, zones: ZoneTable) -> dict[str, NDArray[np.float64]]:
     """Return people and jobs by zone [person]."""
     items = ("resident_population", "urban_population", "rural_population", "industry_employment")
@@ -433,7 +479,7 @@ def _pack(
         },
         orient="row",
     )
-    return FreightDemand(demand, fixed, tuple(groups), pl.DataFrame(report))
+    return FreightDemand(demand, fixed, tuple(groups), pl.DataFrame(report, infer_schema_length=None))
 
 
 def _has(params: Params) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import os
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport.check_problems import Problem, words
-from transport.check_run import Examined, Layer, examine
+from transport.check_run import BINARY, Examined, Layer, examine
 from transport.findings import DataError
 from transport.params import Lever, Params
 
@@ -31,7 +32,7 @@ MAX_FILES = 2_000
 MAX_BYTES = 256 * 1024 * 1024
 #: What file managers and spreadsheets leave in folders.
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", ".ds_store"})
-_READ = (".csv", ".toml", ".txt")
+_READ = (".csv", ".toml", ".txt", ".parquet", ".omx")
 #: Parameters of the reference library: kept beside the model for comparison and derivations, never read by a run.
 REFERENCE_PREFIX = "ref_"
 #: Files of a pack that speak to people.
@@ -198,10 +199,12 @@ def load_inputs(folder: Path | None = None, pack: Path | None = None, *, lang: s
 def read_layers(folder: Path, pack: Path | None) -> tuple[Layer, Layer | None, list[Problem]]:
     """Return the files of the data folder and of the pack, and what is wrong with reading them."""
     found, problems = _read_folder(folder, "data/")
+    problems += _as_csv(found, "data/")
     base = Layer(found, "data/", is_pack=False)
     if pack is None:
         return base, None, problems
     files, wrong = _read_pack(pack)
+    wrong += _as_csv(files, "")
     if not files and not wrong:
         wrong.append(Problem(pack.name, 0, "", "file.empty", variant="pack"))
     return base, Layer(files, "", is_pack=True), problems + wrong
@@ -212,7 +215,7 @@ def data_hash(base: Layer, pack: Layer | None) -> str:
     digest = hashlib.sha256()
     for kind, layer in (("data", base), ("pack", pack)):
         for path, data in sorted(layer.files.items() if layer else ()):
-            if not path.endswith((".csv", ".toml", "units.txt")):
+            if not path.endswith((".csv", ".toml", "units.txt")) and path not in BINARY:
                 continue
             content = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             digest.update(f"{kind}:{path}:{len(content)}\n".encode())
@@ -250,6 +253,23 @@ def _read_pack(pack: Path) -> tuple[dict[str, bytes], list[Problem]]:
     return {
         name: data for name, data in files.items() if "/" in name or not name.lower().endswith(_NOTES) or name == "units.txt"
     }, problems
+
+
+def _as_csv(files: dict[str, bytes], prefix: str) -> list[Problem]:
+    """Turn the tables that came as Parquet or OMX into CSV in place, numbers to the last digit; what cannot be read is left out."""
+    problems: list[Problem] = []
+    for name in sorted(BINARY & files.keys()):
+        from networks.errors import NetworkError
+        from networks.formats import od_frame, read_omx
+
+        try:
+            table = od_frame(*read_omx(files[name])) if name.endswith(".omx") else pl.read_parquet(io.BytesIO(files[name]))
+            files[name] = table.write_csv().encode()
+        except (NetworkError, pl.exceptions.PolarsError, OSError) as broken:
+            del files[name]
+            detail = str(broken).splitlines()[0] if str(broken) else type(broken).__name__
+            problems.append(Problem(prefix + name, 0, "", "file.syntax", variant="binary", values={"detail": detail}))
+    return problems
 
 
 def _inner_folder(files: Mapping[str, bytes]) -> str:
