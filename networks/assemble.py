@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from networks.chains import DIRECT, SITE_TRUCK, TRUCK, Access, ChainInputs
 from networks.cost import COMPONENT
 from networks.graph import ZONE_PREFIX, compile_network
+from networks.parts import DIRECT, SITE_TRUCK, TRUCK, Access, ChainInputs
 from networks.skim import Skim, skim
 
 if TYPE_CHECKING:
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     import networkx as nx
     from numpy.typing import NDArray
 
+    from networks.graph import CompiledNetwork
+
 #: Truck accesses to rail yards that are kept per zone.
 _OPTIONS = 3
 #: Connector classes that reach a railway without a truck.
 _DIRECT_RAIL = frozenset({"siding", "connector"})
+#: Link class of the roads that can be avoided.
+EXPRESSWAY = "expressway"
 PIPELINES: tuple[str, ...] = ("crude", "product", "gas")
 
 
@@ -115,6 +119,8 @@ def chain_inputs(
         pipelines[kind] = _pipeline(graph, kind, pipes, road, setting)
     return ChainInputs(
         road=road,
+        ordinary=_road(graph, zone_ids, setting, ordinary=True),
+        road_hours=_road_hours(road.network, setting),
         intrazonal_km=np.array([float(d["intrazonal_km"]) for d in data]),
         in_province=inside,
         port=(kinds == "port") & inside,
@@ -141,13 +147,20 @@ def _connectors(graph: nx.MultiDiGraph[str], position: Mapping[str, int]) -> lis
     return found
 
 
-def _road(graph: nx.MultiDiGraph[str], zone_ids: Sequence[str], setting: Setting) -> Skim:
+def _road(graph: nx.MultiDiGraph[str], zone_ids: Sequence[str], setting: Setting, *, ordinary: bool = False) -> Skim:
+    """Return the road paths between zones, on request without the expressways."""
     ref = setting.reference
+    classes = {str(d["link_class"]) for _, _, d in graph.edges(data=True) if d["mode"] == "road"}
     network = compile_network(
-        graph, "road", connector_classes=("connector",), zones=zone_ids, speed_km_h={"connector": setting.connector_speed_km_h}
+        graph,
+        "road",
+        link_classes=classes - {EXPRESSWAY} if ordinary else None,
+        connector_classes=("connector",),
+        zones=zone_ids,
+        speed_km_h={"connector": setting.connector_speed_km_h},
     )
-    expressway = network.is_class("expressway")
-    hours = network.hours * np.where(expressway > 0, 1.0, setting.other_time_factor)
+    expressway = network.is_class(EXPRESSWAY)
+    hours = _road_hours(network, setting)
     per_km = np.where(expressway > 0, ref[COMPONENT["road_expressway_km"]], ref[COMPONENT["road_other_km"]])
     return skim(
         network,
@@ -157,8 +170,15 @@ def _road(graph: nx.MultiDiGraph[str], zone_ids: Sequence[str], setting: Setting
             "expressway_km": network.length_km * expressway,
             "hours": hours,
             "territory_km": network.territory_km,
+            "expressway_territory_km": network.territory_km * expressway,
         },
     )
+
+
+def _road_hours(network: CompiledNetwork, setting: Setting) -> NDArray[np.float64]:
+    """Return the hours of trucks on each arc without traffic."""
+    hours: NDArray[np.float64] = network.hours * np.where(network.is_class(EXPRESSWAY) > 0, 1.0, setting.other_time_factor)
+    return hours
 
 
 def _water(

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from networks.parts import NEST
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from networks.chains import ChainSet
+    from networks.parts import ChainSet
 
 #: Columns of a measure matrix; a total is the sum of flow x column.
 MEASURES: tuple[str, ...] = (
@@ -76,7 +78,7 @@ def measure_matrix(
     at_port = port_pair[pair]
     matrix[:, MEASURE["port_t"]] = at_port
     # a chain whose main leg is a train, a ship or a pipe collects cleanly, whatever its far end needs
-    matrix[:, MEASURE["port_clean_t"]] = at_port & (chains.alternative[chain] != 0)
+    matrix[:, MEASURE["port_clean_t"]] = at_port & (NEST[chains.alternative[chain]] != 0)
     return matrix
 
 

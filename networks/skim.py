@@ -172,3 +172,26 @@ def load_paths(found: Skim, flow: NDArray[np.float64]) -> NDArray[np.float64]:
         np.add.at(load, found.arc_of[p, v], amount[has])
         carried[i, p] += amount[has]
     return load
+
+
+def imbalance(network: CompiledNetwork, matrix: NDArray[np.float64], flow: NDArray[np.float64]) -> float:
+    """Return the largest difference of flow in and out at a vertex, after what starts and ends there, over all flow.
+
+    Parameters
+    ----------
+    network
+        Network of the flow.
+    matrix
+        Flow between terminals ``[origin, destination]`` [t/yr].
+    flow
+        Flow per arc [t/yr].
+    """
+    total = matrix.sum()
+    if total == 0:
+        return float(np.abs(flow).max(initial=0.0))
+    balance = np.zeros(len(network.nodes))
+    np.add.at(balance, network.head, flow)
+    np.subtract.at(balance, network.tail, flow)
+    np.add.at(balance, network.origins, matrix.sum(axis=1))
+    np.subtract.at(balance, network.destinations, matrix.sum(axis=0))
+    return float(np.abs(balance).max() / total)

@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from networks.chains import ALTERNATIVES, NEST
-from networks.choice import ChoiceProblem, Segments, nested_shares
+from networks.choice import ChoiceProblem, Segments
 from networks.measure import fold_sites, measure_matrix
+from networks.parts import ALTERNATIVES, NEST
+from networks.shares import alternative_shares, terminal_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from networks.chains import ChainSet
+    from networks.parts import ChainSet
 
 #: Draws solved together; bounds the memory of the arrays ``[draw, row]``.
 _CHUNK = 8
 
-#: Nest codes (:data:`networks.chains.NEST`).
-_RAIL, _WATER, _PIPELINE = 1, 2, 3
+#: Nest codes (:data:`networks.parts.NEST`).
+_ROAD, _RAIL, _WATER, _PIPELINE = 0, 1, 2, 3
 
 #: Constants of the choice model, in order.
-CONSTANTS: tuple[str, ...] = ("rail", "rail_per_100_km", "rail_container", "roro", "pipeline")
+CONSTANTS: tuple[str, ...] = ("rail", "rail_per_100_km", "rail_container", "roro", "pipeline", "expressway")
 _RORO = CONSTANTS.index("roro")
 
 
@@ -58,22 +59,28 @@ class Demand:
 
 @dataclass(frozen=True)
 class Rows:
-    """Alternatives of every demand row on one network, sorted by demand row and alternative.
+    """Chains of every demand row on one network, sorted by demand row, alternative and rank of the terminal pair.
 
     Attributes
     ----------
-    demand, chain
-        Demand row and chain of each alternative.
-    alternative
-        Alternative code.
+    demand, chain, alternative
+        Demand row, chain and alternative code of each row.
     components, measure
         ``[row, component]`` and ``[row, measure]`` (with the container port columns).
+    price
+        Scarcity price of the sections and terminals of each row ``[row]`` [CNY/t]; zero without capacity limits.
+    group_start
+        First row of each alternative of each demand row, and the number of rows at the end.
+    group_demand, group_alternative
+        Demand row and alternative code of each group.
     features
-        What the constants multiply ``[row, constant]``.
+        What the constants multiply ``[group, constant]``.
     segments
-        Nests and cases.
+        Nests and cases of the groups.
     slices
         First and last row of each commodity.
+    group_slices
+        First and last group of each commodity.
     unserved
         Demand rows without any available chain.
     """
@@ -83,10 +90,20 @@ class Rows:
     alternative: NDArray[np.int64]
     components: NDArray[np.float64]
     measure: NDArray[np.float64]
+    price: NDArray[np.float64]
+    group_start: NDArray[np.int64]
+    group_demand: NDArray[np.int64]
+    group_alternative: NDArray[np.int64]
     features: NDArray[np.float64]
     segments: Segments
     slices: tuple[tuple[int, int], ...]
+    group_slices: tuple[tuple[int, int], ...]
     unserved: NDArray[np.int64]
+
+    @property
+    def group_of(self) -> NDArray[np.int64]:
+        """Return the group of each row."""
+        return np.repeat(np.arange(self.group_start.size - 1), np.diff(self.group_start))
 
 
 def expand(
@@ -130,28 +147,56 @@ def expand(
     row, chain, alternative = row[keep], chain[keep], alternative[keep]
     served = np.zeros(demand.pair.size, dtype=np.bool_)
     served[row] = True
-    nest = NEST[alternative]
     commodity = demand.commodity[row]
-    rail = nest == _RAIL
-    km = np.maximum(chains.shortest_km[demand.pair[row]], floor_km)
-    roro = alternative == ALTERNATIVES.index("roro")
-    constants = (rail, rail * km / 100.0, rail & (commodity == container), roro, nest == _PIPELINE)
-    features = np.stack(constants, axis=1).astype(np.float64)
     boxes = (commodity == container)[:, None] & box_port[demand.pair[row]]
-    counted = [measure_matrix(chains, chain, long_haul_km=long_haul_km, port_pair=port_pair), boxes & rail[:, None], boxes]
+    rail = (NEST[alternative] == _RAIL)[:, None]
+    counted = [measure_matrix(chains, chain, long_haul_km=long_haul_km, port_pair=port_pair), boxes & rail, boxes]
+    fresh = np.ones(row.size, dtype=np.bool_)
+    fresh[1:] = (row[1:] != row[:-1]) | (alternative[1:] != alternative[:-1])
+    lead = np.flatnonzero(fresh)
     n_commodity = available.shape[0]
     edges = np.searchsorted(commodity, np.arange(n_commodity + 1))
+    group_edges = np.searchsorted(commodity[lead], np.arange(n_commodity + 1))
     return Rows(
         demand=row,
         chain=chain,
         alternative=alternative,
         components=chains.part.components[chain],
         measure=np.concatenate(counted, axis=1),
-        features=features,
-        segments=Segments.build(row, nest),
+        price=np.zeros(row.size),
+        group_start=np.append(lead, row.size),
+        group_demand=row[lead],
+        group_alternative=alternative[lead],
+        features=_features(demand, chains, row[lead], alternative[lead], container=container, floor_km=floor_km),
+        segments=Segments.build(row[lead], NEST[alternative[lead]]),
         slices=tuple((int(a), int(b)) for a, b in pairwise(edges)),
+        group_slices=tuple((int(a), int(b)) for a, b in pairwise(group_edges)),
         unserved=np.flatnonzero(~served),
     )
+
+
+def _features(
+    demand: Demand,
+    chains: ChainSet,
+    row: NDArray[np.int64],
+    alternative: NDArray[np.int64],
+    *,
+    container: int,
+    floor_km: float,
+) -> NDArray[np.float64]:
+    """Return what the constants multiply ``[group, constant]``, in the order of :data:`CONSTANTS`."""
+    nest = NEST[alternative]
+    rail = nest == _RAIL
+    km = np.maximum(chains.shortest_km[demand.pair[row]], floor_km)
+    constants = (
+        rail,
+        rail * km / 100.0,
+        rail & (demand.commodity[row] == container),
+        alternative == ALTERNATIVES.index("roro"),
+        nest == _PIPELINE,
+        -1.0 * (alternative == ALTERNATIVES.index("road_ordinary")),
+    )
+    return np.stack(constants, axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -165,7 +210,9 @@ class Costs:
     scale
         Cost scale ``[draw, year]`` [1/(CNY/t)]; a prior, never fitted.
     nest_scale
-        Log-sum scale ``[draw, year]`` [-].
+        Log-sum scale within a main mode ``[draw, year]`` [-].
+    terminal_scale
+        Log-sum scale among the terminal pairs of one alternative ``[draw, year]`` [-].
     preference
         Utility of rail by commodity beside cost ``[commodity, draw, year]`` [-]; a prior, never fitted.
     sea_preference
@@ -181,6 +228,7 @@ class Costs:
     coefficients: NDArray[np.float64]
     scale: NDArray[np.float64]
     nest_scale: NDArray[np.float64]
+    terminal_scale: NDArray[np.float64]
     preference: NDArray[np.float64]
     sea_preference: NDArray[np.float64]
     growth: NDArray[np.float64]
@@ -190,29 +238,78 @@ class Costs:
 
 
 def row_costs(rows: Rows, costs: Costs, draws: slice, year: int) -> NDArray[np.float64]:
-    """Return the generalised cost ``[draw, row]`` [CNY/t] of one year."""
+    """Return the generalised cost ``[draw, row]`` [CNY/t] of one year, scarcity prices included."""
     n_draw = costs.scale[draws].shape[0]
     cost = np.empty((n_draw, rows.demand.size))
     for commodity, (start, end) in enumerate(rows.slices):
         cost[:, start:end] = costs.coefficients[commodity, draws, year] @ rows.components[start:end].T
-    return cost
+    return cost + rows.price
 
 
-def row_utility(rows: Rows, costs: Costs, cost: NDArray[np.float64], draws: slice, year: int) -> NDArray[np.float64]:
-    """Return the utility without constants ``[draw, row]``: ``-scale x cost``, and preferences of rail and coastal rows."""
-    utility = -costs.scale[draws, year, None] * cost
-    for commodity, (start, end) in enumerate(rows.slices):
+def group_utility(
+    rows: Rows, costs: Costs, cost: NDArray[np.float64], draws: slice, year: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the utility of each group without constants ``[draw, group]`` and the shares of its terminal pairs ``[draw, row]``.
+
+    Notes
+    -----
+    ``V = -scale x cost`` over the terminal pairs (log-sum), and the preferences of rail by commodity and of coastal shipping.
+    """
+    utility, within = terminal_shares(-costs.scale[draws, year, None] * cost, costs.terminal_scale[draws, year], rows.group_start)
+    for commodity, (start, end) in enumerate(rows.group_slices):
         utility[:, start:end] += costs.preference[commodity, draws, year, None] * rows.features[None, start:end, 0]
-    coastal = (NEST[rows.alternative] == _WATER) & (rows.features[:, _RORO] == 0)
+    coastal = (NEST[rows.group_alternative] == _WATER) & (rows.features[:, _RORO] == 0)
     utility += costs.sea_preference[draws, year, None] * coastal
-    return utility
+    return utility, within
 
 
-def row_flow(rows: Rows, demand: Demand, costs: Costs, draws: slice, year: int) -> NDArray[np.float64]:
-    """Return the demand ``[draw, row]`` [t/yr] that each alternative competes for in one year."""
+def demand_flow(demand: Demand, costs: Costs, draws: slice, year: int) -> NDArray[np.float64]:
+    """Return the demand ``[draw, demand row]`` [t/yr] of one year."""
     level = costs.growth[demand.commodity, draws, year] * costs.group_level[demand.group, draws, year]
-    per_demand = demand.t_per_year[:, None] * level
-    return np.ascontiguousarray(per_demand[rows.demand].T)
+    return np.ascontiguousarray((demand.t_per_year[:, None] * level).T)
+
+
+def row_flow(
+    rows: Rows,
+    demand: Demand,
+    costs: Costs,
+    constants: NDArray[np.float64],
+    draws: slice,
+    year: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return flow ``[draw, row]`` [t/yr] and generalised cost ``[draw, row]`` [CNY/t] of one year.
+
+    Parameters
+    ----------
+    rows, demand, costs
+        As in :func:`solve_freight`.
+    constants
+        Constants of the draws of the slice ``[draw, constant]``.
+    draws, year
+        Draws and position on the year axis.
+    """
+    cost = row_costs(rows, costs, draws, year)
+    return flow_at_cost(rows, demand, costs, cost, constants, draws, year), cost
+
+
+def flow_at_cost(
+    rows: Rows,
+    demand: Demand,
+    costs: Costs,
+    cost: NDArray[np.float64],
+    constants: NDArray[np.float64],
+    draws: slice,
+    year: int,
+) -> NDArray[np.float64]:
+    """Return the flow ``[draw, row]`` [t/yr] at given generalised costs ``[draw, row]``; arguments as :func:`row_flow`."""
+    utility, within = group_utility(rows, costs, cost, draws, year)
+    seg = rows.segments
+    nest_start = np.append(seg.nest_start, rows.group_demand.size)
+    case_start = np.append(seg.case_start, seg.nest_start.size)
+    share = alternative_shares(utility + constants @ rows.features.T, costs.nest_scale[draws, year], nest_start, case_start)
+    flow = within * share[:, rows.group_of]
+    flow *= demand_flow(demand, costs, draws, year)[:, rows.demand]
+    return flow
 
 
 def choice_problem(
@@ -239,13 +336,20 @@ def choice_problem(
         Part of the margins outside the choice ``[draw, margin]``.
     draws
         Draws of the problem.
+
+    Notes
+    -----
+    Constants are the same for all terminal pairs of an alternative, so the shares of the pairs do not depend on them and each alternative counts
+    with the mean measure of its pairs.
     """
     cost = row_costs(rows, costs, draws, year)
+    utility, within = group_utility(rows, costs, cost, draws, year)
+    weighted = within[:, :, None] * measure[None, :, :]
     return ChoiceProblem(
-        base=row_utility(rows, costs, cost, draws, year),
+        base=utility,
         features=rows.features,
-        flow=row_flow(rows, demand, costs, draws, year),
-        measure=measure,
+        flow=demand_flow(demand, costs, draws, year)[:, rows.group_demand],
+        measure=np.add.reduceat(weighted, rows.group_start[:-1], axis=1),
         fixed=fixed[draws],
         segments=rows.segments,
         scale=costs.nest_scale[draws, year],
@@ -284,8 +388,9 @@ def solve_freight(
     constants: NDArray[np.float64],
     *,
     detail: Sequence[int] = (),
+    adapt: Callable[[Rows, int], Rows] | None = None,
 ) -> Solution:
-    """Solve choice and measures of every draw and year at fixed delays.
+    """Solve choice and measures of every draw and year at given delays.
 
     Parameters
     ----------
@@ -301,6 +406,8 @@ def solve_freight(
         Fitted constants ``[draw, constant]`` (:data:`CONSTANTS`).
     detail
         Year positions whose flows by row are kept (draw 0).
+    adapt
+        Returns the rows of a state with the delays and prices of a year position; without it there are none.
 
     Returns
     -------
@@ -319,12 +426,11 @@ def solve_freight(
     kept_costs: dict[int, NDArray[np.float64]] = {}
     for year in range(n_year):
         found = rows[state_of_year[year]]
+        if adapt is not None:
+            found = adapt(found, year)
         for begin in range(0, n_draw, _CHUNK):
             draws = slice(begin, min(begin + _CHUNK, n_draw))
-            cost = row_costs(found, costs, draws, year)
-            utility = row_utility(found, costs, cost, draws, year) + constants[draws] @ found.features.T
-            share, _, _ = nested_shares(utility, found.segments, costs.nest_scale[draws, year])
-            flow = row_flow(found, demand, costs, draws, year) * share
+            flow, cost = row_flow(found, demand, costs, constants[draws], draws, year)
             for commodity, (start, end) in enumerate(found.slices):
                 totals[commodity, :, draws, year] = (flow[:, start:end] @ found.measure[start:end]).T
                 served[commodity, draws, year] = flow[:, start:end].sum(axis=1)
@@ -334,8 +440,3 @@ def solve_freight(
             level = costs.growth[demand.commodity[row], :, year] * costs.group_level[demand.group[row], :, year]
             unserved[demand.commodity[row], :, year] += demand.t_per_year[row] * level
     return Solution(fold_sites(totals, costs.siding_share, costs.pipe_share), served, unserved, flows, kept_costs)
-
-
-def alternative_names(rows: Rows) -> list[str]:
-    """Return the name of each row's alternative."""
-    return [ALTERNATIVES[a] for a in rows.alternative]

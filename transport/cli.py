@@ -1,4 +1,4 @@
-"""The command line: check, run, compare, show, app.
+"""The command line: check, run, compare, show, network, app.
 
 Exit codes: 0 fine (a missed target is still 0), 2 findings or usage, 1 failure.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport import __version__
+from transport import __version__, network_cli
 from transport.i18n import LANGUAGES, t
 from transport.layout import YEARS
 
@@ -94,12 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--year", type=int, choices=YEARS, metavar="YEAR", action="append", help="year to compare (default 2025 and 2030)"
     )
-    compare.set_defaults(command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none")
+    compare.set_defaults(command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none", capacity=None)
 
     show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources or scenarios")
     show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios"))
     show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
     show.set_defaults(command=_show)
+
+    network_cli.register(verbs, [with_data])
 
     app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
     app.add_argument("--port", type=_port, default=8501)
@@ -128,6 +130,11 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--draws", type=_positive, help="number of draws")
     parser.add_argument("--simulate", choices=("none", "sample", "full"), help="how much is simulated with SimPy")
+    parser.add_argument(
+        "--capacity",
+        choices=("equilibrium", "fixed"),
+        help="freight delays and prices of every year (default), or those of 2020 (faster)",
+    )
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -174,6 +181,7 @@ def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: P
         extra=_settings(args.set, args.lang),
         draws=args.draws,
         simulate=args.simulate,
+        capacity=args.capacity,
         lang=args.lang,
     )
     folder = out or runs_folder() / run_id(scenario, inputs.data_hash)

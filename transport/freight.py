@@ -1,52 +1,35 @@
-"""The freight model: demand, chains, choice and measures of all years, and what the rest of the study reads from them.
-
-Paths and terminal pairs are frozen per network state (distinct set of open links), demand per base year; costs, growth and choice are computed for
-every draw and year. Constants are calibrated on 2020 only.
-"""
+"""The freight results: tonnes, tkm, indicators and tables of a solved model, and what the rest of the study reads from them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from networks.chains import (
-    ALTERNATIVES,
-    LEG_MODES,
-)
-from networks.choice import Calibration, calibrate
-from networks.measure import MEASURE, MEASURES
-from networks.solve import CONSTANTS, Costs, Solution, choice_problem, solve_freight
+from networks.measure import MEASURE
+from networks.parts import LEG_MODES
+from transport import freight_loads as loads
 from transport import freight_results as results
-from transport.freight_costs import BULK, PIPE_OF, unit_costs
+from transport.freight_costs import BULK, PIPE_OF
 from transport.freight_demand import COMMODITIES
-from transport.freight_prepare import Captive, Prepared, State, Tables, central_value, prepare
-from transport.layout import BASE_YEAR, YEARS, year_index
+from transport.freight_model import captive_totals, land_boxes, solve_model, throughput
+from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from networks.solve import Costs
+    from transport.freight_model import FreightModel
+    from transport.freight_prepare import Prepared, Tables
     from transport.params import Params
 
     Array = NDArray[np.float64]
 
 _BASE = year_index(BASE_YEAR)
-#: Years whose flows by link and OD are kept.
-DETAIL_YEARS: tuple[int, ...] = (2020, 2025, 2030, 2035)
-#: Draws calibrated together; bounds the memory of the arrays ``[draw, row]``.
-_CHUNK = 8
-#: Margins of the calibration in order: item, parameter.
-MARGINS: tuple[tuple[str, str], ...] = (
-    ("rail_freight_t", "observed_rail_freight_t"),
-    ("rail_territory_tkm", "observed_rail_territory_tkm"),
-    ("sea_rail_teu", "observed_sea_rail_teu"),
-    ("roro_truck_t", "observed_roro_truck_t"),
-    ("pipeline_t", "observed_pipeline_t"),
-)
 
 
 @dataclass(frozen=True)
@@ -75,8 +58,9 @@ class FreightOutcome:
         ``[draw, year]`` [-].
     effective_tkm
         Total tkm at the shortest feasible distance of each haul ``[draw, year]`` [tkm/yr].
-    links, od
-        Result tables ``freight_links`` and ``freight_od`` (draw 0, the years of :data:`DETAIL_YEARS`).
+    tables
+        Result tables by name: ``freight_links``, ``freight_od``, ``freight_terminals``, ``freight_lines``, ``freight_areas``, ``freight_corridors``
+        (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_convergence``.
     fit, checks, defaults
         Result tables.
     demand
@@ -98,8 +82,7 @@ class FreightOutcome:
     pipeline_connected_share: Array
     bulk_clean_collection_share: Array
     effective_tkm: Array
-    links: pl.DataFrame
-    od: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame]
     fit: pl.DataFrame
     checks: pl.DataFrame
     defaults: pl.DataFrame
@@ -107,172 +90,44 @@ class FreightOutcome:
 
 
 def model_freight(
-    inputs: Tables, params: Params, *, prepared: Prepared | None = None, hold_network_after: int | None = None
+    inputs: Tables,
+    params: Params,
+    *,
+    prepared: Prepared | None = None,
+    hold_network_after: int | None = None,
+    capacity: Literal["equilibrium", "fixed"] = "equilibrium",
 ) -> FreightOutcome:
     """Model the freight of all years.
 
     Parameters
     ----------
-    inputs
-        Network and demand tables, and the central parameters.
-    params
-        Parameters of the run, levers applied, ``[draw, year]``.
-    prepared
-        From :func:`prepare` with the same inputs and planned links; built if not given.
-    hold_network_after
-        Year whose network is kept afterwards, if ``prepared`` is built here.
+    inputs, params, prepared, hold_network_after, capacity
+        As in :func:`transport.freight_model.solve_model`.
 
     Returns
     -------
     FreightOutcome
         Tonnes, tkm, indicators and result tables.
     """
-    if prepared is None:
-        prepared = prepare(inputs, params, hold_network_after=hold_network_after)
-    costs = make_costs(params, prepared)
-    fitted = fit_constants(inputs, params, prepared, costs)
-    detail = tuple(year_index(y) for y in DETAIL_YEARS)
-    solution = solve_freight(
-        prepared.demand.demand,
-        [s.rows for s in prepared.states],
-        prepared.state_of_year,
-        costs,
-        fitted.constants,
-        detail=detail,
-    )
-    return _outcome(inputs, params, prepared, costs, fitted, solution)
-
-
-# --- costs and calibration ----------------------------------------------------------------------------------------------------------
-
-
-def make_costs(params: Params, prepared: Prepared) -> Costs:
-    """Return everything that varies by draw and year."""
-    level = growth_level(params)
-    groups = []
-    for name in prepared.demand.groups:
-        kind, zone = name.split("|")
-        group = np.ones_like(level) if kind == "internal" else params.get("flow_level", kind)
-        groups.append(group * params.get("zone_activity", zone) if zone else group)
-    return Costs(
-        coefficients=unit_costs(params),
-        scale=params.get("freight_cost_scale"),
-        nest_scale=params.get("freight_nest_scale"),
-        preference=np.stack([params.get("rail_commodity_preference", c) for c in COMMODITIES]),
-        sea_preference=params.get("sea_preference"),
-        growth=np.stack([params.get("freight_growth_index", c) * level for c in COMMODITIES]),
-        group_level=np.stack(groups) if groups else np.ones((1, *level.shape)),
-        siding_share=params.get("new_siding_share"),
-        pipe_share=params.get("new_pipeline_connection_share"),
-    )
-
-
-def fit_constants(inputs: Tables, params: Params, prepared: Prepared, costs: Costs) -> Calibration:
-    """Calibrate the constants on the base year: rail tonnes loaded and rail territory tkm, sea-rail boxes, ro-ro lorries, pipeline tonnes."""
-    base = prepared.states[prepared.state_of_year[_BASE]]
-    captive = captive_totals(prepared.captive, costs)
-    central = params if params.draws == 1 else inputs.params()
-    measure, fixed = _margin_weights(central, prepared, base, captive)
-    observed = np.stack([params.get(parameter)[:, _BASE] for _, parameter in MARGINS], axis=1)
-    rows = inputs.parameters
-    spread = []
-    for _, parameter in MARGINS:
-        row = rows.filter(pl.col("parameter") == parameter).row(0, named=True)
-        spread.append((row["high"] - row["low"]) / (2.0 * row["value"]))
-    prior = np.array([central_value(params, "freight_constant_prior", name) for name in CONSTANTS])
-    sd = np.array([central_value(params, "freight_constant_sd", name) for name in CONSTANTS])
-    start = None
-    if observed.shape[0] > 1:
-        start = fit_constants(inputs, central, prepared, make_costs(central, prepared)).constants[0]
-    parts = []
-    for first in range(0, observed.shape[0], _CHUNK):
-        draws = slice(first, first + _CHUNK)
-        problem = choice_problem(base.rows, prepared.demand.demand, costs, _BASE, measure, fixed, draws=draws)
-        parts.append(
-            calibrate(
-                problem,
-                observed[draws],
-                weight=1.0 / np.array(spread),
-                prior=prior,
-                prior_sd=sd,
-                ridge=central_value(params, "freight_ridge"),
-                start=start,
-            )
-        )
-    constants = np.concatenate([p.constants for p in parts])
-    if start is not None:
-        constants[0] = start  # the first draw is the central run
-    return replace(
-        parts[0],
-        constants=constants,
-        margins=np.concatenate([p.margins for p in parts]),
-        margins_at_prior=np.concatenate([p.margins_at_prior for p in parts]),
-        iterations=max(p.iterations for p in parts),
-    )
-
-
-def captive_totals(captive: Captive, costs: Costs) -> Array:
-    """Return captive t, tkm and territory tkm ``[3, commodity, mode, draw, year]`` of the flows on a mode (on-site transfers left out)."""
-    total = np.zeros((3, len(COMMODITIES), len(LEG_MODES), *costs.scale.shape))
-    for i in np.flatnonzero(captive.mode >= 0):
-        c = captive.commodity[i]
-        tonnes = captive.t_per_year[i] * costs.growth[c] * costs.group_level[captive.group[i]]
-        for k, factor in enumerate((1.0, captive.km[i], captive.territory_km[i])):
-            total[k, c, captive.mode[i]] += factor * tonnes
-    return total
-
-
-def land_boxes(params: Params, ports: tuple[str, ...]) -> Array:
-    """Return the boxes that reach or leave each port by land ``[port, draw, year]`` [TEU/yr]."""
-    found = []
-    for port in ports:
-        share = 1.0 - 2.0 * params.get("port_transhipment_share", port) - params.get("port_residual_share", port)
-        found.append(throughput(params, port) * share)
-    return np.stack(found)
-
-
-def throughput(params: Params, port: str) -> Array:
-    """Return the boxes over the quays of a port ``[draw, year]`` [TEU/yr]: the path of the data, at the level of all freight after 2020."""
-    return params.get("port_container_throughput", port) * growth_level(params)
-
-
-def growth_level(params: Params) -> Array:
-    """Return the level of all freight ``[draw, year]`` [-]; 1 through the base year."""
-    return np.where(np.asarray(YEARS) > BASE_YEAR, params.get("freight_growth_level"), 1.0)
-
-
-def _margin_weights(params: Params, prepared: Prepared, base: State, captive: Array) -> tuple[Array, Array]:
-    """Return the weights of the margins ``[row, margin]`` and what is fixed of them ``[draw, margin]``."""
-    rows = base.rows
-    n_port = len(prepared.box_ports)
-    train, boxes = rows.measure[:, len(MEASURES) : len(MEASURES) + n_port], rows.measure[:, len(MEASURES) + n_port :]
-    demand = prepared.demand.demand
-    case = np.unique(rows.demand, return_index=True)[1]
-    port_t = demand.t_per_year[rows.demand[case]] @ boxes[case]
-    teu = land_boxes(params, prepared.box_ports)[:, 0, _BASE]
-    teu_per_t = np.divide(teu, port_t, out=np.zeros_like(teu), where=port_t > 0)
-    weights = np.stack(
-        [
-            rows.measure[:, MEASURE["rail_loaded_t"]],
-            rows.measure[:, MEASURE["territory_km_rail"]],
-            train @ teu_per_t,
-            (rows.alternative == ALTERNATIVES.index("roro")).astype(np.float64),
-            rows.measure[:, MEASURE["t_pipeline"]],
-        ],
-        axis=1,
-    )
-    fixed = np.zeros((captive.shape[3], len(MARGINS)))
-    fixed[:, 4] = captive[0, :, LEG_MODES.index("pipeline"), :, _BASE].sum(axis=0)
-    return weights, fixed
+    model = solve_model(inputs, params, prepared=prepared, hold_network_after=hold_network_after, capacity=capacity)
+    return freight_outcome(inputs, params, model)
 
 
 # --- outcome ------------------------------------------------------------------------------------------------------------------------
 
 
-def _outcome(
-    inputs: Tables, params: Params, prepared: Prepared, costs: Costs, fitted: Calibration, solution: Solution
-) -> FreightOutcome:
-    totals = solution.totals
+def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> FreightOutcome:
+    """Return the results of a solved model.
+
+    Parameters
+    ----------
+    inputs, params
+        Of the run.
+    model
+        From :func:`transport.freight_model.solve_model`.
+    """
+    prepared, costs, fitted = model.prepared, model.costs, model.speed.fitted
+    totals = model.speed.solution.totals
     captive = captive_totals(prepared.captive, costs)
     by_mode = [np.stack([totals[:, MEASURE[f"{name}_{m}"]] for m in LEG_MODES], axis=1) for name in ("t", "km", "territory_km")]
     chosen_t, chosen_km, chosen_territory = by_mode
@@ -294,7 +149,7 @@ def _outcome(
     used, shortest = (totals[:, MEASURE[name]].sum(axis=0) for name in ("used_km", "shortest_km"))
     bulk = [COMMODITIES.index(c) for c in BULK]
     long_all, long_clean = (totals[bulk, MEASURE[name]].sum(axis=0) for name in ("long_km", "long_clean_km"))
-    links, load_checks, defaults = results.link_tables(prepared, costs, solution)
+    tables, load_checks, defaults = _tables(inputs, model)
     total_all = total.sum(axis=(0, 1))
     outcome = FreightOutcome(
         modes=LEG_MODES,
@@ -312,15 +167,55 @@ def _outcome(
         pipeline_connected_share=_connected_share(inputs, params, prepared),
         bulk_clean_collection_share=_clean_collection(params, prepared, costs, totals, bulk),
         effective_tkm=total_all * shortest / used,
-        links=links,
-        od=results.od_table(prepared, solution),
+        tables=tables,
         fit=pl.DataFrame(),
-        checks=pl.concat([load_checks, results.demand_checks(prepared, solution, costs, fitted)]),
+        checks=pl.concat([load_checks, results.demand_checks(prepared, model.speed.solution, costs, fitted)]),
         defaults=defaults,
         demand=prepared.demand.report,
     )
     fit = results.fit_table(inputs, params, outcome, fitted, totals, port_t)
     return replace(outcome, fit=fit)
+
+
+def _tables(inputs: Tables, model: FreightModel) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
+    """Return the result tables on links, terminals and OD, the checks of the loading, and the shares on default capacities."""
+    prepared = model.prepared
+    links, terminals, imbalance, closed, defaults = [], [], 0.0, 0.0, pl.DataFrame()
+    for position in sorted(model.speed.solution.flows):
+        state = prepared.states[prepared.state_of_year[position]]
+        load = loads.year_load(model, position)
+        imbalance = max([imbalance, *(n.imbalance for n in load.networks)])
+        frame, stray = loads.link_frame(load, state.links, FIRST_YEAR + position)
+        closed += stray
+        if position == _BASE:
+            defaults = loads.default_shares(frame, state.links)
+        links.append(frame)
+        terminals.append(loads.terminal_frame(load, prepared, inputs.table("networks/terminals"), FIRST_YEAR + position))
+    whole, od = pl.concat(links), results.od_table(prepared, model.speed.solution)
+    table, zones = inputs.table("networks/links"), inputs.table("networks/zones")
+    tables = {
+        "freight_links": whole,
+        "freight_od": od,
+        "freight_terminals": pl.concat(terminals),
+        "freight_lines": loads.line_frame(whole, table),
+        "freight_areas": loads.area_frame(whole, table, inputs.table("networks/nodes"), od, zones),
+        "freight_corridors": loads.corridor_frame(od, zones),
+        "freight_unmet": loads.unmet_frame(model),
+        "freight_speeds": _speeds(model),
+        "freight_convergence": loads.convergence_frame(model.years.years if model.years is not None else ()),
+    }
+    return tables, results.load_checks(imbalance, closed, model), defaults
+
+
+def _speeds(model: FreightModel) -> pl.DataFrame:
+    """Return tonnes and territory tkm of the chosen chains by year and mode at both speeds (draw 0, captive flows left out)."""
+    columns: dict[str, Array] = {}
+    for name, speed in (("equilibrium", model.speed), ("fixed", model.fixed)):
+        for unit, measure in (("t", "t"), ("territory_tkm", "territory_km")):
+            totals = np.stack([speed.solution.totals[:, MEASURE[f"{measure}_{m}"], 0].sum(axis=0) for m in LEG_MODES], axis=1)
+            columns[f"{unit}_{name}"] = totals.ravel()
+    years = np.repeat(np.asarray(YEARS), len(LEG_MODES))
+    return pl.DataFrame({"year": years, "mode": list(LEG_MODES) * len(YEARS), **columns})
 
 
 def _axes(array: Array) -> Array:

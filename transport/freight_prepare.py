@@ -9,20 +9,11 @@ import numpy as np
 import polars as pl
 
 from networks.assemble import Setting, chain_inputs
-from networks.chains import (
-    ALTERNATIVES,
-    LEG_MODES,
-    ChainInputs,
-    ChainSet,
-    Legs,
-    Part,
-    build_chains,
-    pipeline_part,
-    rail_part,
-    road_part,
-)
+from networks.chains import build_chains, pipeline_part, rail_part, road_part
 from networks.graph import build_graph, open_links
+from networks.parts import ALTERNATIVES, LEG_MODES, ChainInputs, ChainSet, Legs, Part
 from networks.solve import Rows, expand
+from networks.wiring import Wiring, wire
 from transport.freight_costs import PIPE_OF, reference_costs
 from transport.freight_demand import COMMODITIES, FreightDemand, ZoneTable, build_demand
 from transport.layout import BASE_YEAR, YEARS, year_index
@@ -40,6 +31,8 @@ _REFERENCE = "steel"
 #: Kinds of places that the siding clause names.
 _SITES = ("steelworks", "cement", "works", "refinery", "power_plant", "port", "mine", "logistics_park")
 _OPEN_PLANNED = 0.5
+#: Alternatives that are a route of another one and as available as that.
+_ROUTE_OF = {"road_ordinary": "road"}
 #: Opening year of planned links without a date; they open only by lever.
 _PLANNED_YEAR = 9999
 
@@ -78,10 +71,11 @@ class Captive:
 
 @dataclass(frozen=True)
 class State:
-    """One distinct set of open links: paths, chains, rows of the demand and captive flows on it."""
+    """One distinct set of open links: paths, chains and their wiring, rows of the demand and captive flows on it."""
 
     inputs: ChainInputs
     chains: ChainSet
+    wiring: Wiring
     rows: Rows
     captive: Captive
     links: pl.DataFrame
@@ -142,7 +136,7 @@ def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = 
     distance = np.where(np.isfinite(base.road.cost), base.road.components["km"], np.inf)
     np.fill_diagonal(distance, zones.intrazonal_km)
     demand = build_demand(
-        {name: inputs.table(f"demand/{name}") for name in ("generators", "flows", "population", "land_weights")},
+        {name: inputs.table(f"demand/{name}") for name in ("generators", "flows", "population", "land_weights", "od")},
         central,
         zones,
         distance,
@@ -192,7 +186,10 @@ class _Expander:
         self.demand = demand.demand
         d = self.demand
         self.available = np.array(
-            [[central_value(central, "freight_available", f"{c}.{a}") > 0 for a in ALTERNATIVES] for c in COMMODITIES]
+            [
+                [central_value(central, "freight_available", f"{c}.{_ROUTE_OF.get(a, a)}") > 0 for a in ALTERNATIVES]
+                for c in COMMODITIES
+            ]
         )
         self.floor_km = central_value(central, "freight_slope_floor")
         self.long_haul_km = central_value(central, "long_haul_limit")
@@ -218,7 +215,7 @@ class _Expander:
             port_pair=self.port_pair,
             box_port=self.box_port,
         )
-        return State(found, chains, rows, _captive(found, self.whole), links)
+        return State(found, chains, wire(chains, found), rows, _captive(found, self.whole), links)
 
 
 def _captive(inputs: ChainInputs, demand: FreightDemand) -> Captive:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from networks.chains import ALTERNATIVES, LEG_MODES, LEG_NETWORKS, Legs
-from networks.load import LinkFlow, load_legs
 from networks.measure import MEASURE, MEASURES
+from networks.parts import ALTERNATIVES, LEG_MODES
 from networks.solve import CONSTANTS
 from transport.freight_demand import COMMODITIES
 from transport.layout import BASE_YEAR, FIRST_YEAR, FIT_SCHEMA, YEARS, year_index
@@ -22,16 +21,13 @@ if TYPE_CHECKING:
     from networks.choice import Calibration
     from networks.solve import Costs, Solution
     from transport.freight import FreightOutcome
-    from transport.freight_prepare import Prepared, State, Tables
+    from transport.freight_model import FreightModel
+    from transport.freight_prepare import Prepared, Tables
     from transport.params import Params
 
     Array = NDArray[np.float64]
 
 _BASE = year_index(BASE_YEAR)
-#: Mode of each leg network in the link table.
-_NETWORK_MODE = dict(zip(LEG_NETWORKS, ("road", "rail", "water", "water", "pipeline", "pipeline", "pipeline"), strict=True))
-#: Qualities of a capacity that is not read in a source.
-_DEFAULT_QUALITIES = ("derived", "assumption")
 #: Numerical tolerance of balances, and the shares of demand that may go unserved or be lost in the distribution.
 _TOLERANCE = 1e-9
 _BALANCING_TOLERANCE = 1e-4
@@ -49,87 +45,30 @@ def _check_frame(rows: Sequence[tuple[str, float, float]]) -> pl.DataFrame:
     )
 
 
-# --- links and OD -------------------------------------------------------------------------------------------------------------------
+# --- OD and checks of the loading ---------------------------------------------------------------------------------------------------
 
 
-def link_tables(prepared: Prepared, costs: Costs, solution: Solution) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return ``freight_links``, the checks of the loading and the shares of tkm that stand on default capacities."""
-    frames, imbalance, closed, defaults = [], 0.0, 0.0, pl.DataFrame()
-    for position in sorted(solution.flows):
-        state = prepared.states[prepared.state_of_year[position]]
-        flows = _loads(costs, solution, state, position)
-        imbalance = max([imbalance, *(f.imbalance for f in flows)])
-        frame, stray = _link_frame(flows, state.links, FIRST_YEAR + position)
-        closed += stray
-        if position == _BASE:
-            defaults = _defaults(frame, state.links)
-        frames.append(frame)
-    checks = [("freight.node_imbalance", imbalance, _TOLERANCE), ("freight.flow_on_closed_links_t", closed, 0.0)]
-    return pl.concat(frames), _check_frame(checks), defaults
+def load_checks(imbalance: float, closed_t: float, model: FreightModel) -> pl.DataFrame:
+    """Return the checks of the loading and of the equilibrium.
 
-
-def _loads(costs: Costs, solution: Solution, state: State, position: int) -> list[LinkFlow]:
-    """Load chosen chains and captive flows of one year (draw 0)."""
-    n_chain = state.chains.pair.size
-    chain_flow = np.bincount(state.rows.chain, solution.flows[position], minlength=n_chain)
-    captive = state.captive
-    level = costs.growth[captive.commodity, 0, position] * costs.group_level[captive.group, 0, position]
-    legs, more = state.chains.legs, captive.legs
-    both = Legs(
-        np.concatenate([legs.chain, more.chain + n_chain]),
-        np.concatenate([legs.network, more.network]),
-        np.concatenate([legs.start, more.start]),
-        np.concatenate([legs.end, more.end]),
-    )
-    return load_legs(state.inputs, both, np.concatenate([chain_flow, captive.t_per_year * level]))
-
-
-def _link_frame(flows: Sequence[LinkFlow], links: pl.DataFrame, year: int) -> tuple[pl.DataFrame, float]:
-    """Return flows by open link and direction, and the flow on links that are not open in that year [t/yr]."""
-    forward: dict[str, float] = {}
-    backward: dict[str, float] = {}
-    for found in flows:
-        network = found.skim.network
-        for side, target in ((network.forward, forward), (~network.forward, backward)):
-            totals = np.bincount(network.link[side], found.flow[side], minlength=len(network.link_ids))
-            for name, value in zip(network.link_ids, totals, strict=True):
-                if not name.startswith("connector:"):
-                    target[name] = target.get(name, 0.0) + float(value)
-    ordered = links.sort("link_id")
-    ids = ordered["link_id"].to_list()
-    there, back = [forward.get(i, 0.0) for i in ids], [backward.get(i, 0.0) for i in ids]
-    open_now = frozenset(ids)
-    stray = sum(value for side in (forward, backward) for name, value in side.items() if name not in open_now)
-    frame = (
-        ordered.select("link_id", "from_node", "to_node", "mode", pl.col("capacity_t_per_year").cast(pl.Float64))
-        .with_columns(
-            pl.lit(year, dtype=pl.Int64).alias("year"),
-            pl.Series("forward_t", there, dtype=pl.Float64),
-            pl.Series("backward_t", back, dtype=pl.Float64),
-        )
-        .with_columns((pl.max_horizontal("forward_t", "backward_t") / pl.col("capacity_t_per_year")).alias("vc_ratio"))
-        .select("year", "link_id", "from_node", "to_node", "mode", "forward_t", "backward_t", "capacity_t_per_year", "vc_ratio")
-    )
-    return frame, stray
-
-
-def _defaults(frame: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """Return the share of tkm by mode on links whose capacity is derived or assumed, or missing."""
-    joined = frame.join(links.select("link_id", "length_km", "capacity_quality"), on="link_id", how="left")
-    joined = joined.with_columns(((pl.col("forward_t") + pl.col("backward_t")) * pl.col("length_km")).alias("tkm"))
-    rows = []
-    for mode in LEG_MODES:
-        mine = joined.filter(pl.col("mode") == mode)
-        total = float(mine["tkm"].sum())
-        if total == 0.0:
-            continue
-        on_default = float(mine.filter(pl.col("capacity_quality").is_in(_DEFAULT_QUALITIES))["tkm"].sum())
-        without = float(mine.filter(pl.col("capacity_t_per_year").is_null())["tkm"].sum())
-        rows.append(
-            (f"{mode}.capacity", 100.0 * on_default / total, "share of tkm on links whose capacity is derived or a class default")
-        )
-        rows.append((f"{mode}.capacity_missing", 100.0 * without / total, "share of tkm on links without a capacity"))
-    return pl.DataFrame(rows, schema={"subject": pl.String, "share_pct": pl.Float64, "note": pl.String}, orient="row")
+    Parameters
+    ----------
+    imbalance
+        Largest imbalance at a vertex over the flow of its network.
+    closed_t
+        Flow on links that are not open [t/yr].
+    model
+        The solved model.
+    """
+    rows = [("freight.node_imbalance", imbalance, _TOLERANCE), ("freight.flow_on_closed_links_t", closed_t, 0.0)]
+    if model.years is not None:
+        years = model.years.years
+        rows += [
+            ("freight.choice_gap", max(e.gaps[-1] for e in years), model.limits.gap),
+            ("freight.road_gap", max(e.road.relative_gap for e in years), model.limits.gap),
+            ("freight.line_gap", max(e.lines.relative_gap for e in years), model.limits.gap),
+        ]
+    return _check_frame(rows)
 
 
 def od_table(prepared: Prepared, solution: Solution) -> pl.DataFrame:
@@ -157,7 +96,12 @@ def od_table(prepared: Prepared, solution: Solution) -> pl.DataFrame:
                 }
             )
         )
-    return pl.concat(frames).sort("year", "origin", "destination", "commodity", "alternative")
+    keys = ["year", "origin", "destination", "commodity", "alternative"]
+    # an alternative may use two terminal pairs
+    weighted = [(pl.col(name) * pl.col("t")).sum() / pl.col("t").sum() for name in ("km", "cost_cny_per_t")]
+    return (
+        pl.concat(frames).group_by(keys).agg(pl.col("t").sum(), *weighted).select(*keys, "t", "km", "cost_cny_per_t").sort(keys)
+    )
 
 
 # --- ports --------------------------------------------------------------------------------------------------------------------------
@@ -248,7 +192,9 @@ def fit_table(
     base = (0, _BASE)
     rows: list[dict[str, object]] = []
     observed_rows = {
-        str(r["parameter"]): r for r in inputs.parameters.iter_rows(named=True) if str(r["parameter"]).startswith("observed_")
+        str(r["parameter"]): r
+        for r in inputs.parameters.iter_rows(named=True)
+        if str(r["parameter"]).startswith(("observed_", "expressway_share_"))
     }
 
     def from_margin(item: str, mode: str, parameter: str, value: float | None, used_for: str, principle: str, note: str) -> None:
@@ -288,6 +234,8 @@ def fit_table(
     from_margin("roro_truck_t", "water", "observed_roro_truck_t", modelled[3], cal, "territory", f"{zero[3]}")
     pipe_note = f"{zero[4]}; captive lines in; singular values {singular}; prior-driven {driven}"
     from_margin("freight_t", "pipeline", "observed_pipeline_t", modelled[4], cal, "territory", pipe_note)
+    split_note = f"truck tkm in the province on expressways; {zero[5]}"
+    from_margin("expressway_share_of_tkm", "road", "expressway_share_of_road_tkm", modelled[5], cal, "territory", split_note)
     val = "validation"
     # demand rows were revised once with these figures in sight: neither fitted to nor held out
     seen, revised = (
@@ -502,6 +450,7 @@ def _shares_at_prior(at_prior: Array, modelled: Array) -> list[dict[str, object]
         ("sea_rail_teu", "rail"),
         ("roro_truck_t", "water"),
         ("freight_t", "pipeline"),
+        ("expressway_share_of_tkm", "road"),
     )
     note = "modelled figure with every constant at its prior over the calibrated figure: what costs alone explain"
     return [

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from transport.params import Lever, LeverValue
 
 Simulate: TypeAlias = Literal["none", "sample", "full"]
+#: Two speeds of the freight model: delays and scarcity prices of every year, or those of the base year.
+Capacity: TypeAlias = Literal["equilibrium", "fixed"]
 
 
 class HoldOptions(BaseModel):
@@ -43,6 +45,7 @@ class RunOptions(BaseModel):
     seed: int | None = Field(default=None, ge=0)
     draws: int | None = Field(default=None, ge=1, le=100_000)
     simulate: Simulate | None = None
+    capacity: Capacity | None = None
     hold: HoldOptions | None = None
 
 
@@ -73,7 +76,7 @@ class Scenario:
         Lever -> value, after base, overrides and own settings in this order.
     lineage
         The names that were joined, first to last.
-    seed, draws, simulate, hold_year, hold_but
+    seed, draws, simulate, capacity, hold_year, hold_but
         Run options; ``hold_year`` 0 = nothing held.
     """
 
@@ -87,6 +90,7 @@ class Scenario:
     seed: int
     draws: int
     simulate: Simulate
+    capacity: Capacity
     hold_year: int
     hold_but: tuple[str, ...]
 
@@ -98,6 +102,7 @@ class Scenario:
                 "seed": self.seed,
                 "draws": self.draws,
                 "simulate": self.simulate,
+                "capacity": self.capacity,
                 "hold_year": self.hold_year,
                 "hold_but": sorted(self.hold_but),
             },
@@ -122,6 +127,7 @@ def load_scenario(
     extra: Mapping[str, LeverValue] | None = None,
     draws: int | None = None,
     simulate: Simulate | None = None,
+    capacity: Capacity | None = None,
     lang: str = "zh",
 ) -> Scenario:
     """Read and resolve a scenario.
@@ -136,8 +142,8 @@ def load_scenario(
         The known levers.
     extra
         Settings of the command line, applied last.
-    draws, simulate
-        Replace the file's number of draws and amount of simulation.
+    draws, simulate, capacity
+        Replace the file's number of draws, amount of simulation and speed of the freight model.
     lang
         Language of the findings.
 
@@ -176,6 +182,7 @@ def load_scenario(
         seed=options.seed if options.seed is not None else 0,
         draws=draws or options.draws or 1,
         simulate=simulate or options.simulate or "sample",
+        capacity=capacity or options.capacity or "equilibrium",
         hold_year=options.hold.year if options.hold else 0,
         hold_but=options.hold.but if options.hold else (),
     )

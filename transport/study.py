@@ -85,7 +85,7 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
     params = scenario_params(scenario, inputs)
     held = scenario.hold_year or None
     tell(1)
-    freight = model_freight(inputs, params, hold_network_after=held)
+    freight = model_freight(inputs, params, hold_network_after=held, capacity=scenario.capacity)
     tell(2)
     passengers = model_passengers(params, inputs=inputs)
     normal = model_passengers(params, inputs=inputs, normal_2020=True)
@@ -112,8 +112,7 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
     tables = {
         "indicators": table,
         "freight": _freight_frame(freight),
-        "freight_links": freight.links,
-        "freight_od": freight.od,
+        **freight.tables,
         "turnover": accounts.turnover_frame(now.turnover, now.converted_tkm),
         "stock": _stock_frame(now.vehicles),
         "energy": _energy_frame(now.energy, params),

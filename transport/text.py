@@ -107,23 +107,33 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
         t("cli.readings", lang, name=labels(inputs, "indicator", lang)[line.id], met=line.met, readings=line.readings)
         for line in many
     ]
-    warning = capacity_line(stored.table("freight_links"), lang)
+    warning = capacity_line(stored, inputs, lang)
     return [*made, warning] if warning else made
 
 
 _HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit", "verdict", "quality")
 
 
-def capacity_line(links: pl.DataFrame, lang: str, *, year: int = SHOWN_YEARS[-1]) -> str:
-    """Return one sentence on the rail sections that carry more than their capacity, empty if there is none.
+def capacity_line(run: StoredRun, inputs: Inputs, lang: str, *, year: int = SHOWN_YEARS[-1]) -> str:
+    """Return what the capacity of the railways does in a year, in one or two sentences; empty if no section is full.
 
-    The capacities do not act on the choice of mode, so a shift of freight is only as true as this line is short.
+    With equilibrium it names the worst section, the tonnes that would go by rail, water or pipe if nothing were scarce, and what capacity takes from
+    rail turnover; at fixed delays it warns that capacity does not act beyond the base year.
     """
-    over = links.filter(pl.col("year") == year, pl.col("mode") == "rail", pl.col("vc_ratio") > 1.0)
-    if over.is_empty():
+    rail = run.table("freight_links").filter(pl.col("year") == year, pl.col("mode") == "rail", pl.col("vc_ratio") >= 1.0)
+    if rail.is_empty():
         return ""
-    worst = over["vc_ratio"].max()
-    return t("cli.capacity", lang, year=year, count=over.height, worst=f"{float(str(worst)):.2f}")
+    worst = rail.sort("vc_ratio", "link_id", descending=[True, False]).row(0, named=True)
+    nodes = dict(inputs.table("networks/nodes").select("node_id", f"name_{lang}").iter_rows())
+    section = f"{nodes[worst['from_node']]}-{nodes[worst['to_node']]}"
+    values = {"year": year, "count": rail.height, "worst": f"{worst['vc_ratio']:.2f}", "section": section}
+    if run.table("freight_convergence").is_empty():
+        return t("cli.capacity_fixed", lang, **values)
+    unmet = float(run.table("freight_unmet").filter(pl.col("year") == year)["unmet_t"].sum())
+    speeds = run.table("freight_speeds").filter(pl.col("year") == year, pl.col("mode") == "rail").row(0, named=True)
+    change = 100.0 * (speeds["territory_tkm_equilibrium"] / speeds["territory_tkm_fixed"] - 1.0)
+    tonnes = f"{shown(unmet, 't/yr', lang)} {unit_label('t/yr', lang)}"
+    return t("cli.capacity", lang, **values, unmet=tonnes, change=f"{change:+.1f}")
 
 
 def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl.DataFrame:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from networks.chains import ALTERNATIVES, NEST
 from networks.cost import COMPONENT, COMPONENTS, coefficients, min_plus
 from networks.errors import NetworkError
-from networks.load import load_legs
+from networks.skim import imbalance, load_paths
+from networks.wiring import leg_matrices, leg_network, stop_loads, wire
 from tests.networks.small import REFERENCE, chains
 
 
@@ -117,14 +118,44 @@ def test_shortest_length_counts_every_leg():
 def test_legs_load_what_the_chains_carry():
     found, made = chains([("ZA", "ZQ"), ("ZA", "ZB")])
     flow = np.arange(1.0, made.pair.size + 1.0)
-    loads = {load.network: load for load in load_legs(found, made.legs, flow)}
-    assert max(load.imbalance for load in loads.values()) < 1e-12
-    rail = loads["rail"]
+    matrices = leg_matrices(found, wire(made, found), flow)
+    loads = {}
+    for name in ("road", "rail", "sea"):
+        skim = getattr(found, name)
+        loads[name] = load_paths(skim, matrices[name])
+        assert imbalance(skim.network, matrices[name], loads[name]) < 1e-12
     uses_rail = made.part.lifted[:, 1] > 0
-    first = rail.skim.network.link == rail.skim.network.link_ids.index("R1")
-    assert rail.flow[first].sum() == pytest.approx(flow[uses_rail].sum())
+    network = leg_network(found, "rail")
+    first = network.link == network.link_ids.index("R1")
+    assert loads["rail"][first].sum() == pytest.approx(flow[uses_rail].sum())
     sea = flow[[one(made, 0, "sea_truck"), one(made, 0, "sea_train")]].sum()
-    assert loads["sea"].flow.sum() == pytest.approx(sea)
+    assert loads["sea"].sum() == pytest.approx(sea)
+
+
+def test_stops_are_the_terminals_of_the_chains():
+    found, made = chains([("ZA", "ZP"), ("ZA", "ZQ"), ("ZA", "ZB")], large=("ZA",))
+    wiring = wire(made, found)
+    flow = np.zeros(made.pair.size)
+    flow[one(made, 0, "rail_truck_siding")] = 7.0  # ZA drays to the yard RA, ZP has a siding
+    sizes = {"siding": 6, "yard": len(found.rail.network.terminals), "berth": 6}
+    load = stop_loads(wiring, flow, sizes, 1.0)
+    assert load["siding"].tolist() == [0, 0, 0, 7.0, 0, 0]
+    assert load["yard"][found.rail.network.terminals.index("RA")] == 7.0
+    assert load["yard"].sum() == 7.0
+    # three quarters of the large sites' truck access got sidings
+    assert stop_loads(wiring, flow, sizes, 0.25)["yard"].sum() == pytest.approx(7.0 * 0.25)
+    flow[:] = 0.0
+    flow[one(made, 1, "sea_truck")] = 3.0
+    assert stop_loads(wiring, flow, sizes, 1.0)["berth"].tolist() == [0, 0, 0, 3.0, 0, 0]
+
+
+def test_the_ordinary_road_keeps_off_the_expressway_and_exists_only_beside_one():
+    _, made = chains([("ZA", "ZB"), ("ZB", "ZP")])
+    fast, slow = one(made, 0, "road"), one(made, 0, "road_ordinary")
+    assert component(made, fast, "road_expressway_km") == 120.0
+    assert component(made, slow, "road_expressway_km") == 0.0
+    assert component(made, slow, "road_other_km") == 130.0
+    assert not ((made.pair == 1) & (made.alternative == ALTERNATIVES.index("road_ordinary"))).any()
 
 
 def test_unknown_component_is_named():

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from networks.errors import NetworkError
-from networks.load import _imbalance
-from networks.skim import load_paths, skim
+from networks.skim import imbalance, load_paths, skim
 from tests.networks.small import ZONE_IDS, road
 
 
@@ -71,7 +70,7 @@ def test_loading_conserves_flow_at_every_vertex(values):
     np.fill_diagonal(flow, 0.0)
     load = load_paths(found, flow)
     assert np.all(load >= 0)
-    assert _imbalance(found, flow, load) < 1e-12
+    assert imbalance(found.network, flow, load) < 1e-12
     # tonne-km on arcs = tonne-km by pair
     assert (load * found.network.length_km).sum() == pytest.approx((flow * found.components["km"]).sum(), rel=1e-9, abs=1e-6)
 

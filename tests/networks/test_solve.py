@@ -34,6 +34,7 @@ def problem(n_draw=2, n_year=3, seed=0):
         coefficients=np.broadcast_to(REFERENCE, (2, *shape, REFERENCE.size)) * rng.uniform(0.8, 1.2, (2, *shape, 1)),
         scale=rng.uniform(0.01, 0.03, shape),
         nest_scale=np.full(shape, 0.6),
+        terminal_scale=np.full(shape, 0.2),
         preference=rng.normal(0, 0.3, (2, *shape)),
         sea_preference=np.full(shape, -1.0),
         growth=rng.uniform(0.8, 1.3, (2, *shape)),

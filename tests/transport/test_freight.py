@@ -8,9 +8,12 @@ import pytest
 
 from networks.measure import MEASURE
 from networks.solve import solve_freight
-from transport.freight import DETAIL_YEARS, MARGINS, fit_constants, make_costs, model_freight
+from networks.wiring import expressway_territory_km
+from transport.freight import freight_outcome
+from transport.freight_capacity import free_conditions
 from transport.freight_costs import BULK, unit_costs
 from transport.freight_demand import COMMODITIES
+from transport.freight_model import DETAIL_YEARS, MARGINS, fit_constants, make_costs, solve_model
 from transport.freight_prepare import prepare
 from transport.inputs import load_inputs
 from transport.layout import YEARS, year_index
@@ -31,22 +34,30 @@ def prepared(inputs):
 
 
 @pytest.fixture(scope="module")
-def outcome(inputs, prepared):
-    return model_freight(inputs, inputs.params(), prepared=prepared)
+def model(inputs, prepared):
+    """Return the model of the central parameters, with equilibrium."""
+    return solve_model(inputs, inputs.params(), prepared=prepared)
 
 
 @pytest.fixture(scope="module")
-def totals(inputs, prepared):
-    """Return a function: levers -> totals [commodity, measure, year] of draw 0, with the constants of the base year."""
+def outcome(inputs, model):
+    return freight_outcome(inputs, inputs.params(), model)
+
+
+@pytest.fixture(scope="module")
+def totals(inputs, prepared, model):
+    """Return a function: levers -> totals [commodity, measure, year] of draw 0 at fixed delays, with the constants of the base year."""
     params = inputs.params()
-    constants = fit_constants(inputs, params, prepared, make_costs(params, prepared)).constants
 
     def solve(**settings):
         levers = {lever.lever: lever for lever in inputs.levers}
         moved = params.with_levers([(levers[name], value) for name, value in settings.items()])
         costs = make_costs(moved, prepared)
         rows = [s.rows for s in prepared.states]
-        return solve_freight(prepared.demand.demand, rows, prepared.state_of_year, costs, constants).totals[:, :, 0]
+        constants = model.fixed.fitted.constants
+        return solve_freight(
+            prepared.demand.demand, rows, prepared.state_of_year, costs, constants, adapt=model.fixed.adapt
+        ).totals[:, :, 0]
 
     return solve
 
@@ -111,9 +122,9 @@ def test_containers_balance_at_every_port(outcome):
 
 
 def test_links_and_od_agree_with_the_totals(outcome, prepared):
-    assert set(outcome.links["year"]) == set(DETAIL_YEARS)
-    assert outcome.links.group_by("year", "link_id").len()["len"].max() == 1
-    base = outcome.links.filter(pl.col("year") == 2020)
+    assert set(outcome.tables["freight_links"]["year"]) == set(DETAIL_YEARS)
+    assert outcome.tables["freight_links"].group_by("year", "link_id").len()["len"].max() == 1
+    base = outcome.tables["freight_links"].filter(pl.col("year") == 2020)
     state = prepared.states[prepared.state_of_year[BASE]]
     assert set(base["link_id"]) == set(state.links["link_id"])
     # tonne-km on rail links of the province, and on the tables of modes, from two different ways of counting
@@ -124,7 +135,7 @@ def test_links_and_od_agree_with_the_totals(outcome, prepared):
     by_mode = outcome.territory_tkm[0, BASE, RAIL].sum()
     assert on_links == pytest.approx(by_mode, rel=0.05)  # sidings are connectors, not links
     assert on_links < by_mode
-    od = outcome.od.filter(pl.col("year") == 2020)
+    od = outcome.tables["freight_od"].filter(pl.col("year") == 2020)
     asked = prepared.demand.demand.t_per_year.sum()
     assert od["t"].sum() == pytest.approx(asked, rel=1e-4)
 
@@ -236,7 +247,9 @@ def test_the_calibration_network_holds_nothing_opened_after_its_year(prepared):
 def test_draws_share_demand_and_meet_their_own_margins(inputs, prepared):
     params = inputs.params(draws=3, seed=7)
     costs = make_costs(params, prepared)
-    fitted = fit_constants(inputs, params, prepared, costs)
+    base = prepared.states[prepared.state_of_year[BASE]]
+    km = expressway_territory_km(base.wiring, free_conditions(prepared, prepared.state_of_year[BASE]))
+    fitted = fit_constants(inputs, params, prepared, costs, base.rows, km)
     observed = np.stack([params.get(p)[:, BASE] for _, p in MARGINS], axis=1)
     assert np.ptp(observed[:, 0]) > 0
     np.testing.assert_allclose(fitted.margins[:, :2], observed[:, :2], rtol=0.02)

@@ -28,6 +28,7 @@ def scenario(**changes: object) -> Scenario:
         "seed": 1,
         "draws": 1,
         "simulate": "none",
+        "capacity": "equilibrium",
         "hold_year": 0,
         "hold_but": (),
     }

@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from transport.i18n import t
+from transport.text import width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,4 +133,250 @@ def mode_split(split: pl.DataFrame, labels: Mapping[str, str], *, lang: str) -> 
         )
         .properties(height=260)
     )
+    return chart
+
+
+# --- freight network ----------------------------------------------------------------------------------------------------------------
+
+#: Classes of load over capacity: from, colour; the colours grow darker, so that they can be told apart without hue.
+SATURATION_CLASSES: Sequence[tuple[float, str]] = ((0.0, "#a9c9e3"), (0.5, "#4a90c2"), (0.8, "#e08214"), (1.0, "#8c0d25"))
+#: Links without a capacity.
+UNLIMITED_COLOUR = "#9a9a9a"
+_ONE_ROW_PX = 24
+_COLUMN_PX = 7.2
+_SWATCH_PX = 34
+_LEGEND_PX = 880
+
+
+def saturation_colour(ratio: float | None) -> str:
+    """Return the colour of a load over capacity.
+
+    Examples
+    --------
+    >>> saturation_colour(1.2) == SATURATION_CLASSES[-1][1]
+    True
+    >>> saturation_colour(None) == UNLIMITED_COLOUR
+    True
+    """
+    if ratio is None:
+        return UNLIMITED_COLOUR
+    return next(colour for lowest, colour in reversed(SATURATION_CLASSES) if ratio >= lowest or lowest == 0.0)
+
+
+def map_legend(entries: Sequence[tuple[str, str, float, str]]) -> alt.LayerChart:
+    """Return the legend of a map as rows of samples with labels.
+
+    Parameters
+    ----------
+    entries
+        Label, colour, width [px] and ``line`` or ``dot`` of every sample.
+    """
+    x, y, rows = 0.0, 0, []
+    for label, colour, size, shape in entries:
+        needed = _SWATCH_PX + _COLUMN_PX * width(label) + 14
+        if x and x + needed > _LEGEND_PX:
+            x, y = 0.0, y + 1
+        rows.append({"label": label, "colour": colour, "size": size, "shape": shape, "x": x, "end": x + 24, "text": x + 30, "y": y})
+        x += needed
+    across = alt.Scale(domain=[0, _LEGEND_PX], range=[0, _LEGEND_PX])
+    down = alt.Scale(domain=[-0.5, y + 0.5], range=[0, _ONE_ROW_PX * (y + 1)])
+    base = alt.Chart(pl.DataFrame(rows)).encode(y=alt.Y("y:Q", axis=None, scale=down))
+    lines = (
+        base.transform_filter(alt.datum.shape == "line")
+        .mark_rule(strokeCap="round")
+        .encode(
+            x=alt.X("x:Q", axis=None, scale=across),
+            x2="end:Q",
+            color=alt.Color("colour:N", scale=None),
+            strokeWidth=alt.StrokeWidth("size:Q", scale=None),
+        )
+    )
+    dots = (
+        base.transform_filter(alt.datum.shape == "dot")
+        .mark_point(filled=True, size=110, stroke="#222222", strokeWidth=1, opacity=1)
+        .encode(x=alt.X("end:Q", axis=None, scale=across), color=alt.Color("colour:N", scale=None))
+    )
+    texts = base.mark_text(align="left", fontSize=12).encode(x=alt.X("text:Q", axis=None, scale=across), text="label:N")
+    return alt.layer(lines, dots, texts).properties(height=_ONE_ROW_PX * (y + 1)).configure_view(stroke=None)
+
+
+def _mode_colours(labels: Mapping[str, str], modes: Sequence[str]) -> alt.Color:
+    scale = alt.Scale(domain=[labels[m] for m in modes], range=[MODE_COLOURS[m] for m in modes])
+    return alt.Color("name:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
+
+
+def commodity_modes(shares: pl.DataFrame, commodities: Mapping[str, str], modes: Mapping[str, str], *, lang: str) -> alt.LayerChart:
+    """Return turnover by commodity as bars stacked by mode, the share of rail written at their ends.
+
+    Parameters
+    ----------
+    shares
+        Columns commodity, mode, tkm, all_tkm, rail_share [percent]; the order of the bars.
+    commodities, modes
+        Code -> label.
+    lang
+        ``zh`` or ``en``.
+    """
+    billions = 1e8 if lang == "zh" else 1e9
+    order = [commodities[c] for c in shares["commodity"].unique(maintain_order=True)]
+    shown = shares.with_columns(
+        pl.col("commodity").replace_strict(commodities),
+        pl.col("mode").replace_strict(modes).alias("name"),
+        (pl.col("tkm") / billions).alias("value"),
+        (pl.col("all_tkm") / billions).alias("whole"),
+        pl.col("mode").replace_strict({m: i for i, m in enumerate(modes)}, return_dtype=pl.Int64).alias("rank"),
+        pl.format("{} %", pl.col("rail_share").round(0).cast(pl.Int64)).alias("written"),
+    )
+    title = t("freight.turnover_axis", lang)
+    y = alt.Y("commodity:N", sort=order, title=None, axis=alt.Axis(labelLimit=200))
+    used = [m for m in modes if m in set(shares["mode"].to_list())]
+    bars = (
+        alt.Chart(shown)
+        .mark_bar(height=17)
+        .encode(
+            y=y,
+            x=alt.X("value:Q", title=title, stack="zero"),
+            color=_mode_colours(modes, used),
+            order=alt.Order("rank:Q"),
+            tooltip=[
+                alt.Tooltip("commodity:N", title=t("freight.commodity", lang)),
+                alt.Tooltip("name:N", title=t("freight.mode", lang)),
+                alt.Tooltip("value:Q", title=title, format=",.1f"),
+                alt.Tooltip("rail_share:Q", title=t("freight.rail_share", lang), format=".1f"),
+            ],
+        )
+    )
+    ends = shown.unique("commodity", maintain_order=True)
+    written = alt.Chart(ends).mark_text(align="left", dx=5).encode(y=y, x=alt.X("whole:Q", title=title), text="written:N")
+    return alt.layer(bars, written).properties(height=26 * len(order) + 60)
+
+
+def corridor_matrix(matrix: pl.DataFrame, places: Mapping[str, str], *, measure: str, lang: str) -> alt.LayerChart:
+    """Return tonnes or the share of rail between prefectures as a matrix with the numbers written in its cells.
+
+    Parameters
+    ----------
+    matrix
+        Columns from_place, to_place, t, rail_share [percent].
+    places
+        Code -> name, in the order of the rows.
+    measure
+        ``t`` or ``rail_share``.
+    lang
+        ``zh`` or ``en``.
+    """
+    order = list(places.values())
+    scale = 1e4 if lang == "zh" else 1e6
+    amount = pl.col("t") / scale
+    cell = pl.col("rail_share").round(0).cast(pl.Int64).cast(pl.String)
+    if measure == "t":
+        cell = amount.round(0).cast(pl.Int64).cast(pl.String) if lang == "zh" else amount.round(1).cast(pl.String)
+    shown = matrix.with_columns(
+        amount.alias("amount"),
+        cell.alias("written"),
+        pl.col("from_place").replace_strict(places).alias("from"),
+        pl.col("to_place").replace_strict(places).alias("to"),
+        # few corridors carry most: the colour follows the logarithm
+        (pl.col("rail_share") if measure == "rail_share" else amount.log10()).alias("shade"),
+    )
+    if measure == "t":
+        shown = shown.filter(pl.col("amount") >= (1.0 if lang == "zh" else 0.05))
+    top = float(str(shown["shade"].max())) if shown.height else 1.0
+    axis = {"title": t("freight.to", lang), "sort": order}
+    x = alt.X("to:N", **axis, axis=alt.Axis(orient="top", labelAngle=0 if lang == "zh" else -40, labelLimit=90))
+    y = alt.Y("from:N", sort=order, title=t("freight.from", lang), axis=alt.Axis(labelLimit=110))
+    lowest = 0.0 if measure == "rail_share" else (-1.0 if lang == "en" else 0.0)
+    shade = alt.Color("shade:Q", scale=alt.Scale(scheme="blues", domain=[lowest, top]), legend=None)
+    tip = [
+        alt.Tooltip("from:N", title=t("freight.from", lang)),
+        alt.Tooltip("to:N", title=t("freight.to", lang)),
+        alt.Tooltip("amount:Q", title=t("freight.tonnes", lang), format=",.2f"),
+        alt.Tooltip("rail_share:Q", title=t("freight.rail_share", lang), format=".1f"),
+    ]
+    cells = alt.Chart(shown).mark_rect(stroke="white").encode(x=x, y=y, color=shade, tooltip=tip)
+    dark = alt.condition(alt.datum.shade > lowest + 0.62 * (top - lowest), alt.value("white"), alt.value("#1b1b1b"))
+    numbers = alt.Chart(shown).mark_text(fontSize=10.5).encode(x=x, y=y, text="written:N", color=dark, tooltip=tip)
+    return alt.layer(cells, numbers).properties(height=28 * len(order) + 50)
+
+
+def mean_hauls(hauls: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> alt.LayerChart:
+    """Return the mean haul by mode over the years as lines from zero with their last value written.
+
+    Parameters
+    ----------
+    hauls
+        Columns year, mode, haul [km].
+    modes
+        Code -> label.
+    lang
+        ``zh`` or ``en``.
+    """
+    shown = hauls.filter(pl.col("mode").is_in(list(modes))).with_columns(pl.col("mode").replace_strict(modes).alias("name"))
+    used = [m for m in modes if m in set(hauls["mode"].to_list())]
+    title = t("freight.haul_axis", lang)
+    base = alt.Chart(shown).encode(
+        x=alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("haul:Q", title=title, scale=alt.Scale(zero=True)),
+        color=_mode_colours(modes, used),
+    )
+    tip = [
+        alt.Tooltip("year:O", title=t("scorecard.year", lang)),
+        alt.Tooltip("name:N", title=t("freight.mode", lang)),
+        alt.Tooltip("haul:Q", title=title, format=",.0f"),
+    ]
+    numbers = base.mark_text(dy=-11, fontSize=11).encode(text=alt.Text("haul:Q", format=",.0f"))
+    return alt.layer(base.mark_line(point=True, strokeWidth=2.5).encode(tooltip=tip), numbers).properties(height=330)
+
+
+def two_speeds(table: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> alt.FacetChart:
+    """Return turnover by mode with capacity in force every year (solid) and at the delays of the base year (dashed).
+
+    Parameters
+    ----------
+    table
+        Columns year, mode, territory_tkm_equilibrium, territory_tkm_fixed.
+    modes
+        Code -> label.
+    lang
+        ``zh`` or ``en``.
+    """
+    kinds = {name: t(f"freight.speed_{name}", lang) for name in ("equilibrium", "fixed")}
+    scale = 1e8 if lang == "zh" else 1e9
+    shown = (
+        table.filter(pl.col("mode").is_in(list(modes)))
+        .unpivot([f"territory_tkm_{k}" for k in kinds], index=["year", "mode"], variable_name="kind", value_name="tkm")
+        .with_columns(
+            pl.col("kind").str.strip_prefix("territory_tkm_").replace_strict(kinds),
+            pl.col("mode").replace_strict(modes).alias("name"),
+            (pl.col("tkm") / scale).alias("value"),
+        )
+    )
+    order = [modes[m] for m in modes]
+    title = t("freight.turnover_axis", lang)
+    dash = alt.StrokeDash(
+        "kind:N",
+        scale=alt.Scale(domain=list(kinds.values()), range=[[1, 0], [5, 3]]),
+        legend=alt.Legend(title=None, orient="top", labelLimit=400, symbolSize=400),
+    )
+    lines = (
+        alt.Chart(shown)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("year:Q", title=None, axis=alt.Axis(format="d", tickCount=3), scale=alt.Scale(nice=False)),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
+            color=alt.Color(
+                "name:N", scale=alt.Scale(domain=order, range=[MODE_COLOURS[m] for m in modes]), legend=None
+            ),
+            strokeDash=dash,
+            tooltip=[
+                alt.Tooltip("year:Q", title=t("scorecard.year", lang), format="d"),
+                alt.Tooltip("name:N", title=t("freight.mode", lang)),
+                alt.Tooltip("kind:N", title=t("freight.speed", lang)),
+                alt.Tooltip("value:Q", title=title, format=",.1f"),
+            ],
+        )
+        .properties(width=155, height=170)
+    )
+    column = alt.Column("name:N", sort=order, title=None, header=alt.Header(labelFontSize=13, labelFontWeight="bold"))
+    chart: alt.FacetChart = lines.facet(column=column).resolve_scale(y="independent")
     return chart

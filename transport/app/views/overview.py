@@ -189,7 +189,7 @@ def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
             pl.col("vc_ratio").round(2).alias(t("app.saturation", lang)),
         )
         st.dataframe(table, hide_index=True, alt=t("app.freight_table", lang))
-    warning = capacity_line(flows, lang)
+    warning = capacity_line(run, data, lang)
     if warning:
         st.warning(warning)
     st.caption(t("app.freight_note", lang))

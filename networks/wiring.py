@@ -1,0 +1,308 @@
+"""Where chains touch the networks, and what delays and scarcity prices there change in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from networks.cost import COMPONENT
+from networks.measure import MEASURE
+from networks.parts import ALTERNATIVES, LEG_NETWORK, TERMINAL_KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from networks.graph import CompiledNetwork
+    from networks.parts import ChainInputs, ChainSet
+    from networks.solve import Rows
+
+    Array = NDArray[np.float64]
+
+#: Values averaged over the used paths of the roads, in order; choice answers to the first ones, the others are only counted.
+ROAD_VALUES: tuple[str, ...] = ("hours", "expressway_km", "other_km", "territory_km", "expressway_territory_km")
+#: The same for railways and pipelines.
+LINE_VALUES: tuple[str, ...] = ("price", "tariff_km", "hours", "km", "territory_km")
+#: Values that choice answers to.
+ANSWERED = 3
+#: Classes of the road assignment: trucks free to use expressways, and trucks that keep off them.
+ROAD_CLASSES: tuple[str, ...] = ("road", "ordinary")
+#: Networks whose sections have a scarcity price.
+LINES: tuple[str, ...] = ("rail", "crude", "product", "gas")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Averages over the used paths of every pair, and prices of terminals.
+
+    Attributes
+    ----------
+    road
+        ``[class, value, zone, zone]``.
+    lines
+        By network ``[value, terminal, terminal]``.
+    places
+        Price by terminal kind ``[place]`` [CNY/t].
+    """
+
+    road: Array
+    lines: Mapping[str, Array]
+    places: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What conditions change in each chain.
+
+    Attributes
+    ----------
+    road, lines
+        ``[value, chain]``, in the order of :data:`ROAD_VALUES` and :data:`LINE_VALUES`; the price of the lines holds that of the terminals as well.
+    access
+        Chains whose truck legs only reach a railway or a pipeline.
+    """
+
+    road: Array
+    lines: Array
+    access: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where the chains of a state touch the networks; made once per state.
+
+    Attributes
+    ----------
+    legs
+        Start, end and chain of the legs by network.
+    free_road, free_lines
+        What the chains hold of each value without delays ``[value, chain]``.
+    stops
+        Place and chain of the stops by terminal kind; ``yard`` holds those of large sites too.
+    access
+        Chains whose truck legs only reach a railway or a pipeline.
+    """
+
+    legs: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
+    free_road: Array
+    free_lines: Array
+    stops: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
+    access: NDArray[np.bool_]
+
+
+def sum_by(index: NDArray[np.int64], amount: Array, minlength: int) -> Array:
+    """Return the sum of amounts by index ``[minlength]``.
+
+    Parameters
+    ----------
+    index, amount
+        Position and amount of each item.
+    minlength
+        Number of positions.
+    """
+    return np.bincount(index, amount, minlength=minlength).astype(np.float64)
+
+
+def leg_network(inputs: ChainInputs, name: str) -> CompiledNetwork:
+    """Return the network that legs of a name run on."""
+    found: CompiledNetwork = inputs.pipelines[name][0].network if name in inputs.pipelines else getattr(inputs, name).network
+    return found
+
+
+def wire(chains: ChainSet, inputs: ChainInputs) -> Wiring:
+    """Return where the chains of a state touch the networks.
+
+    Parameters
+    ----------
+    chains, inputs
+        Of the state.
+    """
+    n = chains.pair.size
+    legs, stops = {}, {}
+    road, lines = np.zeros((len(ROAD_VALUES), n)), np.zeros((len(LINE_VALUES), n))
+    for name, code in LEG_NETWORK.items():
+        mine = chains.legs.network == code
+        start, end, chain = chains.legs.start[mine], chains.legs.end[mine], chains.legs.chain[mine]
+        legs[name] = (start, end, chain)
+        if name in ROAD_CLASSES:
+            free, values = free_road(inputs, name), road
+        elif name == "rail":
+            free, values = free_lines(inputs), lines
+        else:
+            continue
+        for k in range(values.shape[0]):
+            values[k] += sum_by(chain, free[k, start, end], minlength=n)
+    for kind, code in TERMINAL_KIND.items():
+        mine = chains.stops.kind == code
+        if kind == "yard":
+            mine = mine | (chains.stops.kind == TERMINAL_KIND["site_yard"])
+        stops[kind] = (chains.stops.place[mine], chains.stops.chain[mine])
+    first, last = ALTERNATIVES.index("rail_siding_siding"), ALTERNATIVES.index("rail_truck_truck")
+    by_rail = (chains.alternative >= first) & (chains.alternative <= last)
+    return Wiring(legs, road, lines, stops, by_rail | (chains.alternative >= ALTERNATIVES.index("pipeline_crude")))
+
+
+def free_road(inputs: ChainInputs, name: str) -> Array:
+    """Return the road values of every pair on the paths the chains were built on ``[value, zone, zone]``."""
+    found = getattr(inputs, name).components
+    other = found["km"] - found["expressway_km"]
+    return np.stack([found["hours"], found["expressway_km"], other, found["territory_km"], found["expressway_territory_km"]])
+
+
+def free_lines(inputs: ChainInputs) -> Array:
+    """Return the rail values of every pair of stations on the paths the chains were built on, without a price ``[value, station, station]``."""
+    found = inputs.rail.components
+    return np.stack([np.zeros_like(inputs.rail.cost), *(found[name] for name in LINE_VALUES[1:])])
+
+
+def leg_matrices(inputs: ChainInputs, wiring: Wiring, chain_flow: Array) -> dict[str, Array]:
+    """Return the flow between the terminals of every leg network ``[start, end]`` [t/yr].
+
+    Parameters
+    ----------
+    inputs
+        Networks of the state.
+    wiring
+        Legs of the chains.
+    chain_flow
+        Flow of each chain [t/yr].
+    """
+    made = {}
+    for name, (start, end, chain) in wiring.legs.items():
+        n = len(leg_network(inputs, name).terminals)
+        matrix: Array = sum_by(start * n + end, chain_flow[chain], minlength=n * n).reshape(n, n)
+        np.fill_diagonal(matrix, 0.0)
+        made[name] = matrix
+    return made
+
+
+def stop_loads(wiring: Wiring, chain_flow: Array, sizes: Mapping[str, int], site_yard_share: float) -> dict[str, Array]:
+    """Return the load of the terminals by kind ``[place]`` [t/yr], loaded and unloaded together.
+
+    Parameters
+    ----------
+    wiring
+        Stops of the chains.
+    chain_flow
+        Flow of each chain [t/yr].
+    sizes
+        Number of places by kind.
+    site_yard_share
+        Share of the truck access of large sites that uses yards.
+    """
+    found = {}
+    for kind, size in sizes.items():
+        place, chain = wiring.stops[kind]
+        found[kind] = sum_by(place, chain_flow[chain], minlength=size)
+    if "yard" in found:
+        place, chain = wiring.stops["site_yard"]
+        found["yard"] = found["yard"] - (1.0 - site_yard_share) * sum_by(place, chain_flow[chain], minlength=sizes["yard"])
+    return found
+
+
+def chain_changes(wiring: Wiring, conditions: Conditions) -> Changes:
+    """Return what conditions change in each chain against the paths it was built on.
+
+    Parameters
+    ----------
+    wiring
+        Of the state.
+    conditions
+        Averages and prices; they may hold only the values that choice answers to.
+    """
+    n = wiring.access.size
+    counted = conditions.road.shape[1]
+    road, lines = -wiring.free_road[:counted], -wiring.free_lines[:counted]
+    for kind, name in enumerate(ROAD_CLASSES):
+        start, end, chain = wiring.legs[name]
+        for k in range(counted):
+            road[k] += sum_by(chain, conditions.road[kind, k][start, end], minlength=n)
+    for name, values in conditions.lines.items():
+        start, end, chain = wiring.legs[name]
+        for k in range(counted if name == "rail" else 1):
+            lines[k] += sum_by(chain, values[k][start, end], minlength=n)
+    for terminal, price in conditions.places.items():
+        place, chain = wiring.stops[terminal]
+        lines[0] += sum_by(chain, price[place], minlength=n)
+    return Changes(road, lines, wiring.access)
+
+
+def _component_changes(changes: Changes) -> dict[str, Array]:
+    """Return the changes of the cost components by chain.
+
+    Notes
+    -----
+    A truck leg that only reaches a railway or a pipeline is paid by the drayage rate: its further kilometres count there.
+    """
+    hours, expressway, other = changes.road[:ANSWERED]
+    access = changes.access
+    return {
+        "road_expressway_km": np.where(access, 0.0, expressway),
+        "road_other_km": np.where(access, 0.0, other),
+        "drayage_km": np.where(access, expressway + other, 0.0),
+        "road_h": hours,
+        "rail_tariff_km": changes.lines[1],
+        "rail_h": changes.lines[2],
+    }
+
+
+def extra_cost(rows: Rows, changes: Changes, coefficient: Array) -> Array:
+    """Return what changes cost each row ``[row]`` [CNY/t], scarcity prices included.
+
+    Parameters
+    ----------
+    rows
+        Rows without delays.
+    changes
+        From :func:`chain_changes`.
+    coefficient
+        ``[commodity, component]`` [CNY/t per unit].
+    """
+    parts = _component_changes(changes)
+    stacked = np.stack(list(parts.values()))
+    columns = [COMPONENT[name] for name in parts]
+    cost = np.empty(rows.chain.size)
+    for commodity, (first, last) in enumerate(rows.slices):
+        cost[first:last] = coefficient[commodity, columns] @ stacked[:, rows.chain[first:last]]
+    cost += changes.lines[0][rows.chain]
+    return cost
+
+
+def apply_changes(rows: Rows, changes: Changes) -> Rows:
+    """Return the rows with the components, prices and kilometres of changed conditions (all values counted).
+
+    Parameters
+    ----------
+    rows
+        Rows without delays.
+    changes
+        From :func:`chain_changes` of whole conditions.
+    """
+    components, measure = rows.components.copy(), rows.measure.copy()
+    for name, value in _component_changes(changes).items():
+        components[:, COMPONENT[name]] += value[rows.chain]
+    road_km, rail_km = changes.road[1] + changes.road[2], changes.lines[3]
+    long = measure[:, MEASURE["long_km"]] > 0
+    for name, value in (
+        ("km_road", road_km),
+        ("km_rail", rail_km),
+        ("territory_km_road", changes.road[3]),
+        ("territory_km_rail", changes.lines[4]),
+        ("used_km", road_km + rail_km),
+    ):
+        measure[:, MEASURE[name]] += value[rows.chain]
+    measure[:, MEASURE["long_km"]] += long * (road_km + rail_km)[rows.chain]
+    measure[:, MEASURE["long_clean_km"]] += long * rail_km[rows.chain]
+    return replace(rows, components=components, measure=measure, price=changes.lines[0][rows.chain])
+
+
+def expressway_territory_km(wiring: Wiring, conditions: Conditions) -> Array:
+    """Return the truck kilometres on expressways of the province of each chain ``[chain]`` under given conditions [km]."""
+    found = np.zeros(wiring.access.size)
+    for kind, name in enumerate(ROAD_CLASSES):
+        start, end, chain = wiring.legs[name]
+        found += sum_by(chain, conditions.road[kind, -1][start, end], minlength=found.size)
+    return found

@@ -1,0 +1,362 @@
+"""Limits of the freight networks: capacities, volume-delay functions, scarcity prices and background flows from parameter rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from networks.assemble import EXPRESSWAY
+from networks.capacity import Background, Places, Supply, network_problem, price_delays
+from networks.cost import COMPONENT
+from networks.delays import DelayArrays
+from networks.parts import LEG_NETWORK, LEG_NETWORKS, TERMINAL_KINDS
+from networks.preload import (
+    CarFlows,
+    RoadClasses,
+    car_flows,
+    car_preload,
+    rail_capacity_t,
+    rail_classes,
+    road_capacity_pcu_per_day,
+    road_classes,
+    truck_pcu_per_t,
+)
+from networks.wiring import LINES, ROAD_CLASSES, leg_network
+from transport.freight_demand import people_by_zone
+from transport.layout import BASE_YEAR, YEARS, year_index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from networks.graph import CompiledNetwork
+    from networks.solve import Costs
+    from transport.freight_prepare import Prepared, Tables
+    from transport.params import Params
+
+    Array = NDArray[np.float64]
+
+_BASE = year_index(BASE_YEAR)
+_DAYS_PER_YEAR = 365.0
+#: Terminal kind by the link class of its connectors.
+KIND_OF_CLASS = {"siding": "siding", "drayage": "yard", "berth": "berth", "crude": "crude", "product": "product", "gas": "gas"}
+#: Subject of the scarcity rows by terminal kind.
+_SUBJECT = {"siding": "siding", "yard": "yard", "berth": "berth", "crude": "pipeline", "product": "pipeline", "gas": "pipeline"}
+#: A link whose capacity is zero in a year carries nothing that can choose; a price needs a positive number [t/yr].
+_LEAST_CAPACITY_T = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of the networks of a run (first draw), by year position.
+
+    Attributes
+    ----------
+    values
+        Parameters by (name, subject) ``[year]``.
+    roads
+        Classes behind the capacities of the roads.
+    road_scale
+        Capacity of each road in the link table over that of its classes [-].
+    pipe_capacity_t
+        Capacity of the pipeline links by id [t/yr].
+    rail_capacity_t
+        Capacity of the railway links by id ``[year]`` [t/yr].
+    terminals
+        Capacity by terminal kind and place ``[place]`` at level one, infinite = no limit [t/yr]; yards by node name.
+    cars
+        Cars on the roads of each state.
+    gap
+        Outer gap of the equilibrium.
+    """
+
+    values: Mapping[tuple[str, str], Array]
+    roads: RoadClasses
+    road_scale: Array
+    pipe_capacity_t: Mapping[str, float]
+    rail_capacity_t: Mapping[str, Array]
+    terminals: Mapping[str, Mapping[str, float]]
+    cars: tuple[CarFlows, ...]
+    gap: float
+
+    def at(self, name: str, subject: str, year: int) -> float:
+        """Return a parameter of one year position."""
+        return float(self.values[name, subject][year])
+
+
+#: Parameters read for the limits: name, subjects.
+_READ: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("road_delay_alpha", ("expressway", "national_road", "access_road")),
+    ("road_delay_beta", ("expressway", "national_road", "access_road")),
+    ("scarcity_price", ("rail", "siding", "yard", "berth", "pipeline")),
+    ("scarcity_power", ("rail", "siding", "yard", "berth", "pipeline")),
+    ("terminal_capacity_level", ("siding", "yard", "berth", "pipeline")),
+    ("rail_line_capacity_level", ("all",)),
+    ("rail_train_pairs_factor", ("all",)),
+    ("rail_passenger_pairs_factor", ("all",)),
+    ("rail_net_load_factor", ("all",)),
+    ("passenger_train_removal", ("all",)),
+    ("road_peak_hour_share", ("all",)),
+    ("truck_pcu", ("all",)),
+    ("car_traffic_index", ("all",)),
+    ("new_siding_share", ("all",)),
+)
+#: Parameters read with all their subjects.
+_READ_ALL = (
+    "train_pairs_per_day",
+    "passenger_train_pairs_per_day",
+    "net_load_t",
+    "road_lanes_per_direction",
+    "road_lane_capacity",
+    "road_truck_mean_load",
+    "car_pcu_per_day",
+)
+
+
+def read_limits(inputs: Tables, params: Params, prepared: Prepared) -> Limits:
+    """Read the limits of a run.
+
+    Parameters
+    ----------
+    inputs
+        Network tables.
+    params
+        Parameters of the run.
+    prepared
+        Networks of the run.
+
+    Returns
+    -------
+    Limits
+        Of the first draw, every year.
+    """
+    values = {(name, s): params.get(name, s)[0] for name, subjects in _READ for s in subjects}
+    values |= {(name, s): params.get(name, s)[0] for name in _READ_ALL for s in params.subjects(name)}
+    links = inputs.table("networks/links")
+    roads = road_classes(links)
+    pipes = links.filter((pl.col("mode") == "pipeline") & pl.col("capacity_t_per_year").is_not_null())
+    people = people_by_zone(inputs.table("demand/population"), prepared.zones)
+    exits = (
+        params.get("expressway_exits_per_day")[0, _BASE]
+        * params.get("expressway_car_share_of_exits")[0, _BASE]
+        * params.get("expressway_mean_day_factor")[0, _BASE]
+    )
+    trip = float(params.get("expressway_mean_car_trip")[0, _BASE])
+    return Limits(
+        values=values,
+        roads=roads,
+        road_scale=_road_scale(links, roads, inputs.params()),
+        pipe_capacity_t=dict(pipes.select("link_id", "capacity_t_per_year").iter_rows()),
+        rail_capacity_t=_rail_capacity(links, values, inputs.params()),
+        terminals=_terminals(inputs.table("networks/terminals")),
+        cars=tuple(
+            car_flows(s.inputs.road.network, people, exits_per_day=float(exits), mean_trip_km=trip) for s in prepared.states
+        ),
+        gap=float(params.get("freight_equilibrium_gap")[0, _BASE]),
+    )
+
+
+def _rail_capacity(links: pl.DataFrame, values: Mapping[tuple[str, str], Array], central: Params) -> dict[str, Array]:
+    """Return the capacity of the railway links by id ``[year]`` [t/yr].
+
+    Notes
+    -----
+    The table's capacity holds in the base; what a run changes in trains, passenger trains and loads moves derived capacities in proportion.
+    """
+    classes = rail_classes(links)
+    usual = {key: central.get(*key)[0] for key in values if key[0] in _READ_ALL or key[0] == "passenger_train_removal"}
+    now = rail_capacity_t(
+        classes,
+        values,
+        train_pairs_factor=values["rail_train_pairs_factor", "all"],
+        passenger_pairs_factor=values["rail_passenger_pairs_factor", "all"],
+        net_load_factor=values["rail_net_load_factor", "all"],
+    )
+    before = rail_capacity_t(classes, usual)
+    now, before = (
+        np.broadcast_to(c.reshape(len(classes.link_ids), -1), (len(classes.link_ids), len(YEARS))) for c in (now, before)
+    )
+    finite = np.isfinite(now) & (before > 0)
+    ratio = np.divide(now, before, out=np.ones(now.shape), where=finite)
+    stated = dict(links.filter(pl.col("mode") == "rail").select("link_id", "capacity_t_per_year").iter_rows())
+    level = values["rail_line_capacity_level", "all"]
+    found = {}
+    for i, link in enumerate(classes.link_ids):
+        base = now[i] if stated[link] is None else float(stated[link]) * ratio[i]
+        found[link] = base * level
+    return found
+
+
+def _road_scale(links: pl.DataFrame, classes: RoadClasses, central: Params) -> Array:
+    """Return what the link table states for each road over what its classes come to [-]; 1 where it states nothing."""
+    kinds = sorted(set(classes.kind))
+    keys = [("road_peak_hour_share", "all"), ("truck_pcu", "all")]
+    keys += [("road_lanes_per_direction", s) for s in sorted(set(classes.lanes))]
+    keys += [(name, kind) for name in ("road_lane_capacity", "road_truck_mean_load", "road_truck_pcu_share") for kind in kinds]
+    usual = {key: central.get(*key)[0, _BASE] for key in keys}
+    share = np.array([usual["road_truck_pcu_share", kind] for kind in classes.kind])
+    net = road_capacity_pcu_per_day(classes, usual) * share / truck_pcu_per_t(classes, usual) * _DAYS_PER_YEAR
+    stated = dict(links.filter(pl.col("mode") == "road").select("link_id", "capacity_t_per_year").iter_rows())
+    return np.array(
+        [1.0 if stated[link] is None else float(stated[link]) / n for link, n in zip(classes.link_ids, net, strict=True)]
+    )
+
+
+def _terminals(table: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """Return capacity by terminal kind and place: the zone, for a yard the node."""
+    found: dict[str, dict[str, float]] = {kind: {} for kind in _SUBJECT}
+    for row in table.sort("terminal_id").iter_rows(named=True):
+        kind = KIND_OF_CLASS[str(row["link_class"])]
+        place = row["node_id"] if kind == "yard" else row["zone_id"]
+        found[kind][place] = found[kind].get(place, 0.0) + float(row["capacity_t_per_year"])
+    return found
+
+
+# --- one year -----------------------------------------------------------------------------------------------------------------------
+
+
+def make_supply(limits: Limits, prepared: Prepared, state: int, year: int) -> Supply:
+    """Return the networks of one state with the limits of one year.
+
+    Parameters
+    ----------
+    limits
+        From :func:`read_limits`.
+    prepared
+        Networks.
+    state, year
+        Network state, and position on the year axis.
+    """
+    found = prepared.states[state].inputs
+    network, ref = found.road.network, found.reference
+    expressway = network.is_class(EXPRESSWAY)
+    km = network.length_km
+    per_km = np.where(expressway > 0, ref[COMPONENT["road_expressway_km"]], ref[COMPONENT["road_other_km"]])
+    fixed = np.repeat((km * per_km / ref[COMPONENT["road_h"]])[None, :], len(ROAD_CLASSES), axis=0)
+    fixed[ROAD_CLASSES.index("ordinary"), expressway > 0] = np.inf
+    territory = network.territory_km
+    road_values = np.stack([np.zeros_like(km), km * expressway, km * (1.0 - expressway), territory, territory * expressway])
+    lines, parts, arcs, zones = [], {}, {}, {}
+    n_arc = n_zone = 0
+    for name in LINES:
+        mine = leg_network(found, name)
+        lines.append(mine)
+        parts[name] = _line_arcs(limits, mine, name, ref, year)
+        arcs[name], zones[name] = slice(n_arc, n_arc + mine.head.size), slice(n_zone, n_zone + len(mine.terminals))
+        n_arc, n_zone = arcs[name].stop, zones[name].stop
+    delay = DelayArrays(*(np.concatenate([getattr(parts[n][0], f.name) for n in LINES]) for f in dataclasses.fields(DelayArrays)))
+    return Supply(
+        road=network_problem([network], _road_delay(limits, network, found.road_hours, limits.cars[state], year), fixed),
+        road_values=road_values,
+        lines=network_problem(lines, delay, np.concatenate([parts[n][1] for n in LINES])[None, :]),
+        line_values=np.concatenate([parts[n][2] for n in LINES], axis=1),
+        line_arcs=arcs,
+        line_zones=zones,
+        places=_places(limits, prepared, state, year),
+        site_yard_share=1.0 - limits.at("new_siding_share", "all", year),
+    )
+
+
+def _line_arcs(
+    limits: Limits, network: CompiledNetwork, name: str, reference: Array, year: int
+) -> tuple[DelayArrays, Array, Array]:
+    """Return scarcity price, fixed cost ``[arc]`` [CNY/t] and values ``[value, arc]`` of a railway or pipeline network."""
+    subject = "rail" if name == "rail" else "pipeline"
+    capacity = np.array([_line_capacity(limits, network.link_ids[i], year) for i in network.link], dtype=np.float64)
+    delay = price_delays(capacity, limits.at("scarcity_price", subject, year), limits.at("scarcity_power", subject, year))
+    if name == "rail":
+        cost = network.tariff_km * reference[COMPONENT["rail_tariff_km"]] + network.hours * reference[COMPONENT["rail_h"]]
+    else:
+        cost = network.length_km * reference[COMPONENT["pipeline_km"]]
+    blank = np.zeros_like(network.length_km)
+    return delay, cost, np.stack([blank, network.tariff_km, network.hours, network.length_km, network.territory_km])
+
+
+def _line_capacity(limits: Limits, link: str, year: int) -> float:
+    if link in limits.rail_capacity_t:
+        return max(float(limits.rail_capacity_t[link][year]), _LEAST_CAPACITY_T)
+    return limits.pipe_capacity_t.get(link, np.nan)
+
+
+def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, cars: CarFlows, year: int) -> DelayArrays:
+    """Return the volume-delay functions of the roads in tonnes a year; cars are on them already."""
+    now = {key: values[year] for key, values in limits.values.items()}
+    position = {name: i for i, name in enumerate(limits.roads.link_ids)}
+    capacity = road_capacity_pcu_per_day(limits.roads, now) * limits.road_scale
+    per_t = truck_pcu_per_t(limits.roads, now)
+    row = np.array([position.get(network.link_ids[i], -1) for i in network.link])
+    kind = [limits.roads.kind[i] if i >= 0 else "" for i in row]
+    is_road = row >= 0
+    t_per_pcu = np.where(is_road, _DAYS_PER_YEAR / per_t[row], 1.0)
+    alpha = np.array([limits.at("road_delay_alpha", k, year) if k else 0.0 for k in kind])
+    beta = np.array([limits.at("road_delay_beta", k, year) if k else 1.0 for k in kind])
+    preload = car_preload(network, limits.roads, cars, now)
+    return DelayArrays.build(
+        hours,
+        np.where(is_road, capacity[row] * t_per_pcu, np.inf),
+        alpha,
+        beta,
+        preload=preload * t_per_pcu,
+    )
+
+
+def _places(limits: Limits, prepared: Prepared, state: int, year: int) -> dict[str, Places]:
+    stations = prepared.states[state].inputs.rail.network.terminals
+    found = {}
+    for kind in TERMINAL_KINDS:
+        if kind not in _SUBJECT:
+            continue
+        names = stations if kind == "yard" else prepared.zones.ids
+        subject = _SUBJECT[kind]
+        level = limits.at("terminal_capacity_level", subject, year)
+        capacity = np.array([limits.terminals[kind].get(name, np.inf) for name in names]) * level
+        found[kind] = Places(capacity, limits.at("scarcity_price", subject, year), limits.at("scarcity_power", subject, year))
+    return found
+
+
+def make_background(prepared: Prepared, costs: Costs, state: int, year: int) -> Background:
+    """Return captive flows on the networks, and the cargo that passes the berths of the ports whatever brings it.
+
+    Parameters
+    ----------
+    prepared
+        Networks and demand.
+    costs
+        Growth and levels.
+    state, year
+        Network state, and position on the year axis.
+    """
+    found = prepared.states[state]
+    captive = found.captive
+    level = costs.growth[captive.commodity, 0, year] * costs.group_level[captive.group, 0, year]
+    tonnes = captive.t_per_year * level
+    flow = {}
+    for name in LEG_NETWORKS:
+        network = (
+            found.inputs.pipelines[name][0].network if name in found.inputs.pipelines else getattr(found.inputs, name).network
+        )
+        n = len(network.terminals)
+        matrix = np.zeros((n, n))
+        mine = captive.legs.network == LEG_NETWORK[name]
+        np.add.at(matrix, (captive.legs.start[mine], captive.legs.end[mine]), tonnes[captive.legs.chain[mine]])
+        np.fill_diagonal(matrix, 0.0)
+        if matrix.any():
+            flow[name] = matrix
+    demand = prepared.demand.demand
+    asked = demand.t_per_year * costs.growth[demand.commodity, 0, year] * costs.group_level[demand.group, 0, year]
+    port, n_zone = prepared.zones.port, len(prepared.zones.ids)
+    berth = np.zeros(n_zone)
+    table = prepared.demand.captive
+    for ends, weight in (
+        (demand.origin[demand.pair], asked),
+        (demand.destination[demand.pair], asked),
+        (table["origin"].to_numpy(), tonnes),
+        (table["destination"].to_numpy(), tonnes),
+    ):
+        berth += np.bincount(ends, weight, minlength=n_zone)
+    return Background(flow, {"berth": np.where(port, berth, 0.0)})

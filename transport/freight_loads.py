@@ -1,0 +1,553 @@
+"""What the freight flows put on links and terminals, what that costs, and what could not move for want of capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from networks.capacity import Equilibrium
+from networks.delays import delay_value
+from networks.parts import LEG_MODES, LEG_NETWORKS, NEST
+from networks.skim import imbalance, load_paths, skim
+from networks.solve import flow_at_cost, row_costs
+from networks.wiring import LINES, ROAD_CLASSES, chain_changes, extra_cost, leg_matrices, leg_network, stop_loads, sum_by
+from transport.freight_demand import COMMODITIES
+from transport.freight_limits import KIND_OF_CLASS, make_background, make_supply
+from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from networks.capacity import Supply
+    from networks.graph import CompiledNetwork
+    from networks.skim import Skim
+    from transport.freight_model import FreightModel
+    from transport.freight_prepare import Prepared, State
+
+    Array = NDArray[np.float64]
+
+_BASE = year_index(BASE_YEAR)
+#: Mode of each leg network in the link table.
+NETWORK_MODE = dict(
+    zip(LEG_NETWORKS, ("road", "road", "rail", "water", "water", "pipeline", "pipeline", "pipeline"), strict=True)
+)
+#: Qualities of a capacity that is not read in a source.
+_DEFAULT_QUALITIES = ("derived", "assumption")
+#: Smallest unmet amount that is listed [t/yr].
+_LISTED_T = 1000.0
+
+
+@dataclass(frozen=True)
+class NetworkLoad:
+    """Flow on the arcs of one network [t/yr], the largest imbalance at a vertex over the total flow, and the network."""
+
+    name: str
+    network: CompiledNetwork
+    flow: Array
+    imbalance: float
+
+
+@dataclass(frozen=True)
+class YearLoad:
+    """Everything that is loaded in one year (draw 0).
+
+    Attributes
+    ----------
+    networks
+        Flow by network.
+    supply
+        Limits of the year.
+    delay_h
+        Hours beyond free flow on each arc of the road network.
+    price
+        Scarcity price of each arc of the lines by network [CNY/t].
+    terminal_t, terminal_price
+        Load [t/yr] and price [CNY/t] by terminal kind ``[place]``.
+    """
+
+    networks: tuple[NetworkLoad, ...]
+    supply: Supply
+    delay_h: Array
+    price: Mapping[str, Array]
+    terminal_t: Mapping[str, Array]
+    terminal_price: Mapping[str, Array]
+
+
+def year_load(model: FreightModel, year: int) -> YearLoad:
+    """Load the chosen chains and the captive flows of one year position.
+
+    Parameters
+    ----------
+    model
+        A solved model with the flows of that year.
+    year
+        Position on the year axis.
+    """
+    prepared = model.prepared
+    index = prepared.state_of_year[year]
+    state = prepared.states[index]
+    supply = make_supply(model.limits, prepared, index, year)
+    background = make_background(prepared, model.costs, index, year)
+    chain_flow = sum_by(state.rows.chain, model.speed.solution.flows[year], state.chains.pair.size)
+    matrices = leg_matrices(state.inputs, state.wiring, chain_flow)
+    for name, more in background.flow.items():
+        matrices[name] = matrices[name] + more
+    equilibrium = model.years.years[year] if model.years is not None else None
+    skims = model.frozen[index].skims
+    loads = []
+    for name in LEG_NETWORKS:
+        if equilibrium is not None and name in (*ROAD_CLASSES, *LINES):
+            network, flow = _settled(equilibrium, supply, state, name)
+            ends = network
+        else:
+            found: Skim = skims.get(name) or getattr(state.inputs, name)
+            network = ends = found.network
+            flow = load_paths(found, matrices[name]) if network.terminals else np.zeros(network.head.size)
+        loads.append(NetworkLoad(name, network, flow, imbalance(ends, matrices[name], flow)))
+    sizes = {kind: places.capacity_t.size for kind, places in supply.places.items()}
+    terminal_t = stop_loads(state.wiring, chain_flow, sizes, supply.site_yard_share)
+    for kind, more in background.load.items():
+        terminal_t[kind] = terminal_t[kind] + more
+    if equilibrium is not None:
+        hours = delay_value(supply.road.delay, equilibrium.road.flow.sum(axis=0))
+        along = delay_value(supply.lines.delay, equilibrium.lines.flow[0])
+        price: Mapping[str, Array] = {name: along[part] for name, part in supply.line_arcs.items()}
+        places: Mapping[str, Array] = {kind: found.price(terminal_t[kind]) for kind, found in supply.places.items()}
+    else:
+        held = model.frozen[index]
+        hours, price, places = held.hours, held.price, held.conditions.places
+    return YearLoad(tuple(loads), supply, hours - supply.road.delay.t0, price, terminal_t, places)
+
+
+def _settled(equilibrium: Equilibrium, supply: Supply, state: State, name: str) -> tuple[CompiledNetwork, Array]:
+    """Return network and flow of a network in equilibrium."""
+    if name in ROAD_CLASSES:
+        return state.inputs.road.network, equilibrium.road.flow[ROAD_CLASSES.index(name)]
+    return leg_network(state.inputs, name), equilibrium.lines.flow[0, supply.line_arcs[name]]
+
+
+# --- links --------------------------------------------------------------------------------------------------------------------------
+
+
+def link_frame(load: YearLoad, links: pl.DataFrame, year: int) -> tuple[pl.DataFrame, float]:
+    """Return flows by open link and direction, and the flow on links that are not open in that year [t/yr].
+
+    Parameters
+    ----------
+    load
+        From :func:`year_load`.
+    links
+        Links open in the year.
+    year
+        Calendar year.
+
+    Notes
+    -----
+    ``capacity_t_per_year`` is the one in force: that of a road is what fits beside its cars. ``vc_ratio`` is the larger direction's (cars and trucks) /
+    (whole capacity) on roads, flow / capacity elsewhere; ``delay_h`` and ``price_cny_per_t`` are those of the worse direction.
+    """
+    flow: dict[tuple[str, bool], float] = {}
+    for found in load.networks:
+        network = found.network
+        for arc in np.flatnonzero(found.flow):
+            name = network.link_ids[network.link[arc]]
+            if not name.startswith("connector:"):
+                key = (name, bool(network.forward[arc]))
+                flow[key] = flow.get(key, 0.0) + float(found.flow[arc])
+    limit = _link_limits(load)
+    ordered = links.sort("link_id")
+    ids = ordered["link_id"].to_list()
+    there, back = [flow.get((i, True), 0.0) for i in ids], [flow.get((i, False), 0.0) for i in ids]
+    stray = sum(value for (name, _), value in flow.items() if name not in frozenset(ids))
+    columns = {
+        "capacity_t_per_year": [limit[i][0] if i in limit else None for i in ids],
+        "vc_ratio": [_ratio(limit[i], max(a, b)) if i in limit else None for i, a, b in zip(ids, there, back, strict=True)],
+        "delay_h": [limit[i][2] if i in limit else None for i in ids],
+        "price_cny_per_t": [limit[i][3] if i in limit else None for i in ids],
+    }
+    frame = ordered.select("link_id", "from_node", "to_node", "mode").with_columns(
+        pl.lit(year, dtype=pl.Int64).alias("year"),
+        pl.Series("forward_t", there, dtype=pl.Float64),
+        pl.Series("backward_t", back, dtype=pl.Float64),
+        *(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()),
+    )
+    return frame.select("year", "link_id", "from_node", "to_node", "mode", "forward_t", "backward_t", *columns), float(stray)
+
+
+def _ratio(limit: tuple[float, float, float | None, float | None], flow: float) -> float:
+    free, cars = limit[0], limit[1]
+    return (flow + cars) / (free + cars) if free + cars > 0 else 0.0
+
+
+def _link_limits(load: YearLoad) -> dict[str, tuple[float, float, float | None, float | None]]:
+    """Return capacity left to trucks, cars (both in tonnes of trucks), delay and price by link with a limit."""
+    found: dict[str, tuple[float, float, float | None, float | None]] = {}
+    road = next(n.network for n in load.networks if n.name == "road")
+    delay = load.supply.road.delay
+    for arc in np.flatnonzero(delay.code != 0).tolist():
+        name = road.link_ids[road.link[arc]]
+        before = found.get(name, (0.0, 0.0, 0.0, None))
+        late = max(float(load.delay_h[arc]), before[2] or 0.0)
+        if name not in found or delay.preload[arc] > before[1]:
+            found[name] = (max(float(delay.capacity[arc] - delay.preload[arc]), 0.0), float(delay.preload[arc]), late, None)
+        else:
+            found[name] = (before[0], before[1], late, None)
+    for line in LINES:
+        network = next(n.network for n in load.networks if n.name == line)
+        part = load.supply.line_arcs[line]
+        limits = load.supply.lines.delay
+        for arc in range(network.head.size):
+            if limits.code[part][arc] == 0:
+                continue
+            name = network.link_ids[network.link[arc]]
+            price = max(float(load.price[line][arc]), found[name][3] or 0.0) if name in found else float(load.price[line][arc])
+            found[name] = (float(limits.capacity[part][arc]), 0.0, None, price)
+    return found
+
+
+def default_shares(frame: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """Return the share of tkm by mode on links whose capacity is derived or assumed, or missing.
+
+    Parameters
+    ----------
+    frame
+        Flows by link of one year.
+    links
+        Links with ``length_km`` and ``capacity_quality``.
+    """
+    joined = frame.join(links.select("link_id", "length_km", "capacity_quality"), on="link_id", how="left")
+    joined = joined.with_columns(((pl.col("forward_t") + pl.col("backward_t")) * pl.col("length_km")).alias("tkm"))
+    rows = []
+    for mode in LEG_MODES:
+        mine = joined.filter(pl.col("mode") == mode)
+        total = float(mine["tkm"].sum())
+        if total == 0.0:
+            continue
+        on_default = float(mine.filter(pl.col("capacity_quality").is_in(_DEFAULT_QUALITIES))["tkm"].sum())
+        without = float(mine.filter(pl.col("capacity_t_per_year").is_null())["tkm"].sum())
+        rows.append(
+            (f"{mode}.capacity", 100.0 * on_default / total, "share of tkm on links whose capacity is derived or a class default")
+        )
+        rows.append((f"{mode}.capacity_missing", 100.0 * without / total, "share of tkm on links without a capacity"))
+    return pl.DataFrame(rows, schema={"subject": pl.String, "share_pct": pl.Float64, "note": pl.String}, orient="row")
+
+
+def line_frame(frame: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """Return flows by line or road: kilometres, tkm, mean flow, worst section.
+
+    Parameters
+    ----------
+    frame
+        Flows by link, any years.
+    links
+        Link table with ``length_km``, ``in_province_share`` and ``line_zh``.
+    """
+    joined = frame.join(links.select("link_id", "length_km", "in_province_share", "line_zh"), on="link_id", how="left")
+    both = pl.col("forward_t") + pl.col("backward_t")
+    worst = pl.col("link_id").sort_by(pl.col("vc_ratio").fill_null(-1.0), "link_id", descending=[True, False]).first()
+    return (
+        joined.filter(pl.col("line_zh").is_not_null())
+        .group_by("year", "mode", "line_zh")
+        .agg(
+            pl.col("length_km").sum().alias("km"),
+            (both * pl.col("length_km")).sum().alias("tkm"),
+            (both * pl.col("length_km") * pl.col("in_province_share")).sum().alias("territory_tkm"),
+            pl.col("vc_ratio").max().alias("worst_vc_ratio"),
+            worst.alias("worst_link_id"),
+        )
+        .with_columns((pl.col("tkm") / pl.col("km")).alias("mean_t"))
+        .select("year", "mode", "line_zh", "km", "mean_t", "tkm", "territory_tkm", "worst_vc_ratio", "worst_link_id")
+        .sort("year", "mode", "line_zh")
+    )
+
+
+def area_frame(
+    frame: pl.DataFrame, links: pl.DataFrame, nodes: pl.DataFrame, od: pl.DataFrame, zones: pl.DataFrame
+) -> pl.DataFrame:
+    """Return tkm on the territory, tonnes sent and tonnes received by prefecture, mode and year.
+
+    Parameters
+    ----------
+    frame
+        Flows by link.
+    links, nodes
+        Link and node tables; a link between two prefectures counts half in each.
+    od
+        Result table ``freight_od``; the mode is the main one of the chain.
+    zones
+        Zone table.
+    """
+    place = nodes.filter(pl.col("in_province")).select("node_id", "area")
+    tkm = (pl.col("forward_t") + pl.col("backward_t")) * pl.col("length_km") * pl.col("in_province_share")
+    joined = frame.join(links.select("link_id", "length_km", "in_province_share"), on="link_id", how="left").with_columns(
+        tkm.alias("tkm")
+    )
+    ends = pl.concat(
+        [joined.select("year", "mode", "link_id", "tkm", pl.col(end).alias("node_id")) for end in ("from_node", "to_node")]
+    )
+    halves = ends.join(place, on="node_id", how="inner").with_columns(
+        (pl.col("tkm") / pl.len().over("year", "link_id")).alias("tkm")
+    )
+    on_land = halves.group_by("year", "area", "mode").agg(pl.col("tkm").sum().alias("territory_tkm"))
+    inside = zones.filter(pl.col("in_province")).select("zone_id", "area")
+    main = od.with_columns(pl.col("alternative").replace_strict(main_modes(), return_dtype=pl.String).alias("mode"))
+    sides = [
+        main.join(inside, left_on=end, right_on="zone_id", how="inner")
+        .group_by("year", "area", "mode")
+        .agg(pl.col("t").sum().alias(name))
+        for end, name in (("origin", "sent_t"), ("destination", "received_t"))
+    ]
+    keys = ["year", "area", "mode"]
+    whole = on_land.join(sides[0], on=keys, how="full", coalesce=True).join(sides[1], on=keys, how="full", coalesce=True)
+    return (
+        whole.with_columns(pl.col("territory_tkm", "sent_t", "received_t").fill_null(0.0))
+        .select(*keys, "territory_tkm", "sent_t", "received_t")
+        .sort(keys)
+    )
+
+
+def corridor_frame(od: pl.DataFrame, zones: pl.DataFrame) -> pl.DataFrame:
+    """Return tonnes and tkm between prefectures (gateways by name) by main mode and year.
+
+    Parameters
+    ----------
+    od
+        Result table ``freight_od``.
+    zones
+        Zone table; a zone outside the province is a corridor end of its own.
+    """
+    end = zones.select("zone_id", pl.when(pl.col("in_province")).then(pl.col("area")).otherwise(pl.col("zone_id")).alias("place"))
+    return (
+        od.with_columns(pl.col("alternative").replace_strict(main_modes(), return_dtype=pl.String).alias("mode"))
+        .join(end.rename({"place": "from_place"}), left_on="origin", right_on="zone_id", how="left")
+        .join(end.rename({"place": "to_place"}), left_on="destination", right_on="zone_id", how="left")
+        .group_by("year", "from_place", "to_place", "mode")
+        .agg(pl.col("t").sum(), (pl.col("t") * pl.col("km")).sum().alias("tkm"))
+        .with_columns((pl.col("tkm") / pl.col("t")).alias("mean_haul_km"))
+        .sort("year", "from_place", "to_place", "mode")
+    )
+
+
+def main_modes() -> dict[str, str]:
+    """Return the main mode of each chain alternative."""
+    from networks.parts import ALTERNATIVES
+
+    return {name: LEG_MODES[NEST[code]] for code, name in enumerate(ALTERNATIVES)}
+
+
+# --- terminals and unmet demand -----------------------------------------------------------------------------------------------------
+
+
+def terminal_frame(load: YearLoad, prepared: Prepared, terminals: pl.DataFrame, year: int) -> pl.DataFrame:
+    """Return load, capacity, ratio and scarcity price of every terminal.
+
+    Parameters
+    ----------
+    load
+        From :func:`year_load`.
+    prepared
+        Networks.
+    terminals
+        Terminal table.
+    year
+        Calendar year.
+    """
+    stations = next(n.network for n in load.networks if n.name == "rail").terminals
+    at = {"yard": {name: i for i, name in enumerate(stations)}}
+    rows: list[dict[str, object]] = []
+    seen: set[tuple[str, str]] = set()
+    for row in terminals.sort("terminal_id").iter_rows(named=True):
+        kind = KIND_OF_CLASS[row["link_class"]]
+        place = str(row["node_id"] if kind == "yard" else row["zone_id"])
+        position = at.get(kind, prepared.zones.position).get(place)
+        if position is None or (kind, place) in seen:
+            continue
+        seen.add((kind, place))
+        capacity = float(load.supply.places[kind].capacity_t[position])
+        tonnes = float(load.terminal_t[kind][position])
+        rows.append(
+            {
+                "year": year,
+                "terminal_id": row["terminal_id"],
+                "kind": kind,
+                "place": place,
+                "t_per_year": tonnes,
+                "capacity_t_per_year": capacity,
+                "vc_ratio": tonnes / capacity,
+                "price_cny_per_t": float(load.terminal_price[kind][position]),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def unmet_frame(model: FreightModel) -> pl.DataFrame:
+    """Return what would go by rail, water or pipeline if nothing were scarce, and what does, by the place that holds it back.
+
+    Parameters
+    ----------
+    model
+        A model solved with equilibrium; empty table otherwise.
+
+    Notes
+    -----
+    Wanted = choice at the delays of the equilibrium with every scarcity price at zero. What a chain loses is booked on the section or terminal with the
+    highest price on its way. ``first_year`` is the first year in which that place holds back at least the listed amount.
+    """
+    schema = {
+        "year": pl.Int64, "constraint": pl.String, "place": pl.String, "mode": pl.String, "commodity": pl.String,
+        "wanted_t": pl.Float64, "carried_t": pl.Float64, "unmet_t": pl.Float64, "first_year": pl.Int64,
+    }  # fmt: skip
+    frames = [] if model.years is None else [_unmet_year(model, year) for year in range(len(YEARS))]
+    if not frames:
+        return pl.DataFrame(schema=schema)
+    whole = pl.concat(frames)
+    held = (
+        whole.group_by("year", "constraint", "place")
+        .agg(pl.col("unmet_t").sum().alias("all_t"))
+        .filter(pl.col("all_t") >= _LISTED_T)
+    )
+    first = held.group_by("constraint", "place").agg(pl.col("year").min().alias("first_year"))
+    return (
+        whole.join(held.select("year", "constraint", "place"), on=["year", "constraint", "place"], how="inner")
+        .join(first, on=["constraint", "place"], how="left")
+        .select(list(schema))
+        .sort("year", "constraint", "place", "mode", "commodity")
+    )
+
+
+def _unmet_year(model: FreightModel, year: int) -> pl.DataFrame:
+    """Return wanted and carried tonnes of the chains that lose, by binding place, mode and commodity."""
+    prepared, costs = model.prepared, model.costs
+    index = prepared.state_of_year[year]
+    state, rows = prepared.states[index], prepared.states[index].rows
+    equilibrium = model.years.years[year]  # type: ignore[union-attr]
+    conditions = equilibrium.conditions
+    free = type(conditions)(
+        conditions.road,
+        {name: np.concatenate([np.zeros_like(v[:1]), v[1:]]) for name, v in conditions.lines.items()},
+        {kind: np.zeros_like(v) for kind, v in conditions.places.items()},
+    )
+    only = slice(0, 1)
+    cost = row_costs(rows, costs, only, year) + extra_cost(
+        rows, chain_changes(state.wiring, free), costs.coefficients[:, 0, year]
+    )
+    constants = model.speed.fitted.constants[:1]
+    wanted = flow_at_cost(rows, prepared.demand.demand, costs, cost, constants, only, year)[0]
+    place, names = _binding_places(model, index, year, equilibrium)
+    code = place[rows.chain]
+    mode = NEST[rows.alternative]
+    lost = wanted - equilibrium.flow
+    keep = (code >= 0) & (mode > 0) & (lost > 0)
+    commodity = prepared.demand.demand.commodity[rows.demand[keep]]
+    return (
+        pl.DataFrame(
+            {
+                "code": code[keep],
+                "mode": mode[keep],
+                "commodity": commodity,
+                "wanted_t": wanted[keep],
+                "carried_t": equilibrium.flow[keep],
+            }
+        )
+        .group_by("code", "mode", "commodity")
+        .agg(pl.col("wanted_t", "carried_t").sum())
+        .sort("code", "mode", "commodity")
+        .with_columns(
+            pl.lit(FIRST_YEAR + year, dtype=pl.Int64).alias("year"),
+            pl.col("code").map_elements(lambda i: names[i][0], return_dtype=pl.String).alias("constraint"),
+            pl.col("code").map_elements(lambda i: names[i][1], return_dtype=pl.String).alias("place"),
+            pl.col("mode").map_elements(lambda i: LEG_MODES[i], return_dtype=pl.String).alias("mode"),
+            pl.col("commodity").map_elements(lambda i: COMMODITIES[i], return_dtype=pl.String).alias("commodity"),
+            (pl.col("wanted_t") - pl.col("carried_t")).alias("unmet_t"),
+        )
+        .select("year", "constraint", "place", "mode", "commodity", "wanted_t", "carried_t", "unmet_t")
+    )
+
+
+def _binding_places(
+    model: FreightModel, index: int, year: int, equilibrium: Equilibrium
+) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
+    """Return the dearest place on the way of each chain (-1 = none) as a position in the list of (constraint, place)."""
+    prepared = model.prepared
+    state = prepared.states[index]
+    supply = make_supply(model.limits, prepared, index, year)
+    n = state.chains.pair.size
+    highest, where = np.zeros(n), np.full(n, -1, dtype=np.int64)
+    names: list[tuple[str, str]] = []
+    along = delay_value(supply.lines.delay, equilibrium.lines.flow[0])
+    for line in LINES:
+        network, part = leg_network(state.inputs, line), supply.line_arcs[line]
+        if not network.terminals:
+            continue
+        worst, arc = dearest_arcs(skim(network, supply.lines.fixed_cost[0, part] + along[part], {}), along[part])
+        start, end, chain = state.wiring.legs[line]
+        _raise(highest, where, chain, worst[start, end], network.link[arc[start, end]] + len(names))
+        names += [("rail" if line == "rail" else "pipeline", link) for link in network.link_ids]
+    for kind, price in equilibrium.conditions.places.items():
+        position, chain = state.wiring.stops[kind]
+        _raise(highest, where, chain, price[position], position + len(names))
+        ids = leg_network(state.inputs, "rail").terminals if kind == "yard" else prepared.zones.ids
+        names += [(kind, name) for name in ids]
+    return where, names
+
+
+def _raise(highest: Array, where: NDArray[np.int64], chain: NDArray[np.int64], price: Array, code: NDArray[np.int64]) -> None:
+    """Note the dearest place of each chain."""
+    order = np.argsort(price, kind="stable")
+    chain, price, code = chain[order], price[order], code[order]
+    better = price > highest[chain]
+    highest[chain[better]] = price[better]
+    where[chain[better]] = code[better]
+
+
+def dearest_arcs(found: Skim, value: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return the largest value of an arc on the path of every pair of terminals, and that arc (0 where there is no path).
+
+    Parameters
+    ----------
+    found
+        Paths.
+    value
+        Value of each arc, not negative.
+    """
+    n_origin, n = found.predecessor.shape
+    top, arc = np.full((n_origin, n), -1.0), np.zeros((n_origin, n), dtype=np.int64)
+    rows = np.arange(n_origin)
+    for position in range(n):
+        vertex = found.rank[:, position]
+        before = found.predecessor[rows, vertex]
+        has = before >= 0
+        i, v, p = rows[has], vertex[has], before[has]
+        own = found.arc_of[p, v]
+        take = value[own] > top[i, p]
+        top[i, v] = np.where(take, value[own], top[i, p])
+        arc[i, v] = np.where(take, own, arc[i, p])
+    pick = found.network.destinations
+    return np.maximum(top[:, pick], 0.0), arc[:, pick]
+
+
+# --- the two speeds -----------------------------------------------------------------------------------------------------------------
+
+
+def convergence_frame(years: Sequence[Equilibrium]) -> pl.DataFrame:
+    """Return how well the equilibrium of each year is reached.
+
+    Parameters
+    ----------
+    years
+        Equilibria by year position.
+    """
+    return pl.DataFrame(
+        {
+            "year": list(YEARS),
+            "iterations": [len(e.gaps) for e in years],
+            "choice_gap": [e.gaps[-1] for e in years],
+            "road_gap": [max(e.road.relative_gap, 0.0) for e in years],
+            "line_gap": [max(e.lines.relative_gap, 0.0) for e in years],
+        }
+    )
