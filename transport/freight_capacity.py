@@ -6,6 +6,7 @@ year stay as they are, on links that open later there is none. Both calibrate th
 
 from __future__ import annotations
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -111,6 +112,46 @@ def base_equilibrium(
     return made, last[0]
 
 
+def year_equilibrium(
+    limits: Limits, prepared: Prepared, costs: Costs, base: Equilibrium, constants: Array, year: int
+) -> Equilibrium:
+    """Return the equilibrium of one year, started from the base year's.
+
+    Parameters
+    ----------
+    limits, prepared, costs
+        Of the run.
+    base, constants
+        From :func:`base_equilibrium`.
+    year
+        Position on the year axis.
+    """
+    if year == _BASE:
+        return base
+    state, base_state = prepared.state_of_year[year], prepared.state_of_year[_BASE]
+    found, only = prepared.states[state], slice(0, 1)
+    cost, coefficient = row_costs(found.rows, costs, only, year), costs.coefficients[:, 0, year]
+
+    def respond(changes: Changes, _: Conditions) -> Array:
+        now = cost + extra_cost(found.rows, changes, coefficient)
+        flow: Array = flow_at_cost(found.rows, prepared.demand.demand, costs, now, constants[:1], only, year)[0]
+        return flow
+
+    same = state == base_state
+    conditions = base.conditions if same else _frozen(limits, prepared, base, state).conditions
+    return equilibrate(
+        make_supply(limits, prepared, state, year),
+        found.inputs,
+        found.wiring,
+        found.rows,
+        make_background(prepared, costs, state, year),
+        respond,
+        respond(chain_changes(found.wiring, conditions), conditions),
+        gap=limits.gap,
+        warm=(base.road.state, base.lines.state) if same else (None, None),
+    )
+
+
 def year_equilibria(
     limits: Limits, prepared: Prepared, costs: Costs, base: Equilibrium, constants: Array, *, workers: int | None = None
 ) -> YearEquilibria:
@@ -125,38 +166,8 @@ def year_equilibria(
     workers
         Threads; default the number of cores. The results do not depend on it.
     """
-    base_state = prepared.state_of_year[_BASE]
-
-    def solve(year: int) -> Equilibrium:
-        if year == _BASE:
-            return base
-        state = prepared.state_of_year[year]
-        found = prepared.states[state]
-
-        only = slice(0, 1)
-        cost = row_costs(found.rows, costs, only, year)
-        coefficient = costs.coefficients[:, 0, year]
-
-        def respond(changes: Changes, _: Conditions) -> Array:
-            now = cost + extra_cost(found.rows, changes, coefficient)
-            flow: Array = flow_at_cost(found.rows, prepared.demand.demand, costs, now, constants[:1], only, year)[0]
-            return flow
-
-        same = state == base_state
-        conditions = base.conditions if same else _frozen(limits, prepared, base, state).conditions
-        return equilibrate(
-            make_supply(limits, prepared, state, year),
-            found.inputs,
-            found.wiring,
-            found.rows,
-            make_background(prepared, costs, state, year),
-            respond,
-            respond(chain_changes(found.wiring, conditions), conditions),
-            gap=limits.gap,
-            warm=(base.road.state, base.lines.state) if same else (None, None),
-        )
-
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, len(YEARS))) as pool:
+        solve = functools.partial(year_equilibrium, limits, prepared, costs, base, constants)
         return YearEquilibria(tuple(pool.map(solve, range(len(YEARS)))), constants)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,9 +12,11 @@ from networks.measure import MEASURE
 from networks.solve import solve_freight
 from networks.wiring import expressway_territory_km
 from transport.freight import freight_outcome
-from transport.freight_capacity import free_conditions
+from transport.freight_capacity import free_conditions, year_equilibrium
 from transport.freight_costs import BULK, unit_costs
 from transport.freight_demand import COMMODITIES
+from transport.freight_limits import make_supply
+from transport.freight_loads import unmet_frame
 from transport.freight_model import DETAIL_YEARS, MARGINS, fit_constants, make_costs, solve_model
 from transport.freight_prepare import prepare
 from transport.inputs import load_inputs
@@ -265,3 +269,88 @@ def test_unit_costs_are_in_a_sane_range(inputs):
     assert 0.2 < truck < 0.5  # CNY/tkm of a long-haul truck
     assert 0.1 < coal[COMPONENT["rail_tariff_km"]] < 0.16
     assert np.all(cost[:, COMPONENT["rail_tariff_km"]] > 0)
+
+
+# --- capacity -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_equilibrium_is_reached_in_every_year_and_answers_itself(model):
+    years = model.years.years
+    assert len(years) == len(YEARS)
+    assert max(e.gaps[-1] for e in years) <= model.limits.gap
+    # the solution of the run is the flow of the equilibrium, year by year
+    for year in DETAIL_YEARS:
+        position = year_index(year)
+        np.testing.assert_allclose(model.speed.solution.flows[position], years[position].flow, rtol=1e-6, atol=1e-3)
+
+
+def test_the_two_speeds_agree_in_the_base_year_and_differ_later(outcome):
+    speeds = outcome.tables["freight_speeds"]
+    base = speeds.filter(pl.col("year") == 2020)
+    np.testing.assert_allclose(base["t_fixed"], base["t_equilibrium"], rtol=0.01)
+    rail = speeds.filter((pl.col("mode") == "rail") & (pl.col("year") == 2035)).row(0, named=True)
+    assert rail["territory_tkm_equilibrium"] < rail["territory_tkm_fixed"]
+
+
+def test_halving_a_named_section_moves_its_tonnes_and_names_it(model):
+    year, link = year_index(2030), "RL001"
+    before = model.years.years[year]
+    state = model.prepared.state_of_year[year]
+    capacity = dict(model.limits.rail_capacity_t)
+    capacity[link] = 0.5 * capacity[link]
+    limits = replace(model.limits, rail_capacity_t=capacity)
+    base, constants = model.years.years[BASE], model.years.constants
+    after = year_equilibrium(limits, model.prepared, model.costs, base, constants, year)
+    part = make_supply(limits, model.prepared, state, year).line_arcs["rail"]
+    network = model.prepared.states[state].inputs.rail.network
+    arcs = network.link == network.link_ids.index(link)
+    assert after.lines.flow[0, part][arcs].max() < 0.9 * before.lines.flow[0, part][arcs].max()
+    narrowed = replace(
+        model,
+        limits=limits,
+        years=replace(model.years, years=tuple(after if i == year else e for i, e in enumerate(model.years.years))),
+    )
+    unmet = unmet_frame(narrowed).filter((pl.col("year") == 2030) & (pl.col("place") == link))
+    assert unmet["unmet_t"].sum() > 1e6
+    assert set(unmet["constraint"]) == {"rail"}
+    assert unmet["first_year"].min() <= 2030
+
+
+def test_results_do_not_depend_on_the_number_of_threads(model):
+    base, constants = model.years.years[BASE], model.years.constants
+    again = year_equilibrium(model.limits, model.prepared, model.costs, base, constants, LATER)
+    np.testing.assert_array_equal(again.flow, model.years.years[LATER].flow)
+    np.testing.assert_array_equal(again.road.flow, model.years.years[LATER].road.flow)
+
+
+def test_tables_of_places_agree_with_the_links(outcome, inputs):
+    links = outcome.tables["freight_links"].join(
+        inputs.table("networks/links").select("link_id", "length_km", "in_province_share"), on="link_id"
+    )
+    tkm = (pl.col("forward_t") + pl.col("backward_t")) * pl.col("length_km") * pl.col("in_province_share")
+    by_mode = links.group_by("year", "mode").agg(tkm.sum().alias("tkm")).sort("year", "mode")
+    lines = outcome.tables["freight_lines"].group_by("year", "mode").agg(pl.col("territory_tkm").sum()).sort("year", "mode")
+    joined = by_mode.join(lines, on=["year", "mode"])
+    assert joined.height > 0
+    np.testing.assert_allclose(joined["territory_tkm"], joined["tkm"], rtol=1e-9)
+    areas = outcome.tables["freight_areas"]
+    od = outcome.tables["freight_od"]
+    inside = inputs.table("networks/zones").filter(pl.col("in_province"))["zone_id"]
+    for year in DETAIL_YEARS:
+        sent = od.filter((pl.col("year") == year) & pl.col("origin").is_in(inside.implode()))["t"].sum()
+        assert areas.filter(pl.col("year") == year)["sent_t"].sum() == pytest.approx(sent)
+    corridors = outcome.tables["freight_corridors"]
+    np.testing.assert_allclose(
+        corridors.group_by("year").agg(pl.col("t").sum()).sort("year")["t"],
+        od.group_by("year").agg(pl.col("t").sum()).sort("year")["t"],
+    )
+
+
+def test_terminals_and_links_state_a_price_only_where_it_is_tight(outcome):
+    terminals = outcome.tables["freight_terminals"]
+    assert terminals.group_by("year", "terminal_id").len()["len"].max() == 1
+    slack = terminals.filter(pl.col("vc_ratio") < 0.5)
+    assert slack["price_cny_per_t"].max() < 0.2
+    rail = outcome.tables["freight_links"].filter(pl.col("mode") == "rail")
+    assert rail.filter(pl.col("vc_ratio") > 1.0)["price_cny_per_t"].min() >= 10.0
+    assert rail.filter(pl.col("vc_ratio") < 0.5)["price_cny_per_t"].max() < 0.1
