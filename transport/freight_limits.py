@@ -52,6 +52,15 @@ _LEAST_CAPACITY_T = 1.0
 
 
 @dataclass(frozen=True)
+class RoadCapacity:
+    """Whole capacity of each road with the values of the data, in tonnes of trucks a year, and the two values behind it that a run may move."""
+
+    full_t: Array
+    pcu_per_day: Array
+    pcu_per_t: Array
+
+
+@dataclass(frozen=True)
 class Limits:
     """Limits of the networks of a run (first draw), by year position.
 
@@ -61,8 +70,8 @@ class Limits:
         Parameters by (name, subject) ``[year]``.
     roads
         Classes behind the capacities of the roads.
-    road_scale
-        Capacity of each road in the link table over that of its classes [-].
+    road_capacity
+        Capacity of the roads with the values of the data.
     pipe_capacity_t
         Capacity of the pipeline links by id [t/yr].
     rail_capacity_t
@@ -77,7 +86,7 @@ class Limits:
 
     values: Mapping[tuple[str, str], Array]
     roads: RoadClasses
-    road_scale: Array
+    road_capacity: RoadCapacity
     pipe_capacity_t: Mapping[str, float]
     rail_capacity_t: Mapping[str, Array]
     terminals: Mapping[str, Mapping[str, float]]
@@ -150,7 +159,7 @@ def read_limits(inputs: Tables, params: Params, prepared: Prepared) -> Limits:
     return Limits(
         values=values,
         roads=roads,
-        road_scale=_road_scale(links, roads, inputs.params()),
+        road_capacity=_road_capacity(links, roads, inputs.params()),
         pipe_capacity_t=dict(pipes.select("link_id", "capacity_t_per_year").iter_rows()),
         rail_capacity_t=_rail_capacity(links, values, inputs.params()),
         terminals=_terminals(inputs.table("networks/terminals")),
@@ -192,19 +201,27 @@ def _rail_capacity(links: pl.DataFrame, values: Mapping[tuple[str, str], Array],
     return found
 
 
-def _road_scale(links: pl.DataFrame, classes: RoadClasses, central: Params) -> Array:
-    """Return what the link table states for each road over what its classes come to [-]; 1 where it states nothing."""
+def _road_capacity(links: pl.DataFrame, classes: RoadClasses, central: Params) -> RoadCapacity:
+    """Return the whole capacity of the roads.
+
+    Notes
+    -----
+    The link table states what is left to goods vehicles; the whole is that over their share. A road without a number has that of its class.
+    """
     kinds = sorted(set(classes.kind))
     keys = [("road_peak_hour_share", "all"), ("truck_pcu", "all")]
     keys += [("road_lanes_per_direction", s) for s in sorted(set(classes.lanes))]
     keys += [(name, kind) for name in ("road_lane_capacity", "road_truck_mean_load", "road_truck_pcu_share") for kind in kinds]
     usual = {key: central.get(*key)[0, _BASE] for key in keys}
     share = np.array([usual["road_truck_pcu_share", kind] for kind in classes.kind])
-    net = road_capacity_pcu_per_day(classes, usual) * share / truck_pcu_per_t(classes, usual) * _DAYS_PER_YEAR
+    pcu, per_t = road_capacity_pcu_per_day(classes, usual), truck_pcu_per_t(classes, usual)
     stated = dict(links.filter(pl.col("mode") == "road").select("link_id", "capacity_t_per_year").iter_rows())
-    return np.array(
-        [1.0 if stated[link] is None else float(stated[link]) / n for link, n in zip(classes.link_ids, net, strict=True)]
-    )
+    of_class = pcu / per_t * _DAYS_PER_YEAR
+    full = [
+        whole if stated[link] is None else float(stated[link]) / part
+        for link, part, whole in zip(classes.link_ids, share, of_class, strict=True)
+    ]
+    return RoadCapacity(np.array(full), pcu, per_t)
 
 
 def _terminals(table: pl.DataFrame) -> dict[str, dict[str, float]]:
@@ -287,8 +304,9 @@ def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, cars: Ca
     """Return the volume-delay functions of the roads in tonnes a year; cars are on them already."""
     now = {key: values[year] for key, values in limits.values.items()}
     position = {name: i for i, name in enumerate(limits.roads.link_ids)}
-    capacity = road_capacity_pcu_per_day(limits.roads, now) * limits.road_scale
-    per_t = truck_pcu_per_t(limits.roads, now)
+    usual, per_t = limits.road_capacity, truck_pcu_per_t(limits.roads, now)
+    # ratios first: what a run does not move leaves every bit as it is
+    capacity = usual.full_t * (road_capacity_pcu_per_day(limits.roads, now) / usual.pcu_per_day) * (usual.pcu_per_t / per_t)
     row = np.array([position.get(network.link_ids[i], -1) for i in network.link])
     kind = [limits.roads.kind[i] if i >= 0 else "" for i in row]
     is_road = row >= 0
@@ -298,7 +316,7 @@ def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, cars: Ca
     preload = car_preload(network, limits.roads, cars, now)
     return DelayArrays.build(
         hours,
-        np.where(is_road, capacity[row] * t_per_pcu, np.inf),
+        np.where(is_road, capacity[row], np.inf),
         alpha,
         beta,
         preload=preload * t_per_pcu,
