@@ -15,7 +15,7 @@ _HOME = {
     "solve_freight": "networks.solve",
 }
 
-__all__ = ["assign_equilibrium", "build_graph", "read_tntp", "solve_freight"]  # noqa: PLE0604, PLE0605
+__all__ = ["assign_equilibrium", "build_graph", "read_tntp", "solve_freight"]
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from networks.capacity import Equilibrium
 from networks.delays import delay_value
 from networks.parts import LEG_MODES, LEG_NETWORKS, NEST
 from networks.skim import imbalance, load_paths, skim
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from networks.capacity import Supply
+    from networks.capacity import Equilibrium, Supply
     from networks.graph import CompiledNetwork
     from networks.skim import Skim
     from transport.freight_model import FreightModel
