@@ -136,7 +136,8 @@ def rail_part(
     n = origin.size
     part = Part.empty(n)
     best, best_a, best_b = _rail_pairs(inputs, origin, destination, rank)
-    ok = np.isfinite(best)
+    # a haul within one place may not go out to a yard of the next one and back
+    ok = np.isfinite(best) & (origin != destination)
     start = np.where(ok, access.terminal[origin, best_a], 0)
     end = np.where(ok, access.terminal[destination, best_b], 0)
     kind_a, kind_b = access.kind[origin, best_a], access.kind[destination, best_b]

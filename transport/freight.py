@@ -14,6 +14,7 @@ from transport import freight_loads as loads
 from transport import freight_results as results
 from transport.freight_costs import BULK, PIPE_OF
 from transport.freight_demand import COMMODITIES
+from transport.freight_identify import rail_response
 from transport.freight_model import captive_totals, land_boxes, solve_model, throughput
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _BASE = year_index(BASE_YEAR)
+#: Cases of the response of railways to dearer trucks that every run carries; the cost scale moves it most.
+RESPONSE_CASES = ("central", "scale.low", "scale.high")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class FreightOutcome:
         Total tkm at the shortest feasible distance of each haul ``[draw, year]`` [tkm/yr].
     tables
         Result tables by name: ``freight_links``, ``freight_od``, ``freight_terminals``, ``freight_lines``, ``freight_areas``, ``freight_corridors``
-        (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_convergence``.
+        (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_response``, ``freight_convergence``.
     fit, checks, defaults
         Result tables.
     demand
@@ -149,7 +152,7 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> Frei
     used, shortest = (totals[:, MEASURE[name]].sum(axis=0) for name in ("used_km", "shortest_km"))
     bulk = [COMMODITIES.index(c) for c in BULK]
     long_all, long_clean = (totals[bulk, MEASURE[name]].sum(axis=0) for name in ("long_km", "long_clean_km"))
-    tables, load_checks, defaults = _tables(inputs, model)
+    tables, load_checks, defaults = _tables(inputs, params, model)
     total_all = total.sum(axis=(0, 1))
     outcome = FreightOutcome(
         modes=LEG_MODES,
@@ -177,7 +180,7 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> Frei
     return replace(outcome, fit=fit)
 
 
-def _tables(inputs: Tables, model: FreightModel) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
+def _tables(inputs: Tables, params: Params, model: FreightModel) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
     """Return the result tables on links, terminals and OD, the checks of the loading, and the shares on default capacities."""
     prepared = model.prepared
     links, terminals, imbalance, closed, defaults = [], [], 0.0, 0.0, pl.DataFrame()
@@ -202,6 +205,7 @@ def _tables(inputs: Tables, model: FreightModel) -> tuple[dict[str, pl.DataFrame
         "freight_corridors": loads.corridor_frame(od, zones),
         "freight_unmet": loads.unmet_frame(model),
         "freight_speeds": _speeds(model),
+        "freight_response": rail_response(inputs, params, model, only=RESPONSE_CASES),
         "freight_convergence": loads.convergence_frame(model.years.years if model.years is not None else ()),
     }
     return tables, results.load_checks(imbalance, closed, model), defaults

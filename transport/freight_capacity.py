@@ -35,7 +35,7 @@ from transport.freight_limits import Limits, make_background, make_supply
 from transport.layout import BASE_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -113,7 +113,13 @@ def base_equilibrium(
 
 
 def year_equilibrium(
-    limits: Limits, prepared: Prepared, costs: Costs, base: Equilibrium, constants: Array, year: int
+    limits: Limits,
+    prepared: Prepared,
+    costs: Costs,
+    base: Equilibrium,
+    frozen: Sequence[Frozen],
+    constants: Array,
+    year: int,
 ) -> Equilibrium:
     """Return the equilibrium of one year, started from the base year's.
 
@@ -123,6 +129,8 @@ def year_equilibrium(
         Of the run.
     base, constants
         From :func:`base_equilibrium`.
+    frozen
+        States at the delays and prices of the base year, where the search begins.
     year
         Position on the year axis.
     """
@@ -138,7 +146,7 @@ def year_equilibrium(
         return flow
 
     same = state == base_state
-    conditions = base.conditions if same else _frozen(limits, prepared, base, state).conditions
+    conditions = base.conditions if same else frozen[state].conditions
     return equilibrate(
         make_supply(limits, prepared, state, year),
         found.inputs,
@@ -153,7 +161,14 @@ def year_equilibrium(
 
 
 def year_equilibria(
-    limits: Limits, prepared: Prepared, costs: Costs, base: Equilibrium, constants: Array, *, workers: int | None = None
+    limits: Limits,
+    prepared: Prepared,
+    costs: Costs,
+    base: Equilibrium,
+    frozen: Sequence[Frozen],
+    constants: Array,
+    *,
+    workers: int | None = None,
 ) -> YearEquilibria:
     """Return the equilibrium of every year, each started from the base year's, so that the order of the years does not matter.
 
@@ -163,11 +178,13 @@ def year_equilibria(
         Of the run.
     base, constants
         From :func:`base_equilibrium`.
+    frozen
+        From :func:`frozen_states`.
     workers
         Threads; default the number of cores. The results do not depend on it.
     """
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, len(YEARS))) as pool:
-        solve = functools.partial(year_equilibrium, limits, prepared, costs, base, constants)
+        solve = functools.partial(year_equilibrium, limits, prepared, costs, base, frozen, constants)
         return YearEquilibria(tuple(pool.map(solve, range(len(YEARS)))), constants)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from networks.chains import ChainSet
     from networks.solve import Costs, Rows
+    from transport.freight_loads import YearLoad
     from transport.freight_model import FreightModel
     from transport.freight_prepare import State
     from transport.inputs import Inputs
@@ -47,12 +48,12 @@ TERMS: tuple[str, ...] = (
     "road_time",
     "road_loading",
     "rail_fixed",
-    "rail_km",
+    "rail_distance",
     "rail_time",
     "siding",
     "drayage",
     "sea_fixed",
-    "sea_km",
+    "sea_distance",
     "sea_time",
     "handling",
     "roro",
@@ -81,7 +82,7 @@ class Explanation:
     t_per_year, captive_t_per_year
         Demand that chooses, and captive flows of the pair beside it [t/yr].
     chains
-        One row per chain, the largest share first: ``chain`` (number), ``alternative``, ``rank`` of the terminal pair (1 = best), ``terminals``, km by
+        One row per chain, the kind of chain with the largest share first: ``chain`` (number), ``alternative``, ``rank`` of the terminal pair (1 = best), ``terminals``, km by
         mode, ``hours``, one column per term of :data:`TERMS` [CNY/t], ``cost_cny_per_t`` (their sum), ``beside_cost_cny_per_t`` (what preferences and
         constants are worth; adds to the utility), ``utility``, ``probability``, ``t_per_year``, ``co2_kg_per_t`` (direct).
     stops
@@ -147,7 +148,7 @@ def find_zone(inputs: Inputs, text: str, lang: str = "zh") -> str:
 
 
 def find_commodity(inputs: Inputs, text: str, lang: str = "zh") -> str:
-    """Return the commodity that a text names: code, or Chinese or English label.
+    """Return the commodity that a text names: code, or Chinese or English label, or the beginning of one of them.
 
     Parameters
     ----------
@@ -161,13 +162,15 @@ def find_commodity(inputs: Inputs, text: str, lang: str = "zh") -> str:
     Raises
     ------
     NetworkError
-        If there is no such commodity.
+        If no commodity or several fit.
     """
     zh, en = labels(inputs, "commodity", "zh"), labels(inputs, "commodity", "en")
     wanted = text.strip().casefold()
-    for code in COMMODITIES:
-        if wanted in {code.casefold(), zh.get(code, code).casefold(), en.get(code, code).casefold()}:
-            return code
+    known = {c: {x.casefold() for x in (c, zh.get(c, c), en.get(c, c))} for c in COMMODITIES}
+    exact = [c for c, named in known.items() if wanted in named]
+    found = exact or [c for c, named in known.items() if wanted and any(name.startswith(wanted) for name in named)]
+    if len(found) == 1:
+        return found[0]
     own = zh if lang == "zh" else en
     names = {name.casefold(): c for c in COMMODITIES for name in (c, zh.get(c, c), en.get(c, c))}
     near = [names[n] for n in difflib.get_close_matches(wanted, names, n=_SUGGESTED, cutoff=0.3)]
@@ -194,6 +197,7 @@ def explain(
     commodity: str,
     year: int,
     *,
+    load: YearLoad | None = None,
     lang: str = "zh",
 ) -> Explanation:
     """Explain the chains between two zones.
@@ -208,6 +212,8 @@ def explain(
         As in :func:`find_zone` and :func:`find_commodity`.
     year
         Calendar year.
+    load
+        From :func:`transport.freight_loads.year_load`, for many questions about one year; made if not given.
     lang
         Language of names and messages.
 
@@ -237,7 +243,7 @@ def explain(
         raise NetworkError(t("explain.no_chain", lang, origin=ends[0], destination=ends[1], year=year))
     asked, captive = _demand(model, pair, code, now)
     numbered, order = _chain_table(params, model, rows, chains.rank[rows.chain], code, now, asked)
-    load = year_load(model, now)
+    load = year_load(model, now) if load is None else load
     place = Places(zones.ids, state.inputs.rail.network.terminals, node_of, names)
     picked = rows.chain[order]
     stops = stop_table(chains, picked, load, place)
@@ -335,7 +341,7 @@ def _chain_table(
     columns = {
         "alternative": [ALTERNATIVES[a] for a in rows.alternative],
         "rank": rank + 1,
-        **{f"{mode}_km": km[:, i] for i, mode in enumerate(LEG_MODES)},
+        **{f"km_{mode}": km[:, i] for i, mode in enumerate(LEG_MODES)},
         "hours": _hours(params, rows, year),
         **_terms(params, costs.coefficients[commodity, 0, year], rows, COMMODITIES[commodity], year),
         "cost_cny_per_t": cost[0],
@@ -345,7 +351,8 @@ def _chain_table(
         "t_per_year": probability * asked_t,
         "co2_kg_per_t": km @ co2,
     }
-    order = np.lexsort((cost[0], -probability))
+    whole = np.add.reduceat(probability, rows.group_start[:-1])[rows.group_of]
+    order = np.lexsort((cost[0], -probability, rows.group_of, -whole))
     number = np.arange(1, order.size + 1)
     return pl.DataFrame({"chain": number} | {k: np.asarray(v)[order] for k, v in columns.items()}), order
 
@@ -396,12 +403,12 @@ def _terms(params: Params, coefficient: Array, rows: Rows, commodity: str, year:
         "road_time": each["road_h"],
         "road_loading": each["road_load"],
         "rail_fixed": each["rail_load"] - rail_dwell,
-        "rail_km": each["rail_tariff_km"],
+        "rail_distance": each["rail_tariff_km"],
         "rail_time": each["rail_h"] + rail_dwell,
         "siding": each["siding_end"],
         "drayage": each["drayage_end"] + each["drayage_km"] + each["site_drayage_end"] + each["site_drayage_km"],
         "sea_fixed": each["sea_load"] - sea_dwell - handling,
-        "sea_km": each["sea_km"],
+        "sea_distance": each["sea_km"],
         "sea_time": each["sea_h"] + sea_dwell,
         "handling": handling,
         "roro": each["roro_km"] + each["roro_load"],

@@ -15,8 +15,6 @@ from networks.cost import COMPONENT
 from networks.delays import DelayArrays
 from networks.parts import LEG_NETWORK, LEG_NETWORKS, TERMINAL_KINDS
 from networks.preload import (
-    CarFlows,
-    RoadClasses,
     car_flows,
     car_preload,
     rail_capacity_t,
@@ -52,12 +50,27 @@ _LEAST_CAPACITY_T = 1.0
 
 
 @dataclass(frozen=True)
-class RoadCapacity:
-    """Whole capacity of each road with the values of the data, in tonnes of trucks a year, and the two values behind it that a run may move."""
+class RoadLimits:
+    """Volume-delay functions of all roads, in tonnes of trucks a year.
 
-    full_t: Array
-    pcu_per_day: Array
-    pcu_per_t: Array
+    Attributes
+    ----------
+    position
+        Row of each link.
+    capacity_t, alpha, beta
+        Whole capacity [t/yr] and parameters of the function [-] ``[link, year]``.
+    t_per_pcu
+        Tonnes of trucks a year per passenger-car unit a day ``[link, year]``.
+    car_pcu
+        Cars a day on the arcs of each network state ``[arc, year]`` [pcu/day].
+    """
+
+    position: Mapping[str, int]
+    capacity_t: Array
+    alpha: Array
+    beta: Array
+    t_per_pcu: Array
+    car_pcu: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -69,28 +82,22 @@ class Limits:
     values
         Parameters by (name, subject) ``[year]``.
     roads
-        Classes behind the capacities of the roads.
-    road_capacity
-        Capacity of the roads with the values of the data.
+        Volume-delay functions of the roads.
     pipe_capacity_t
         Capacity of the pipeline links by id [t/yr].
     rail_capacity_t
         Capacity of the railway links by id ``[year]`` [t/yr].
     terminals
         Capacity by terminal kind and place ``[place]`` at level one, infinite = no limit [t/yr]; yards by node name.
-    cars
-        Cars on the roads of each state.
     gap
         Outer gap of the equilibrium.
     """
 
     values: Mapping[tuple[str, str], Array]
-    roads: RoadClasses
-    road_capacity: RoadCapacity
+    roads: RoadLimits
     pipe_capacity_t: Mapping[str, float]
     rail_capacity_t: Mapping[str, Array]
     terminals: Mapping[str, Mapping[str, float]]
-    cars: tuple[CarFlows, ...]
     gap: float
 
     def at(self, name: str, subject: str, year: int) -> float:
@@ -147,25 +154,13 @@ def read_limits(inputs: Tables, params: Params, prepared: Prepared) -> Limits:
     values = {(name, s): params.get(name, s)[0] for name, subjects in _READ for s in subjects}
     values |= {(name, s): params.get(name, s)[0] for name in _READ_ALL for s in params.subjects(name)}
     links = inputs.table("networks/links")
-    roads = road_classes(links)
     pipes = links.filter((pl.col("mode") == "pipeline") & pl.col("capacity_t_per_year").is_not_null())
-    people = people_by_zone(inputs.table("demand/population"), prepared.zones)
-    exits = (
-        params.get("expressway_exits_per_day")[0, _BASE]
-        * params.get("expressway_car_share_of_exits")[0, _BASE]
-        * params.get("expressway_mean_day_factor")[0, _BASE]
-    )
-    trip = float(params.get("expressway_mean_car_trip")[0, _BASE])
     return Limits(
         values=values,
-        roads=roads,
-        road_capacity=_road_capacity(links, roads, inputs.params()),
+        roads=_road_limits(inputs, params, prepared, values),
         pipe_capacity_t=dict(pipes.select("link_id", "capacity_t_per_year").iter_rows()),
         rail_capacity_t=_rail_capacity(links, values, inputs.params()),
         terminals=_terminals(inputs.table("networks/terminals")),
-        cars=tuple(
-            car_flows(s.inputs.road.network, people, exits_per_day=float(exits), mean_trip_km=trip) for s in prepared.states
-        ),
         gap=float(params.get("freight_equilibrium_gap")[0, _BASE]),
     )
 
@@ -201,13 +196,15 @@ def _rail_capacity(links: pl.DataFrame, values: Mapping[tuple[str, str], Array],
     return found
 
 
-def _road_capacity(links: pl.DataFrame, classes: RoadClasses, central: Params) -> RoadCapacity:
-    """Return the whole capacity of the roads.
+def _road_limits(inputs: Tables, params: Params, prepared: Prepared, values: Mapping[tuple[str, str], Array]) -> RoadLimits:
+    """Return the volume-delay functions of the roads and the cars on them.
 
     Notes
     -----
     The link table states what is left to goods vehicles; the whole is that over their share. A road without a number has that of its class.
     """
+    links, central = inputs.table("networks/links"), inputs.params()
+    classes = road_classes(links)
     kinds = sorted(set(classes.kind))
     keys = [("road_peak_hour_share", "all"), ("truck_pcu", "all")]
     keys += [("road_lanes_per_direction", s) for s in sorted(set(classes.lanes))]
@@ -217,11 +214,35 @@ def _road_capacity(links: pl.DataFrame, classes: RoadClasses, central: Params) -
     pcu, per_t = road_capacity_pcu_per_day(classes, usual), truck_pcu_per_t(classes, usual)
     stated = dict(links.filter(pl.col("mode") == "road").select("link_id", "capacity_t_per_year").iter_rows())
     of_class = pcu / per_t * _DAYS_PER_YEAR
-    full = [
-        whole if stated[link] is None else float(stated[link]) / part
-        for link, part, whole in zip(classes.link_ids, share, of_class, strict=True)
-    ]
-    return RoadCapacity(np.array(full), pcu, per_t)
+    full = np.array(
+        [
+            whole if stated[link] is None else float(stated[link]) / part
+            for link, part, whole in zip(classes.link_ids, share, of_class, strict=True)
+        ]
+    )
+    shape = (len(classes.link_ids), len(YEARS))
+    now, now_per_t = (np.broadcast_to(f(classes, values), shape) for f in (road_capacity_pcu_per_day, truck_pcu_per_t))
+    exits = (
+        params.get("expressway_exits_per_day")[0, _BASE]
+        * params.get("expressway_car_share_of_exits")[0, _BASE]
+        * params.get("expressway_mean_day_factor")[0, _BASE]
+    )
+    trip = float(params.get("expressway_mean_car_trip")[0, _BASE])
+    people = people_by_zone(inputs.table("demand/population"), prepared.zones)
+    cars = []
+    for state in prepared.states:
+        network = state.inputs.road.network
+        found = car_flows(network, people, exits_per_day=float(exits), mean_trip_km=trip)
+        cars.append(car_preload(network, classes, found, values))
+    return RoadLimits(
+        position={name: i for i, name in enumerate(classes.link_ids)},
+        # ratios first: what a run does not move leaves every bit as it is
+        capacity_t=full[:, None] * (now / pcu[:, None]) * (per_t[:, None] / now_per_t),
+        alpha=np.stack([values["road_delay_alpha", kind] for kind in classes.kind]),
+        beta=np.stack([values["road_delay_beta", kind] for kind in classes.kind]),
+        t_per_pcu=_DAYS_PER_YEAR / now_per_t,
+        car_pcu=tuple(cars),
+    )
 
 
 def _terminals(table: pl.DataFrame) -> dict[str, dict[str, float]]:
@@ -268,7 +289,7 @@ def make_supply(limits: Limits, prepared: Prepared, state: int, year: int) -> Su
         n_arc, n_zone = arcs[name].stop, zones[name].stop
     delay = DelayArrays(*(np.concatenate([getattr(parts[n][0], f.name) for n in LINES]) for f in dataclasses.fields(DelayArrays)))
     return Supply(
-        road=network_problem([network], _road_delay(limits, network, found.road_hours, limits.cars[state], year), fixed),
+        road=network_problem([network], _road_delay(limits, network, found.road_hours, state, year), fixed),
         road_values=road_values,
         lines=network_problem(lines, delay, np.concatenate([parts[n][1] for n in LINES])[None, :]),
         line_values=np.concatenate([parts[n][2] for n in LINES], axis=1),
@@ -300,26 +321,18 @@ def _line_capacity(limits: Limits, link: str, year: int) -> float:
     return limits.pipe_capacity_t.get(link, np.nan)
 
 
-def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, cars: CarFlows, year: int) -> DelayArrays:
-    """Return the volume-delay functions of the roads in tonnes a year; cars are on them already."""
-    now = {key: values[year] for key, values in limits.values.items()}
-    position = {name: i for i, name in enumerate(limits.roads.link_ids)}
-    usual, per_t = limits.road_capacity, truck_pcu_per_t(limits.roads, now)
-    # ratios first: what a run does not move leaves every bit as it is
-    capacity = usual.full_t * (road_capacity_pcu_per_day(limits.roads, now) / usual.pcu_per_day) * (usual.pcu_per_t / per_t)
-    row = np.array([position.get(network.link_ids[i], -1) for i in network.link])
-    kind = [limits.roads.kind[i] if i >= 0 else "" for i in row]
+def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, state: int, year: int) -> DelayArrays:
+    """Return the volume-delay functions of the roads in tonnes a year; cars are on them already, connectors have no delay."""
+    roads = limits.roads
+    row_of_link = np.array([roads.position.get(name, -1) for name in network.link_ids], dtype=np.int64)
+    row = row_of_link[network.link]
     is_road = row >= 0
-    t_per_pcu = np.where(is_road, _DAYS_PER_YEAR / per_t[row], 1.0)
-    alpha = np.array([limits.at("road_delay_alpha", k, year) if k else 0.0 for k in kind])
-    beta = np.array([limits.at("road_delay_beta", k, year) if k else 1.0 for k in kind])
-    preload = car_preload(network, limits.roads, cars, now)
     return DelayArrays.build(
         hours,
-        np.where(is_road, capacity[row], np.inf),
-        alpha,
-        beta,
-        preload=preload * t_per_pcu,
+        np.where(is_road, roads.capacity_t[row, year], np.inf),
+        np.where(is_road, roads.alpha[row, year], 0.0),
+        np.where(is_road, roads.beta[row, year], 1.0),
+        preload=np.where(is_road, roads.car_pcu[state][:, year] * roads.t_per_pcu[row, year], 0.0),
     )
 
 

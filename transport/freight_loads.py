@@ -164,10 +164,10 @@ def link_frame(load: YearLoad, links: pl.DataFrame, year: int) -> tuple[pl.DataF
     there, back = [flow.get((i, True), 0.0) for i in ids], [flow.get((i, False), 0.0) for i in ids]
     stray = sum(value for (name, _), value in flow.items() if name not in frozenset(ids))
     columns = {
-        "capacity_t_per_year": [limit[i][0] if i in limit else None for i in ids],
-        "vc_ratio": [_ratio(limit[i], max(a, b)) if i in limit else None for i, a, b in zip(ids, there, back, strict=True)],
-        "delay_h": [limit[i][2] if i in limit else None for i in ids],
-        "price_cny_per_t": [limit[i][3] if i in limit else None for i in ids],
+        "capacity_t_per_year": [limit[i].left_t if i in limit else None for i in ids],
+        "vc_ratio": [limit[i].ratio(max(a, b)) if i in limit else None for i, a, b in zip(ids, there, back, strict=True)],
+        "delay_h": [limit[i].delay_h if i in limit else None for i in ids],
+        "price_cny_per_t": [limit[i].price if i in limit else None for i in ids],
     }
     frame = ordered.select("link_id", "from_node", "to_node", "mode").with_columns(
         pl.lit(year, dtype=pl.Int64).alias("year"),
@@ -178,34 +178,43 @@ def link_frame(load: YearLoad, links: pl.DataFrame, year: int) -> tuple[pl.DataF
     return frame.select("year", "link_id", "from_node", "to_node", "mode", "forward_t", "backward_t", *columns), float(stray)
 
 
-def _ratio(limit: tuple[float, float, float | None, float | None], flow: float) -> float:
-    free, cars = limit[0], limit[1]
-    return (flow + cars) / (free + cars) if free + cars > 0 else 0.0
+@dataclass(frozen=True)
+class _LinkLimit:
+    """Whole capacity and cars of a link, both in tonnes of trucks a year, delay [h] and price [CNY/t] of the worse direction."""
+
+    full_t: float
+    cars_t: float
+    delay_h: float | None
+    price: float | None
+
+    @property
+    def left_t(self) -> float:
+        return max(self.full_t - self.cars_t, 0.0)
+
+    def ratio(self, flow_t: float) -> float:
+        return (flow_t + self.cars_t) / self.full_t
 
 
-def _link_limits(load: YearLoad) -> dict[str, tuple[float, float, float | None, float | None]]:
-    """Return capacity left to trucks, cars (both in tonnes of trucks), delay and price by link with a limit."""
-    found: dict[str, tuple[float, float, float | None, float | None]] = {}
+def _link_limits(load: YearLoad) -> dict[str, _LinkLimit]:
+    """Return the limit of every link that has one; cars, delay and price of the worse direction."""
+    found: dict[str, _LinkLimit] = {}
     road = next(n.network for n in load.networks if n.name == "road")
     delay = load.supply.road.delay
     for arc in np.flatnonzero(delay.code != 0).tolist():
         name = road.link_ids[road.link[arc]]
-        before = found.get(name, (0.0, 0.0, 0.0, None))
-        late = max(float(load.delay_h[arc]), before[2] or 0.0)
-        if name not in found or delay.preload[arc] > before[1]:
-            found[name] = (max(float(delay.capacity[arc] - delay.preload[arc]), 0.0), float(delay.preload[arc]), late, None)
-        else:
-            found[name] = (before[0], before[1], late, None)
+        cars, late = float(delay.preload[arc]), float(load.delay_h[arc])
+        if name in found:
+            cars, late = max(cars, found[name].cars_t), max(late, found[name].delay_h or 0.0)
+        found[name] = _LinkLimit(float(delay.capacity[arc]), cars, late, None)
     for line in LINES:
         network = next(n.network for n in load.networks if n.name == line)
         part = load.supply.line_arcs[line]
-        limits = load.supply.lines.delay
-        for arc in range(network.head.size):
-            if limits.code[part][arc] == 0:
-                continue
-            name = network.link_ids[network.link[arc]]
-            price = max(float(load.price[line][arc]), found[name][3] or 0.0) if name in found else float(load.price[line][arc])
-            found[name] = (float(limits.capacity[part][arc]), 0.0, None, price)
+        code, capacity = load.supply.lines.delay.code[part], load.supply.lines.delay.capacity[part]
+        for arc in np.flatnonzero(code != 0).tolist():
+            name, price = network.link_ids[network.link[arc]], float(load.price[line][arc])
+            if name in found:
+                price = max(price, found[name].price or 0.0)
+            found[name] = _LinkLimit(float(capacity[arc]), 0.0, None, price)
     return found
 
 

@@ -6,6 +6,7 @@ Constants are calibrated on 2020 only.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +26,7 @@ from transport.freight_prepare import Captive, Prepared, Tables, central_value, 
 from transport.layout import BASE_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -120,9 +121,11 @@ def solve_model(
     central_costs = make_costs(central, ready)
     base_state = ready.states[ready.state_of_year[_BASE]]
 
+    settings = fit_settings(inputs, central)
+
     def fit(rows: Rows, conditions: Conditions, start: Array | None) -> Array:
         km = expressway_territory_km(base_state.wiring, conditions)
-        return fit_constants(inputs, central, ready, central_costs, rows, km, start=start).constants
+        return fit_constants(inputs, central, ready, central_costs, rows, km, start=start, settings=settings).constants
 
     def solved(conditions: Conditions, adapt: Callable[[Rows, int], Rows], first: Array, *, keep: bool) -> Speed:
         km = expressway_territory_km(base_state.wiring, conditions)
@@ -145,14 +148,17 @@ def solve_model(
     base, constants = base_equilibrium(limits, ready, costs, fit)
     frozen = frozen_states(limits, ready, base)
 
-    def hold(rows: Rows, year: int) -> Rows:
-        state = ready.state_of_year[year]
-        return conditioned(rows, ready.states[state], frozen[state].conditions)
+    @functools.lru_cache(maxsize=1)  # years follow each other on the same network
+    def held(state: int) -> Rows:
+        return conditioned(ready.states[state].rows, ready.states[state], frozen[state].conditions)
+
+    def hold(_: Rows, year: int) -> Rows:
+        return held(ready.state_of_year[year])
 
     fixed = solved(frozen[ready.state_of_year[_BASE]].conditions, hold, constants, keep=False)
     if capacity == "fixed":
         return FreightModel(ready, costs, limits, fixed, fixed, frozen, None)
-    years = year_equilibria(limits, ready, costs, base, constants)
+    years = year_equilibria(limits, ready, costs, base, frozen, constants)
     speed = solved(base.conditions, years.adapt(ready), constants, keep=True)
     return FreightModel(ready, costs, limits, speed, fixed, frozen, years)
 
@@ -188,6 +194,7 @@ def fit_constants(
     expressway_km: Array,
     *,
     start: Array | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Calibrate the constants on the base year: rail tonnes and territory tkm, sea-rail boxes, ro-ro lorries, pipeline tonnes, expressway share.
 
@@ -201,6 +208,8 @@ def fit_constants(
         Kilometres on expressways of the province by chain ``[chain]``.
     start
         Constants of the first draw to start from ``[1, constant]``; for one draw only.
+    settings
+        From :func:`fit_settings`, for calls in a loop.
     """
     captive = captive_totals(prepared.captive, costs)
     central = params if params.draws == 1 else inputs.params()
@@ -211,7 +220,7 @@ def fit_constants(
         first = fit_constants(inputs, central, prepared, make_costs(central, prepared), rows, expressway_km)
         start = first.constants
     parts = []
-    settings = _fit_settings(inputs, params)
+    settings = fit_settings(inputs, params) if settings is None else settings
     for begin in range(0, observed.shape[0], _CHUNK):
         draws = slice(begin, begin + _CHUNK)
         problem = choice_problem(rows, prepared.demand.demand, costs, _BASE, measure, fixed, draws=draws)
@@ -228,7 +237,7 @@ def fit_constants(
     )
 
 
-def _fit_settings(inputs: Tables, params: Params) -> dict[str, Any]:
+def fit_settings(inputs: Tables, params: Params) -> dict[str, Any]:
     """Return weights, priors and ridge of the calibration."""
     spread = []
     for _, parameter in MARGINS:

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from networks.delays import delay_value
-from networks.parts import ALTERNATIVES, LEG_NETWORK, TERMINAL_KINDS
+from networks.graph import ZONE_PREFIX
+from networks.parts import ALTERNATIVES, DIRECT, LEG_NETWORK, TERMINAL_KINDS
 from networks.skim import skim
 from networks.wiring import LINES, ROAD_CLASSES, leg_network
 from transport.freight_limits import make_supply
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from networks.parts import ChainSet
+    from networks.parts import Access, ChainSet
     from networks.skim import Skim
     from transport.freight_loads import YearLoad
     from transport.freight_model import FreightModel
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Cost of an arc that a truck may not use, above any path that exists [h].
 _BARRED = 1e9
-_STOPS = {
+_STOPS: dict[str, type[pl.DataType]] = {
     "chain": pl.Int64,
     "kind": pl.String,
     "place": pl.String,
@@ -39,7 +40,7 @@ _STOPS = {
     "vc_ratio": pl.Float64,
     "price_cny_per_t": pl.Float64,
 }
-_LEGS = {
+_LEGS: dict[str, pl.DataType | type[pl.DataType]] = {
     "chain": pl.Int64,
     "leg": pl.Int64,
     "network": pl.String,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from transport.i18n import t
 from transport.layout import BASE_YEAR
+from transport.network_freight import add_freight
 from transport.network_show import err, label_of, out, print_table, show
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _add_export(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
 
 
 #: What ``transport network`` can do, in the order of its help.
-VERBS: tuple[Adder, ...] = (_add_build, _add_check, _add_show, _add_export)
+VERBS: tuple[Adder, ...] = (_add_build, _add_check, _add_show, _add_export, add_freight)
 
 
 def _source_options(parser: argparse.ArgumentParser, *, name: str = "--format") -> None:

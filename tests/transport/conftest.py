@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from transport.freight_model import FreightModel
+    from transport.inputs import Inputs
 
 BAD_INPUTS = Path(__file__).resolve().parents[1] / "bad_inputs"
 
@@ -24,3 +29,11 @@ def small_data(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> P
     for name in ("dictionary.csv", "codes.csv", "units.txt"):
         shutil.copy(data_folder / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def fixed_model(inputs: Inputs) -> FreightModel:
+    """Return the freight of the bundled data without levers at the fixed speed, with the flows of 2020 and 2030; solved once for all tests."""
+    from transport.freight_model import solve_model
+
+    return solve_model(inputs, inputs.params(), capacity="fixed", detail=(2020, 2030))

@@ -300,7 +300,7 @@ def test_halving_a_named_section_moves_its_tonnes_and_names_it(model):
     capacity[link] = 0.5 * capacity[link]
     limits = replace(model.limits, rail_capacity_t=capacity)
     base, constants = model.years.years[BASE], model.years.constants
-    after = year_equilibrium(limits, model.prepared, model.costs, base, constants, year)
+    after = year_equilibrium(limits, model.prepared, model.costs, base, model.frozen, constants, year)
     part = make_supply(limits, model.prepared, state, year).line_arcs["rail"]
     network = model.prepared.states[state].inputs.rail.network
     arcs = network.link == network.link_ids.index(link)
@@ -318,7 +318,7 @@ def test_halving_a_named_section_moves_its_tonnes_and_names_it(model):
 
 def test_results_do_not_depend_on_the_number_of_threads(model):
     base, constants = model.years.years[BASE], model.years.constants
-    again = year_equilibrium(model.limits, model.prepared, model.costs, base, constants, LATER)
+    again = year_equilibrium(model.limits, model.prepared, model.costs, base, model.frozen, constants, LATER)
     np.testing.assert_array_equal(again.flow, model.years.years[LATER].flow)
     np.testing.assert_array_equal(again.road.flow, model.years.years[LATER].road.flow)
 
