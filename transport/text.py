@@ -107,8 +107,7 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
         t("cli.readings", lang, name=labels(inputs, "indicator", lang)[line.id], met=line.met, readings=line.readings)
         for line in many
     ]
-    warning = capacity_line(stored, inputs, lang)
-    return [*made, warning] if warning else made
+    return [*made, *(line for line in (capacity_line(stored, inputs, lang), response_line(stored, lang)) if line)]
 
 
 _HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit", "verdict", "quality")
@@ -134,6 +133,13 @@ def capacity_line(run: StoredRun, inputs: Inputs, lang: str, *, year: int = SHOW
     change = 100.0 * (speeds["territory_tkm_equilibrium"] / speeds["territory_tkm_fixed"] - 1.0)
     tonnes = f"{shown(unmet, 't/yr', lang)} {unit_label('t/yr', lang)}"
     return t("cli.capacity", lang, **values, unmet=tonnes, change=f"{change:+.1f}")
+
+
+def response_line(run: StoredRun, lang: str) -> str:
+    """Return how strongly railways answer to dearer trucks, with the range that the cost scale leaves open."""
+    cases = {row["case"]: row["rail_tkm_pct"] for row in run.table("freight_response").iter_rows(named=True)}
+    low, high = sorted((cases["scale.low"], cases["scale.high"]))
+    return t("cli.response", lang, central=f"{cases['central']:+.0f}", low=f"{low:+.0f}", high=f"{high:+.0f}")
 
 
 def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl.DataFrame:
