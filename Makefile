@@ -50,6 +50,7 @@ wheel: $(VENV)/.run-stamp
 
 bench: $(VENV)/.run-stamp
 	$(BIN)/python benchmarks/run.py --scenario $(SCENARIO) $(ARGS)
+	$(BIN)/python benchmarks/freight.py
 
 # Needs uv on the PATH; the files name versions and hashes, no address.
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
