@@ -144,7 +144,7 @@ SATURATION_CLASSES: Sequence[tuple[float, str]] = ((0.0, "#a9c9e3"), (0.5, "#4a9
 UNLIMITED_COLOUR = "#9a9a9a"
 _ONE_ROW_PX = 24
 _COLUMN_PX = 7.2
-_SWATCH_PX = 34
+_SWATCH_PX = 36
 _LEGEND_PX = 880
 
 
@@ -163,7 +163,7 @@ def saturation_colour(ratio: float | None) -> str:
     return next(colour for lowest, colour in reversed(SATURATION_CLASSES) if ratio >= lowest or lowest == 0.0)
 
 
-def map_legend(entries: Sequence[tuple[str, str, float, str]]) -> alt.LayerChart:
+def map_legend(entries: Sequence[tuple[str, str, float, str]]) -> alt.LayerChart | alt.FacetChart:
     """Return the legend of a map as rows of samples with labels.
 
     Parameters
@@ -176,14 +176,26 @@ def map_legend(entries: Sequence[tuple[str, str, float, str]]) -> alt.LayerChart
         needed = _SWATCH_PX + _COLUMN_PX * width(label) + 14
         if x and x + needed > _LEGEND_PX:
             x, y = 0.0, y + 1
-        rows.append({"label": label, "colour": colour, "size": size, "shape": shape, "x": x, "end": x + 24, "text": x + 30, "y": y})
+        rows.append(
+            {
+                "label": label,
+                "colour": colour,
+                "size": size,
+                "shape": shape,
+                "x": x,
+                "end": x + 24,
+                "middle": x + 18,
+                "text": x + 32,
+                "y": y,
+            }
+        )
         x += needed
     across = alt.Scale(domain=[0, _LEGEND_PX], range=[0, _LEGEND_PX])
     down = alt.Scale(domain=[-0.5, y + 0.5], range=[0, _ONE_ROW_PX * (y + 1)])
     base = alt.Chart(pl.DataFrame(rows)).encode(y=alt.Y("y:Q", axis=None, scale=down))
     lines = (
         base.transform_filter(alt.datum.shape == "line")
-        .mark_rule(strokeCap="round")
+        .mark_rule(strokeCap="butt")
         .encode(
             x=alt.X("x:Q", axis=None, scale=across),
             x2="end:Q",
@@ -194,10 +206,11 @@ def map_legend(entries: Sequence[tuple[str, str, float, str]]) -> alt.LayerChart
     dots = (
         base.transform_filter(alt.datum.shape == "dot")
         .mark_point(filled=True, size=110, stroke="#222222", strokeWidth=1, opacity=1)
-        .encode(x=alt.X("end:Q", axis=None, scale=across), color=alt.Color("colour:N", scale=None))
+        .encode(x=alt.X("middle:Q", axis=None, scale=across), color=alt.Color("colour:N", scale=None))
     )
     texts = base.mark_text(align="left", fontSize=12).encode(x=alt.X("text:Q", axis=None, scale=across), text="label:N")
-    return alt.layer(lines, dots, texts).properties(height=_ONE_ROW_PX * (y + 1)).configure_view(stroke=None)
+    chart: alt.LayerChart = alt.layer(lines, dots, texts).properties(height=_ONE_ROW_PX * (y + 1)).configure_view(stroke=None)
+    return chart
 
 
 def _mode_colours(labels: Mapping[str, str], modes: Sequence[str]) -> alt.Color:
@@ -205,7 +218,9 @@ def _mode_colours(labels: Mapping[str, str], modes: Sequence[str]) -> alt.Color:
     return alt.Color("name:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
 
 
-def commodity_modes(shares: pl.DataFrame, commodities: Mapping[str, str], modes: Mapping[str, str], *, lang: str) -> alt.LayerChart:
+def commodity_modes(
+    shares: pl.DataFrame, commodities: Mapping[str, str], modes: Mapping[str, str], *, lang: str
+) -> alt.LayerChart | alt.FacetChart:
     """Return turnover by commodity as bars stacked by mode, the share of rail written at their ends.
 
     Parameters
@@ -225,17 +240,19 @@ def commodity_modes(shares: pl.DataFrame, commodities: Mapping[str, str], modes:
         (pl.col("tkm") / billions).alias("value"),
         (pl.col("all_tkm") / billions).alias("whole"),
         pl.col("mode").replace_strict({m: i for i, m in enumerate(modes)}, return_dtype=pl.Int64).alias("rank"),
-        pl.format("{} %", pl.col("rail_share").round(0).cast(pl.Int64)).alias("written"),
+        pl.Series("written", [t("freight.rail_mark", lang, share=f"{share:.0f}") for share in shares["rail_share"]]),
     )
     title = t("freight.turnover_axis", lang)
-    y = alt.Y("commodity:N", sort=order, title=None, axis=alt.Axis(labelLimit=200))
+    y = alt.Y("commodity:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, labelOverlap=False, labelFlush=False))
+    longest = float(str(shown["whole"].max())) if shown.height else 1.0
+    scale = alt.Scale(domain=[0.0, 1.15 * longest], nice=False)
     used = [m for m in modes if m in set(shares["mode"].to_list())]
     bars = (
         alt.Chart(shown)
         .mark_bar(height=17)
         .encode(
             y=y,
-            x=alt.X("value:Q", title=title, stack="zero"),
+            x=alt.X("value:Q", title=title, stack="zero", scale=scale),
             color=_mode_colours(modes, used),
             order=alt.Order("rank:Q"),
             tooltip=[
@@ -247,11 +264,15 @@ def commodity_modes(shares: pl.DataFrame, commodities: Mapping[str, str], modes:
         )
     )
     ends = shown.unique("commodity", maintain_order=True)
-    written = alt.Chart(ends).mark_text(align="left", dx=5).encode(y=y, x=alt.X("whole:Q", title=title), text="written:N")
+    written = (
+        alt.Chart(ends).mark_text(align="left", dx=5).encode(y=y, x=alt.X("whole:Q", title=title, scale=scale), text="written:N")
+    )
     return alt.layer(bars, written).properties(height=26 * len(order) + 60)
 
 
-def corridor_matrix(matrix: pl.DataFrame, places: Mapping[str, str], *, measure: str, lang: str) -> alt.LayerChart:
+def corridor_matrix(
+    matrix: pl.DataFrame, places: Mapping[str, str], *, measure: str, lang: str
+) -> alt.LayerChart | alt.FacetChart:
     """Return tonnes or the share of rail between prefectures as a matrix with the numbers written in its cells.
 
     Parameters
@@ -270,7 +291,8 @@ def corridor_matrix(matrix: pl.DataFrame, places: Mapping[str, str], *, measure:
     amount = pl.col("t") / scale
     cell = pl.col("rail_share").round(0).cast(pl.Int64).cast(pl.String)
     if measure == "t":
-        cell = amount.round(0).cast(pl.Int64).cast(pl.String) if lang == "zh" else amount.round(1).cast(pl.String)
+        digits = 0 if lang == "zh" else 1
+        cell = amount.map_elements(lambda value: f"{value:,.{digits}f}", return_dtype=pl.String)
     shown = matrix.with_columns(
         amount.alias("amount"),
         cell.alias("written"),
@@ -282,10 +304,16 @@ def corridor_matrix(matrix: pl.DataFrame, places: Mapping[str, str], *, measure:
     if measure == "t":
         shown = shown.filter(pl.col("amount") >= (1.0 if lang == "zh" else 0.05))
     top = float(str(shown["shade"].max())) if shown.height else 1.0
-    axis = {"title": t("freight.to", lang), "sort": order}
-    x = alt.X("to:N", **axis, axis=alt.Axis(orient="top", labelAngle=0 if lang == "zh" else -40, labelLimit=90))
-    y = alt.Y("from:N", sort=order, title=t("freight.from", lang), axis=alt.Axis(labelLimit=110))
-    lowest = 0.0 if measure == "rail_share" else (-1.0 if lang == "en" else 0.0)
+    x = alt.X(
+        "to:N",
+        title=t("freight.to", lang),
+        sort=order,
+        axis=alt.Axis(
+            orient="top", labelAngle=0 if lang == "zh" else -40, labelOverlap=False, labelFlush=False, labelFontSize=11
+        ),
+    )
+    y = alt.Y("from:N", sort=order, title=t("freight.from", lang), axis=alt.Axis(labelOverlap=False, labelFlush=False))
+    lowest = float(str(shown["shade"].min())) if shown.height and measure == "t" else 0.0
     shade = alt.Color("shade:Q", scale=alt.Scale(scheme="blues", domain=[lowest, top]), legend=None)
     tip = [
         alt.Tooltip("from:N", title=t("freight.from", lang)),
@@ -299,7 +327,7 @@ def corridor_matrix(matrix: pl.DataFrame, places: Mapping[str, str], *, measure:
     return alt.layer(cells, numbers).properties(height=28 * len(order) + 50)
 
 
-def mean_hauls(hauls: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> alt.LayerChart:
+def mean_hauls(hauls: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> alt.LayerChart | alt.FacetChart:
     """Return the mean haul by mode over the years as lines from zero with their last value written.
 
     Parameters
@@ -324,8 +352,12 @@ def mean_hauls(hauls: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> a
         alt.Tooltip("name:N", title=t("freight.mode", lang)),
         alt.Tooltip("haul:Q", title=title, format=",.0f"),
     ]
-    numbers = base.mark_text(dy=-11, fontSize=11).encode(text=alt.Text("haul:Q", format=",.0f"))
-    return alt.layer(base.mark_line(point=True, strokeWidth=2.5).encode(tooltip=tip), numbers).properties(height=330)
+    written = alt.Text("haul:Q", format=",.0f")
+    # railways and pipelines run close to each other: one is written above its line, the other below
+    low = modes.get("pipeline", "")
+    sides = ((alt.datum.name != low, -11), (alt.datum.name == low, 13))
+    numbers = [base.transform_filter(where).mark_text(dy=dy, fontSize=11).encode(text=written) for where, dy in sides]
+    return alt.layer(base.mark_line(point=True, strokeWidth=2.5).encode(tooltip=tip), *numbers).properties(height=365)
 
 
 def two_speeds(table: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> alt.FacetChart:
@@ -363,10 +395,8 @@ def two_speeds(table: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> a
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("year:Q", title=None, axis=alt.Axis(format="d", tickCount=3), scale=alt.Scale(nice=False)),
-            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "name:N", scale=alt.Scale(domain=order, range=[MODE_COLOURS[m] for m in modes]), legend=None
-            ),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+            color=alt.Color("name:N", scale=alt.Scale(domain=order, range=[MODE_COLOURS[m] for m in modes]), legend=None),
             strokeDash=dash,
             tooltip=[
                 alt.Tooltip("year:Q", title=t("scorecard.year", lang), format="d"),
@@ -375,8 +405,9 @@ def two_speeds(table: pl.DataFrame, modes: Mapping[str, str], *, lang: str) -> a
                 alt.Tooltip("value:Q", title=title, format=",.1f"),
             ],
         )
-        .properties(width=155, height=170)
+        .properties(width=148, height=170)
     )
     column = alt.Column("name:N", sort=order, title=None, header=alt.Header(labelFontSize=13, labelFontWeight="bold"))
-    chart: alt.FacetChart = lines.facet(column=column).resolve_scale(y="independent")
+    heading = alt.Title(title, anchor="start", fontSize=13, fontWeight="normal")
+    chart: alt.FacetChart = lines.facet(column=column, title=heading).resolve_scale(y="independent")
     return chart

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pydeck as pdk
 
 from transport.app.charts import MODE_COLOURS, saturation_colour
+from transport.app.freight_tables import TONNES
 from transport.i18n import t
 
 if TYPE_CHECKING:
@@ -123,9 +125,8 @@ def _rgb(colour: str, alpha: int = 200) -> list[int]:
 
 #: Colours of the links: by mode or by load over capacity.
 COLOUR_BY: Sequence[str] = ("mode", "saturation")
-_NETWORK_VIEW = pdk.ViewState(latitude=40.95, longitude=122.2, zoom=6.15)
+_NETWORK_VIEW = pdk.ViewState(latitude=40.62, longitude=122.2, zoom=6.1)
 _FONT = "'Noto Sans CJK SC, Microsoft YaHei, sans-serif'"
-_UNIT_T: Mapping[str, float] = {"zh": 1e4, "en": 1e6}
 
 
 def line_width(t_per_year: float, top: float) -> float:
@@ -136,16 +137,19 @@ def line_width(t_per_year: float, top: float) -> float:
     >>> line_width(0.0, 1e8) < line_width(2.5e7, 1e8) < line_width(1e8, 1e8)
     True
     """
-    return _THINNEST_PX + (_WIDEST_PX - _THINNEST_PX) * (t_per_year / top if top > 0 else 0.0) ** 0.5
+    return _THINNEST_PX + (_WIDEST_PX - _THINNEST_PX) * math.sqrt(t_per_year / top if top > 0 else 0.0)
 
 
 def tonnes_text(t_per_year: float, lang: str) -> str:
     """Return tonnes a year on the reader's scale with the unit."""
-    value = t_per_year / _UNIT_T[lang]
-    return t("freight.amount", lang, value=f"{value:,.0f}" if lang == "zh" else f"{value:,.2f}")
+    value = t_per_year / TONNES[lang]
+    written = f"{value:,.0f}" if lang == "zh" else f"{value:,.2f}".rstrip("0").rstrip(".")
+    return t("freight.amount", lang, value=written)
 
 
-def network_paths(flows: pl.DataFrame, nodes: pl.DataFrame, shapes: pl.DataFrame, year: int, modes: Sequence[str]) -> pl.DataFrame:
+def network_paths(
+    flows: pl.DataFrame, nodes: pl.DataFrame, shapes: pl.DataFrame, year: int, modes: Sequence[str]
+) -> pl.DataFrame:
     """Return the links of one year with their course; a link without a shape runs straight.
 
     Parameters
@@ -173,7 +177,9 @@ def network_paths(flows: pl.DataFrame, nodes: pl.DataFrame, shapes: pl.DataFrame
         .sort("t_per_year", "link_id")
     )
     paths = [
-        [[float(x) for x in point.split()] for point in courses[link].split(";")] if link in courses else [list(at[a]), list(at[b])]
+        [[float(x) for x in point.split()] for point in courses[link].split(";")]
+        if link in courses
+        else [list(at[a]), list(at[b])]
         for link, a, b in shown.select("link_id", "from_node", "to_node").iter_rows()
     ]
     return shown.with_columns(pl.Series("path", paths, dtype=pl.List(pl.List(pl.Float64))))
@@ -244,7 +250,7 @@ def network_map(
             "width": round(line_width(row["t_per_year"], top), 2),
             "tip": _link_tip(row, names, lang),
         }
-        for row in paths.iter_rows(named=True)
+        for row in _topmost_last(paths, colour_by).iter_rows(named=True)
     ]
     sites: dict[str, dict[str, Any]] = {}
     for row in dots.iter_rows(named=True):
@@ -302,10 +308,15 @@ def network_map(
             outline_color=[255, 255, 255, 235],
         ),
     ]
-    style = {"fontSize": "13px", "whiteSpace": "pre-line", "maxWidth": "420px"}
-    return pdk.Deck(
-        layers=layers, initial_view_state=_NETWORK_VIEW, map_provider=None, tooltip={"text": "{tip}", "style": style}
-    )
+    style = {"color": "#ffffff", "backgroundColor": "#1f2937", "fontSize": "13px", "whiteSpace": "pre-line", "maxWidth": "420px"}
+    return pdk.Deck(layers=layers, initial_view_state=_NETWORK_VIEW, map_provider=None, tooltip={"text": "{tip}", "style": style})
+
+
+def _topmost_last(paths: pl.DataFrame, colour_by: str) -> pl.DataFrame:
+    """Return the links in the order they are drawn: what the colour is about lies on top."""
+    if colour_by == "mode":
+        return paths
+    return paths.sort("vc_ratio", "t_per_year", "link_id", nulls_last=False)
 
 
 def _link_tip(row: Mapping[str, Any], names: Names, lang: str) -> str:

@@ -31,8 +31,11 @@ def main() -> None:
         _language()
         lang = state.language()
         _scenario(lang)
-    page = st.navigation([st.Page(VIEWS / "overview.py", title=t("app.page_overview", lang), default=True)], position="top")
-    page.run()
+    pages = [
+        st.Page(VIEWS / "overview.py", title=t("app.page_overview", lang), default=True),
+        st.Page(VIEWS / "freight.py", title=t("freight.page", lang), url_path="freight"),
+    ]
+    st.navigation(pages, position="top").run()
     _footer(lang)
 
 
