@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: Most sweeps over all bushes after each update of the bushes; doubled, up to the second number, while iterations are slow.
 _PASSES = 30
 _MOST_PASSES = 480
+#: Sweeps of a round that is not measured.
+_FEW_PASSES = 6
 #: An iteration is slow if the gap stays above this share of what it was.
 _SLOW = 0.5
 #: In these sweeps a bush is left alone while its excess cost is below this share of the mean.
@@ -198,6 +200,39 @@ def solve_flows(
         msg = f"relative gap {record[-1].relative_gap:.3g} after {len(record) - 1} iterations, {gap:.3g} asked for; allow more iterations or a larger gap"
         raise AssignmentError(msg)
     return work.finish(tuple(record))
+
+
+def advance_flows(
+    problem: FlowProblem, demand: NDArray[np.float64], *, rounds: int = 1, state: FlowState | None = None
+) -> FlowSolution:
+    """Move flows towards the user equilibrium by a few rounds, without measuring how far they have come.
+
+    For loops that change the demand after every round and measure at their own end: the measure costs more than the round.
+
+    Parameters
+    ----------
+    problem, demand, state
+        As in :func:`solve_flows`.
+    rounds
+        Updates of the bushes, each with its sweeps.
+
+    Returns
+    -------
+    FlowSolution
+        Flows that serve the demand; the gap is not known (NaN), ``od_cost`` is empty.
+
+    Raises
+    ------
+    AssignmentError
+        If arrays do not fit together or a pair with demand has no path.
+    """
+    work = _Work.build(problem, check_problem(problem, demand))
+    work.begin(np.ones(work.task.total.size, dtype=np.bool_) if state is None else work.take(state))
+    memory = work.memory()
+    for _ in range(rounds):
+        improve(work.arcs, work.load, work.rows, work.task, work.scratch, _FEW_PASSES, _CALM, 0.0, memory)
+        work.balance()
+    return work.finish(())
 
 
 def relative_gap(problem: FlowProblem, flow: NDArray[np.float64], demand: NDArray[np.float64]) -> float:
@@ -470,7 +505,7 @@ class _Work:
         flow = self.flow()
         every = np.ones(self.task.total.size, dtype=np.bool_)
         cost = delay_value(self.problem.delay, self.problem.pcu @ flow) + self.problem.fixed_cost
-        od_cost = _all_costs(self.arcs, self.load.cost, self.task, every, self.scratch)
+        od_cost = _all_costs(self.arcs, self.load.cost, self.task, every, self.scratch) if record else np.zeros((0, 0, 0))
         state = FlowState(
             flow=self.rows.flow,
             order=self.rows.order,
@@ -483,4 +518,5 @@ class _Work:
         )
         for value in (*(getattr(state, name) for name in state.__dataclass_fields__), flow, cost, od_cost):
             value.setflags(write=False)
-        return FlowSolution(flow, cost, od_cost, record[-1].relative_gap, len(record) - 1, state, record)
+        reached = record[-1].relative_gap if record else float("nan")
+        return FlowSolution(flow, cost, od_cost, reached, max(len(record) - 1, 0), state, record)

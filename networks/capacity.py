@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from networks import bush_kernels as kernels
-from networks.bush import FlowProblem, FlowSolution, FlowState, compile_arcs, scratch_for, solve_flows
+from networks.bush import FlowProblem, FlowSolution, FlowState, advance_flows, compile_arcs, scratch_for, solve_flows
 from networks.delays import DelayArrays, delay_value
 from networks.errors import NetworkError
 from networks.wiring import (
@@ -49,8 +49,10 @@ _MEMORY, _STEP = 5, 0.5
 _FIRST_STEPS = (0.5,)
 #: A price without flow must still order the paths of equal cost [CNY/t].
 _LEAST_PRICE = 1e-6
-#: The inner gap is this much tighter than the outer one reached so far, and never looser than the last number.
-_INNER, _LOOSEST = 0.02, 1e-3
+#: The inner gap at the close look, as a part of the outer one; the flows of the answer are then within the outer one.
+_INNER = 0.5
+#: Rounds of the inner equilibria in one outer iteration, and in the first one of a cold start.
+_ROUNDS, _FIRST_ROUNDS = 1, 3
 
 
 class CapacityError(NetworkError):
@@ -204,8 +206,9 @@ def _load(
     chain_flow: Array,
     background: Background,
     warm: Warm,
-    gap: float,
+    gap: float | None,
 ) -> _Loads:
+    """Load the networks: to a gap, or without one only some rounds nearer to the equilibrium."""
     matrices = leg_matrices(inputs, wiring, chain_flow)
     for name, more in background.flow.items():
         matrices[name] = matrices[name] + more
@@ -213,8 +216,14 @@ def _load(
     goods = np.zeros((1, size, size))
     for name, part in supply.line_zones.items():
         goods[0, part, part] = matrices[name]
-    road = solve_flows(supply.road, np.stack([matrices[name] for name in ROAD_CLASSES]), gap=gap, state=warm[0])
-    lines = solve_flows(supply.lines, goods, gap=gap, state=warm[1])
+    trucks = np.stack([matrices[name] for name in ROAD_CLASSES])
+    if gap is None:
+        rounds = [_FIRST_ROUNDS if state is None else _ROUNDS for state in warm]
+        road = advance_flows(supply.road, trucks, rounds=rounds[0], state=warm[0])
+        lines = advance_flows(supply.lines, goods, rounds=rounds[1], state=warm[1])
+    else:
+        road = solve_flows(supply.road, trucks, gap=gap, state=warm[0])
+        lines = solve_flows(supply.lines, goods, gap=gap, state=warm[1])
     sizes = {kind: places.capacity_t.size for kind, places in supply.places.items()}
     load = stop_loads(wiring, chain_flow, sizes, supply.site_yard_share)
     for kind, more in background.load.items():
@@ -326,20 +335,25 @@ def equilibrate(
     count = np.diff(np.append(first, rows.demand.size))
     asked = np.add.reduceat(start, first)
     n_chain = wiring.access.size
-    inner = _LOOSEST
-    for turn in range(max_iterations):
-        loads = _load(supply, inputs, wiring, sum_by(rows.chain, flow, minlength=n_chain), background, warm, inner)
-        warm = (loads.road.state, loads.lines.state)
+
+    def reply(chain_flow: Array, inner: float | None) -> tuple[_Loads, Conditions, Array]:
+        loads = _load(supply, inputs, wiring, chain_flow, background, warm, inner)
         conditions = _conditions(supply, loads, whole=whole)
-        answer = respond(chain_changes(wiring, conditions), conditions)
+        return loads, conditions, respond(chain_changes(wiring, conditions), conditions)
+
+    for turn in range(max_iterations):
+        chain_flow = sum_by(rows.chain, flow, n_chain)
+        loads, conditions, answer = reply(chain_flow, None)
+        warm = (loads.road.state, loads.lines.state)
+        if np.abs(answer - flow).sum() <= gap * total:  # near enough to look closely
+            loads, conditions, answer = reply(chain_flow, _INNER * gap)
+            warm = (loads.road.state, loads.lines.state)
         step = answer - flow
         gaps.append(float(np.abs(step).sum() / total))
-        if gaps[-1] <= gap and inner <= gap:
-            chain_flow = sum_by(rows.chain, answer, minlength=n_chain)
-            final = _load(supply, inputs, wiring, chain_flow, background, warm, inner)
+        if gaps[-1] <= gap and not np.isnan(loads.road.relative_gap):
+            final = _load(supply, inputs, wiring, sum_by(rows.chain, answer, n_chain), background, warm, gap)
             settled = conditions if whole else _conditions(supply, loads, whole=True)
             return Equilibrium(answer, final.road, final.lines, final.load_t, settled, tuple(gaps))
-        inner = min(_LOOSEST, max(_INNER * gaps[-1], _INNER * gap))
         past = [*past[-_MEMORY + 1 :], (flow, step)]
         mixed = flow + _FIRST_STEPS[turn] * step if turn < len(_FIRST_STEPS) else _mix(past)
         mixed = np.maximum(mixed, 0.0)

@@ -190,7 +190,8 @@ def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Re
 def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs) -> None:
     rebound = ran(inputs, "rebound_only")
     freight = rebound.tables["freight"].group_by("year").agg(pl.col("t").sum()).sort("year").filter(pl.col("year") >= 2020)
-    np.testing.assert_allclose(freight["t"], freight["t"][0], rtol=1e-12)
+    # the years are equilibria of their own, found to a gap of 1e-4 from the same start
+    np.testing.assert_allclose(freight["t"], freight["t"][0], rtol=1e-6)
     grid = rebound.tables["grid_factor"].filter(pl.col("year") >= 2020)
     assert grid["kgco2_per_kwh"].n_unique() == 1
     normal = series(rebound, "operating_co2_intensity", base="2020", scope="direct", boundary="all", variant="")
