@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def with_networkx(
             path = paths.get(int(network.destinations[j]))
             if path is None:
                 continue
-            for a, b in zip(path[:-1], path[1:], strict=True):
+            for a, b in pairwise(path):
                 km[i, j] += graph[a][b]["km"]
                 load[graph[a][b]["arc"]] += flow[i, j]
     return km, load

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 #: Earlier steps that the acceleration remembers, and the share of a plain step that it takes.
-_MEMORY, _STEP = 5, 0.5
+_MEMORY, _STEP = 15, 0.3
 #: First plain steps before the acceleration sets in.
-_FIRST_STEPS = (0.5,)
+_FIRST_STEPS = (0.3,)
 #: A price without flow must still order the paths of equal cost [CNY/t].
 _LEAST_PRICE = 1e-6
 #: The inner gap at the close look, as a part of the outer one; the flows of the answer are then within the outer one.
@@ -360,9 +360,19 @@ def equilibrate(
         flow = mixed * np.repeat(asked / np.maximum(np.add.reduceat(mixed, first), 1e-300), count)
     msg = (
         f"mode choice and capacity do not agree after {max_iterations} iterations: {gaps[-1]:.2e} of the tonnes still change their chain, "
-        f"{gap:.0e} is asked; look for a section or terminal with far too little capacity, or ask for a wider gap"
+        f"{gap:.0e} is asked; the dearest place is {_dearest(conditions)}: give it more capacity, or ask for a wider gap"
     )
     raise CapacityError(msg)
+
+
+def _dearest(conditions: Conditions) -> str:
+    """Name the kind of terminal, or line, with the highest scarcity price."""
+    prices = {kind: float(price.max(initial=0.0)) for kind, price in conditions.places.items()}
+    prices |= {
+        f"the way on {name}": float(values[0].max(initial=0.0)) for name, values in conditions.lines.items() if values.size
+    }
+    kind = max(prices, key=lambda name: prices[name])
+    return f"{kind} with {prices[kind]:.0f} CNY/t"
 
 
 def _mix(past: list[tuple[Array, Array]]) -> Array:

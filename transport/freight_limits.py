@@ -88,17 +88,20 @@ class Limits:
     rail_capacity_t
         Capacity of the railway links by id ``[year]`` [t/yr].
     terminals
-        Capacity by terminal kind and place ``[place]`` at level one, infinite = no limit [t/yr]; yards by node name.
+        Capacity by terminal kind and place ``[year]`` at level one [t/yr]; yards by node name.
     gap
         Outer gap of the equilibrium.
+    binding_ratio
+        Flow over capacity from which a place counts as binding [-].
     """
 
     values: Mapping[tuple[str, str], Array]
     roads: RoadLimits
     pipe_capacity_t: Mapping[str, float]
     rail_capacity_t: Mapping[str, Array]
-    terminals: Mapping[str, Mapping[str, float]]
+    terminals: Mapping[str, Mapping[str, Array]]
     gap: float
+    binding_ratio: float
 
     def at(self, name: str, subject: str, year: int) -> float:
         """Return a parameter of one year position."""
@@ -162,6 +165,7 @@ def read_limits(inputs: Tables, params: Params, prepared: Prepared) -> Limits:
         rail_capacity_t=_rail_capacity(links, values, inputs.params()),
         terminals=_terminals(inputs.table("networks/terminals")),
         gap=float(params.get("freight_equilibrium_gap")[0, _BASE]),
+        binding_ratio=float(params.get("binding_ratio")[0, _BASE]),
     )
 
 
@@ -245,13 +249,14 @@ def _road_limits(inputs: Tables, params: Params, prepared: Prepared, values: Map
     )
 
 
-def _terminals(table: pl.DataFrame) -> dict[str, dict[str, float]]:
-    """Return capacity by terminal kind and place: the zone, for a yard the node."""
-    found: dict[str, dict[str, float]] = {kind: {} for kind in _SUBJECT}
+def _terminals(table: pl.DataFrame) -> dict[str, dict[str, Array]]:
+    """Return capacity by terminal kind and place ``[year]`` [t/yr]: the place is a zone, for a yard a node; rows of one place add up as they open."""
+    found: dict[str, dict[str, Array]] = {kind: {} for kind in _SUBJECT}
     for row in table.sort("terminal_id").iter_rows(named=True):
         kind = KIND_OF_CLASS[str(row["link_class"])]
-        place = row["node_id"] if kind == "yard" else row["zone_id"]
-        found[kind][place] = found[kind].get(place, 0.0) + float(row["capacity_t_per_year"])
+        place = str(row["node_id"] if kind == "yard" else row["zone_id"])
+        there = np.asarray(YEARS) >= (row["open_year"] or YEARS[0])
+        found[kind][place] = found[kind].get(place, np.zeros(len(YEARS))) + there * float(row["capacity_t_per_year"])
     return found
 
 
@@ -345,7 +350,10 @@ def _places(limits: Limits, prepared: Prepared, state: int, year: int) -> dict[s
         names = stations if kind == "yard" else prepared.zones.ids
         subject = _SUBJECT[kind]
         level = limits.at("terminal_capacity_level", subject, year)
-        capacity = np.array([limits.terminals[kind].get(name, np.inf) for name in names]) * level
+        stated = limits.terminals[kind]
+        capacity = np.array([stated[name][year] if name in stated else np.inf for name in names])
+        # before anything has opened a place has no limit of its own
+        capacity = np.where(capacity > 0, capacity * level, np.inf)
         found[kind] = Places(capacity, limits.at("scarcity_price", subject, year), limits.at("scarcity_power", subject, year))
     return found
 

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _BASE = year_index(BASE_YEAR)
+#: Columns of the table of unmet demand before the first year is known.
+UNMET_COLUMNS = ("year", "constraint", "place", "vc_ratio", "mode", "commodity", "unmet_t")
 #: Mode of each leg network in the link table.
 NETWORK_MODE = dict(
     zip(LEG_NETWORKS, ("road", "road", "rail", "water", "water", "pipeline", "pipeline", "pipeline"), strict=True)
 )
 #: Qualities of a capacity that is not read in a source.
 _DEFAULT_QUALITIES = ("derived", "assumption")
-#: Smallest unmet amount that is listed [t/yr].
-_LISTED_T = 1000.0
 
 
 @dataclass(frozen=True)
@@ -403,25 +403,29 @@ def unmet_frame(model: FreightModel) -> pl.DataFrame:
 
     Notes
     -----
-    Wanted = choice at the delays of the equilibrium with every scarcity price at zero. What a chain loses is booked on the section or terminal with the
-    highest price on its way. ``first_year`` is the first year in which that place holds back at least the listed amount.
+    Wanted = choice at the delays and constants of the equilibrium with every scarcity price at zero. What a mode loses of a demand row, moves between its
+    own terminal pairs netted, is booked on the section or terminal with the highest price on the way of the chains that lose, if that place is binding
+    (flow / capacity of at least ``binding_ratio``). Amounts below what the gap of the equilibrium leaves open are not listed. ``first_year`` is the first
+    year in which the place is listed.
     """
     schema = {
-        "year": pl.Int64, "constraint": pl.String, "place": pl.String, "mode": pl.String, "commodity": pl.String,
-        "wanted_t": pl.Float64, "carried_t": pl.Float64, "unmet_t": pl.Float64, "first_year": pl.Int64,
+        "year": pl.Int64, "constraint": pl.String, "place": pl.String, "vc_ratio": pl.Float64, "mode": pl.String, "commodity": pl.String,
+        "unmet_t": pl.Float64, "first_year": pl.Int64,
     }  # fmt: skip
-    frames = [] if model.years is None else [_unmet_year(model, year) for year in range(len(YEARS))]
-    if not frames:
+    if model.years is None:
         return pl.DataFrame(schema=schema)
-    whole = pl.concat(frames)
+    whole = pl.concat([_unmet_year(model, year) for year in range(len(YEARS))])
+    keys = ["year", "constraint", "place"]
+    asked = pl.DataFrame({"year": list(YEARS), "least_t": model.speed.solution.served_t[:, 0].sum(axis=0) * model.limits.gap})
     held = (
-        whole.group_by("year", "constraint", "place")
+        whole.group_by(keys)
         .agg(pl.col("unmet_t").sum().alias("all_t"))
-        .filter(pl.col("all_t") >= _LISTED_T)
+        .join(asked, on="year")
+        .filter(pl.col("all_t") >= pl.col("least_t"))
     )
     first = held.group_by("constraint", "place").agg(pl.col("year").min().alias("first_year"))
     return (
-        whole.join(held.select("year", "constraint", "place"), on=["year", "constraint", "place"], how="inner")
+        whole.join(held.select(keys), on=keys, how="inner")
         .join(first, on=["constraint", "place"], how="left")
         .select(list(schema))
         .sort("year", "constraint", "place", "mode", "commodity")
@@ -429,7 +433,7 @@ def unmet_frame(model: FreightModel) -> pl.DataFrame:
 
 
 def _unmet_year(model: FreightModel, year: int) -> pl.DataFrame:
-    """Return wanted and carried tonnes of the chains that lose, by binding place, mode and commodity."""
+    """Return what each mode loses on binding places, by place, mode and commodity."""
     prepared, costs = model.prepared, model.costs
     index = prepared.state_of_year[year]
     state, rows = prepared.states[index], prepared.states[index].rows
@@ -446,47 +450,60 @@ def _unmet_year(model: FreightModel, year: int) -> pl.DataFrame:
     )
     constants = model.speed.fitted.constants[:1]
     wanted = flow_at_cost(rows, prepared.demand.demand, costs, cost, constants, only, year)[0]
-    place, names = _binding_places(model, index, year, equilibrium)
-    code = place[rows.chain]
     mode = NEST[rows.alternative]
-    lost = wanted - equilibrium.flow
+    lost = net_losses(wanted - equilibrium.flow, rows.demand * len(LEG_MODES) + mode)
+    place, names, ratio = _binding_places(model, index, year, equilibrium)
+    code = place[rows.chain]
     keep = (code >= 0) & (mode > 0) & (lost > 0)
+    keep[keep] = ratio[code[keep]] >= model.limits.binding_ratio
     commodity = prepared.demand.demand.commodity[rows.demand[keep]]
-    return (
-        pl.DataFrame(
-            {
-                "code": code[keep],
-                "mode": mode[keep],
-                "commodity": commodity,
-                "wanted_t": wanted[keep],
-                "carried_t": equilibrium.flow[keep],
-            }
-        )
-        .group_by("code", "mode", "commodity")
-        .agg(pl.col("wanted_t", "carried_t").sum())
-        .sort("code", "mode", "commodity")
-        .with_columns(
-            pl.lit(FIRST_YEAR + year, dtype=pl.Int64).alias("year"),
-            pl.col("code").map_elements(lambda i: names[i][0], return_dtype=pl.String).alias("constraint"),
-            pl.col("code").map_elements(lambda i: names[i][1], return_dtype=pl.String).alias("place"),
-            pl.col("mode").map_elements(lambda i: LEG_MODES[i], return_dtype=pl.String).alias("mode"),
-            pl.col("commodity").map_elements(lambda i: COMMODITIES[i], return_dtype=pl.String).alias("commodity"),
-            (pl.col("wanted_t") - pl.col("carried_t")).alias("unmet_t"),
-        )
-        .select("year", "constraint", "place", "mode", "commodity", "wanted_t", "carried_t", "unmet_t")
+    found = pl.DataFrame({"code": code[keep], "mode": mode[keep], "commodity": commodity, "unmet_t": lost[keep]})
+    summed = found.group_by("code", "mode", "commodity").agg(pl.col("unmet_t").sum()).sort("code", "mode", "commodity")
+    where = summed["code"].to_list()
+    types = dict(zip(UNMET_COLUMNS, (pl.Int64, pl.String, pl.String, pl.Float64, pl.String, pl.String, pl.Float64), strict=True))
+    return pl.DataFrame(
+        {
+            "year": [FIRST_YEAR + year] * len(where),
+            "constraint": [names[i][0] for i in where],
+            "place": [names[i][1] for i in where],
+            "vc_ratio": [float(ratio[i]) for i in where],
+            "mode": [LEG_MODES[i] for i in summed["mode"]],
+            "commodity": [COMMODITIES[i] for i in summed["commodity"]],
+            "unmet_t": summed["unmet_t"].to_list(),
+        },
+        schema=types,
     )
+
+
+def net_losses(lost: Array, group: NDArray[np.int64]) -> Array:
+    """Return losses net of the gains in their group, shared over the losers in proportion ``[row]``.
+
+    Parameters
+    ----------
+    lost
+        Wanted less carried of each row, negative for a gain [t/yr].
+    group
+        Group of each row, counted from 0.
+    """
+    size = int(group.max(initial=-1)) + 1
+    net = np.maximum(np.bincount(group, lost, minlength=size), 0.0)
+    gross = np.bincount(group, np.maximum(lost, 0.0), minlength=size)
+    share = np.divide(net, gross, out=np.zeros(size), where=gross > 0)
+    found: Array = np.maximum(lost, 0.0) * share[group]
+    return found
 
 
 def _binding_places(
     model: FreightModel, index: int, year: int, equilibrium: Equilibrium
-) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
-    """Return the dearest place on the way of each chain (-1 = none) as a position in the list of (constraint, place)."""
+) -> tuple[NDArray[np.int64], list[tuple[str, str]], Array]:
+    """Return the dearest place on the way of each chain (-1 = none) as a position in the list of (constraint, place), and flow / capacity of each."""
     prepared = model.prepared
     state = prepared.states[index]
     supply = make_supply(model.limits, prepared, index, year)
     n = state.chains.pair.size
     highest, where = np.zeros(n), np.full(n, -1, dtype=np.int64)
     names: list[tuple[str, str]] = []
+    ratios: list[Array] = []
     along = delay_value(supply.lines.delay, equilibrium.lines.flow[0])
     for line in LINES:
         network, part = leg_network(state.inputs, line), supply.line_arcs[line]
@@ -496,12 +513,19 @@ def _binding_places(
         start, end, chain = state.wiring.legs[line]
         _raise(highest, where, chain, worst[start, end], network.link[arc[start, end]] + len(names))
         names += [("rail" if line == "rail" else "pipeline", link) for link in network.link_ids]
+        delay = supply.lines.delay
+        limited = delay.code[part] != 0
+        used = np.where(limited, equilibrium.lines.flow[0, part] / np.where(limited, delay.capacity[part], 1.0), 0.0)
+        highest_of_link = np.zeros(len(network.link_ids))
+        np.maximum.at(highest_of_link, network.link, used)
+        ratios.append(highest_of_link)
     for kind, price in equilibrium.conditions.places.items():
         position, chain = state.wiring.stops[kind]
         _raise(highest, where, chain, price[position], position + len(names))
         ids = leg_network(state.inputs, "rail").terminals if kind == "yard" else prepared.zones.ids
         names += [(kind, name) for name in ids]
-    return where, names
+        ratios.append(equilibrium.load_t[kind] / supply.places[kind].capacity_t)
+    return where, names, np.concatenate(ratios)
 
 
 def _raise(highest: Array, where: NDArray[np.int64], chain: NDArray[np.int64], price: Array, code: NDArray[np.int64]) -> None:

@@ -114,18 +114,25 @@ _HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit
 
 
 def capacity_line(run: StoredRun, inputs: Inputs, lang: str, *, year: int = SHOWN_YEARS[-1]) -> str:
-    """Return what the capacity of the railways does in a year, in one or two sentences; empty if no section is full.
+    """Return what the capacity of the railways does in a year, in one or two sentences; empty if no section is nearly full.
 
     With equilibrium it names the worst section, the tonnes that would go by rail, water or pipe if nothing were scarce, and what capacity takes from
     rail turnover; at fixed delays it warns that capacity does not act beyond the base year.
     """
-    rail = run.table("freight_links").filter(pl.col("year") == year, pl.col("mode") == "rail", pl.col("vc_ratio") >= 1.0)
+    binding = float(inputs.params().get("binding_ratio")[0, 0])
+    rail = run.table("freight_links").filter(pl.col("year") == year, pl.col("mode") == "rail", pl.col("vc_ratio") >= binding)
     if rail.is_empty():
         return ""
     worst = rail.sort("vc_ratio", "link_id", descending=[True, False]).row(0, named=True)
     nodes = dict(inputs.table("networks/nodes").select("node_id", f"name_{lang}").iter_rows())
     section = f"{nodes[worst['from_node']]}-{nodes[worst['to_node']]}"
-    values = {"year": year, "count": rail.height, "worst": f"{worst['vc_ratio']:.2f}", "section": section}
+    values = {
+        "year": year,
+        "count": rail.height,
+        "worst": f"{worst['vc_ratio']:.2f}",
+        "section": section,
+        "limit": f"{binding:g}",
+    }
     if run.table("freight_convergence").is_empty():
         return t("cli.capacity_fixed", lang, **values)
     unmet = float(run.table("freight_unmet").filter(pl.col("year") == year)["unmet_t"].sum())

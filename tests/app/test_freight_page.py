@@ -333,8 +333,7 @@ UNMET = pl.DataFrame(
         "place": ["1", "1", "A", "1"],
         "mode": ["rail", "rail", "rail", "rail"],
         "commodity": ["coal", "grain", "coal", "coal"],
-        "wanted_t": [5e6, 4e6, 9e6, 1e9],
-        "carried_t": [4e6, 2e6, 8e6, 0.0],
+        "vc_ratio": [1.1, 1.1, 0.95, 1.0],
         "unmet_t": [1e6, 2e6, 1e6, 1e9],
         "first_year": [2021, 2021, 2024, 2021],
     }
@@ -344,7 +343,7 @@ UNMET = pl.DataFrame(
 def test_the_worst_bottleneck_sums_all_commodities() -> None:
     worst = freight_tables.bottlenecks(UNMET, 2030)
     assert worst.row(0, named=True) == {
-        "constraint": "rail", "place": "1", "wanted_t": 9e6, "carried_t": 6e6, "unmet_t": 3e6, "first_year": 2021, "commodity": "grain",
+        "constraint": "rail", "place": "1", "vc_ratio": 1.1, "unmet_t": 3e6, "first_year": 2021, "commodity": "grain",
     }  # fmt: skip
     assert freight_tables.bottlenecks(UNMET, 2031).is_empty()
     shown = freight_tables.held_places(

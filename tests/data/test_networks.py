@@ -329,7 +329,13 @@ def test_capacity_is_given_or_named_unlimited(links: pl.DataFrame) -> None:
 def rail_capacity_t(row: dict[str, str], c: dict[tuple[str, str], float]) -> float:
     """Recompute a derived rail capacity: (train pairs - removal x passenger pairs) x net load x 365."""
     kind, line = row["link_class"], row["line_zh"]
-    if kind in {"ferry", "siding"}:
+    load = kind
+    if "port line with trunk loads" in row["note"]:
+        trains = "single_electrified" if row["electrified_year"] else "single_diesel"
+        riders, load = "no_passenger", "trunk"
+    elif "coal line with few passenger trains" in row["note"]:
+        trains, riders = "single_diesel", "branch"
+    elif kind in {"ferry", "siding"}:
         trains, riders = kind, "no_passenger"
     else:
         wired = row["electrified_year"] not in {"", "0"}
@@ -345,7 +351,7 @@ def rail_capacity_t(row: dict[str, str], c: dict[tuple[str, str], float]) -> flo
         else:
             riders = "trunk_double" if row["tracks"] == "2" else "trunk_single"
     paths = c["train_pairs_per_day", trains] - c["passenger_train_removal", "all"] * c["passenger_train_pairs_per_day", riders]
-    return max(0.0, paths) * c["net_load_t", kind] * 365
+    return max(0.0, paths) * c["net_load_t", load] * 365
 
 
 def test_derived_rail_capacity_is_recomputed(capacity: dict[tuple[str, str], float]) -> None:

@@ -250,5 +250,5 @@ def test_kilometres_and_costs_follow_the_conditions():
 
 def test_a_gap_out_of_reach_is_an_error():
     case = Case([("ZA", "ZB")], [4e6])
-    with pytest.raises(CapacityError, match=r"do not agree after 80 iterations.*capacity"):
+    with pytest.raises(CapacityError, match=r"do not agree after 80 iterations.*the dearest place is .* CNY/t"):
         case.solve(case.supply({"R1": 1e6}), gap=0.0)

@@ -15,8 +15,8 @@ from transport.freight import freight_outcome
 from transport.freight_capacity import free_conditions, year_equilibrium
 from transport.freight_costs import BULK, unit_costs
 from transport.freight_demand import COMMODITIES
-from transport.freight_limits import make_supply
-from transport.freight_loads import unmet_frame
+from transport.freight_limits import make_supply, read_limits
+from transport.freight_loads import net_losses, unmet_frame
 from transport.freight_model import DETAIL_YEARS, MARGINS, fit_constants, make_costs, solve_model
 from transport.freight_prepare import prepare
 from transport.inputs import load_inputs
@@ -312,6 +312,7 @@ def test_halving_a_named_section_moves_its_tonnes_and_names_it(model):
     )
     unmet = unmet_frame(narrowed).filter((pl.col("year") == 2030) & (pl.col("place") == link))
     assert unmet["unmet_t"].sum() > 1e6
+    assert unmet["vc_ratio"].min() >= 0.9
     assert set(unmet["constraint"]) == {"rail"}
     assert unmet["first_year"].min() <= 2030
 
@@ -354,3 +355,30 @@ def test_terminals_and_links_state_a_price_only_where_it_is_tight(outcome):
     rail = outcome.tables["freight_links"].filter(pl.col("mode") == "rail")
     assert rail.filter(pl.col("vc_ratio") > 1.0)["price_cny_per_t"].min() >= 10.0
     assert rail.filter(pl.col("vc_ratio") < 0.5)["price_cny_per_t"].max() < 0.1
+
+
+def test_losses_are_net_of_gains_within_a_group():
+    lost = np.array([5.0, -3.0, 1.0, -4.0, 2.0])
+    net = net_losses(lost, np.array([0, 0, 0, 1, 1]))
+    np.testing.assert_allclose(net, [2.5, 0.0, 0.5, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [{"yard": 0.5, "growth": 1.3}, {"yard": 0.5, "berth": 0.5}, {"siding": 0.5, "yard": 0.5, "berth": 0.5, "pipeline": 0.5}],
+)
+def test_the_equilibrium_is_reached_at_the_ends_of_the_capacity_levers(inputs, model, levels):
+    names = {
+        "yard": "yard_capacity",
+        "berth": "berth_capacity",
+        "siding": "siding_capacity",
+        "pipeline": "pipeline_terminal_capacity",
+        "growth": "freight_growth",
+    }
+    levers = {lever.lever: lever for lever in inputs.levers}
+    params = inputs.params().with_levers([(levers[names[k]], v) for k, v in levels.items()])
+    limits = read_limits(inputs, params, model.prepared)
+    costs = make_costs(params, model.prepared)
+    base, constants = model.years.years[BASE], model.years.constants
+    found = year_equilibrium(limits, model.prepared, costs, base, model.frozen, constants, year_index(2035))
+    assert found.gaps[-1] <= limits.gap

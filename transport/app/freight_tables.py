@@ -40,7 +40,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "freight_lines": ("year", "mode", "line_zh", "km", "mean_t", "territory_tkm", "worst_vc_ratio", "worst_link_id"),
     "freight_areas": ("year", "area", "mode", "territory_tkm", "sent_t", "received_t"),
     "freight_corridors": ("year", "from_place", "to_place", "mode", "t", "tkm"),
-    "freight_unmet": ("year", "constraint", "place", "mode", "commodity", "wanted_t", "carried_t", "unmet_t", "first_year"),
+    "freight_unmet": ("year", "constraint", "place", "vc_ratio", "mode", "commodity", "unmet_t", "first_year"),
     "freight_speeds": ("year", "mode", "t_equilibrium", "t_fixed", "territory_tkm_equilibrium", "territory_tkm_fixed"),
     "freight_convergence": ("year", "iterations", "choice_gap", "road_gap", "line_gap"),
     "freight_od": ("year", "origin", "destination", "commodity", "alternative", "t", "km", "cost_cny_per_t"),
@@ -198,14 +198,14 @@ def bottlenecks(unmet: pl.DataFrame, year: int) -> pl.DataFrame:
     Returns
     -------
     frame
-        Columns constraint, place, wanted_t, carried_t, unmet_t, first_year, commodity (the one held back most).
+        Columns constraint, place, vc_ratio, unmet_t, first_year, commodity (the one held back most).
     """
     heaviest = pl.col("commodity").sort_by("unmet_t", "commodity", descending=[True, False]).first()
-    one = unmet.filter(pl.col("year") == year).group_by("constraint", "place", "commodity", "first_year")
+    one = unmet.filter(pl.col("year") == year).group_by("constraint", "place", "vc_ratio", "commodity", "first_year")
     return (
-        one.agg(pl.col("wanted_t", "carried_t", "unmet_t").sum())
+        one.agg(pl.col("unmet_t").sum())
         .group_by("constraint", "place")
-        .agg(pl.col("wanted_t", "carried_t", "unmet_t").sum(), pl.col("first_year").min(), heaviest)
+        .agg(pl.col("vc_ratio").max(), pl.col("unmet_t").sum(), pl.col("first_year").min(), heaviest)
         .sort("unmet_t", "constraint", "place", descending=[True, False, False])
     )
 
@@ -409,15 +409,14 @@ def held_places(
     Returns
     -------
     frame
-        Columns place, constraint, unmet, first_year, wanted, carried, commodity.
+        Columns place, constraint, unmet, vc_ratio, first_year, commodity.
     """
     site = [names.site(c, p) for c, p in worst.select("constraint", "place").iter_rows()]
     return worst.select(
         pl.Series("place", site, dtype=pl.String),
         pl.col("constraint").replace_strict(kinds),
         tonnes(lang, "unmet_t").alias("unmet"),
+        "vc_ratio",
         "first_year",
-        tonnes(lang, "wanted_t").alias("wanted"),
-        tonnes(lang, "carried_t").alias("carried"),
         pl.col("commodity").replace_strict(commodities),
     ).filter(pl.col("unmet") > 0)

@@ -300,8 +300,9 @@ def _unmet(run: StoredRun, data: Inputs, names: Names, year: int, lang: str) -> 
         st.info(t("freight.sentence_fixed", lang) if _is_fixed(run) else t("freight.unmet_none", lang, year=year))
         return
     form = "localized" if lang == "zh" else "%.2f"
-    config = {c: _number(t(f"freight.{c}", lang), form, width=70) for c in ("unmet", "wanted", "carried")}
-    config |= {
+    config = {
+        "unmet": _number(t("freight.unmet", lang), form, width=70),
+        "vc_ratio": _number(t("freight.saturation", lang), "%.2f", width=70),
         "first_year": _number(t("freight.first_year", lang), "%d", width=55),
         "constraint": st.column_config.TextColumn(t("freight.constraint", lang), width=105),
         "places": _number(t("freight.places", lang), width=55),
