@@ -572,14 +572,21 @@ def convergence_frame(years: Sequence[Equilibrium]) -> pl.DataFrame:
     Parameters
     ----------
     years
-        Equilibria by year position.
+        Equilibria by year position; none at the fixed speed, which gives an empty table.
     """
     return pl.DataFrame(
         {
-            "year": list(YEARS),
+            "year": list(YEARS)[: len(years)],
             "iterations": [len(e.gaps) for e in years],
             "choice_gap": [e.gaps[-1] for e in years],
             "road_gap": [max(e.road.relative_gap, 0.0) for e in years],
             "line_gap": [max(e.lines.relative_gap, 0.0) for e in years],
-        }
+        },
+        schema={
+            "year": pl.Int64,
+            "iterations": pl.Int64,
+            "choice_gap": pl.Float64,
+            "road_gap": pl.Float64,
+            "line_gap": pl.Float64,
+        },
     )

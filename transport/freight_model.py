@@ -217,7 +217,7 @@ def fit_constants(
     observed = np.stack([params.get(parameter)[:, _BASE] for _, parameter in MARGINS], axis=1)
     fixed = fixed.copy()
     if observed.shape[0] > 1:
-        first = fit_constants(inputs, central, prepared, make_costs(central, prepared), rows, expressway_km)
+        first = fit_constants(inputs, central, prepared, make_costs(central, prepared), rows, expressway_km, start=start)
         start = first.constants
     parts = []
     settings = fit_settings(inputs, params) if settings is None else settings

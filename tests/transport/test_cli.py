@@ -50,7 +50,9 @@ def test_findings_as_json_have_the_fields_of_the_contract(capsys: pytest.Capture
 
 def test_run_writes_the_folder_and_prints_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out_folder = tmp_path / "run"
-    code, out, _ = call(capsys, "run", "baseline", "--simulate", "none", "--json", "--out", str(out_folder))
+    code, out, _ = call(
+        capsys, "run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json", "--out", str(out_folder)
+    )
     assert code == 0
     printed = json.loads(out)
     assert printed["scenario"] == "baseline"
@@ -111,7 +113,7 @@ def test_an_unknown_scenario_names_the_nearest(capsys: pytest.CaptureFixture[str
 
 def test_compare_of_two_stored_runs(capsys: pytest.CaptureFixture[str], stored_run: StoredRun, tmp_path: Path) -> None:
     other = tmp_path / "baseline"
-    assert main(["run", "baseline", "--simulate", "none", "--json", "--out", str(other)]) == 0
+    assert main(["run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json", "--out", str(other)]) == 0
     capsys.readouterr()
     code, out, _ = call(capsys, "compare", str(other), str(stored_run.folder))
     assert code == 0
@@ -161,9 +163,22 @@ def test_a_killed_run_leaves_nothing_half_written(tmp_path: Path) -> None:
     """Kill a run at several moments: the folder is whole or absent, and an earlier run stays."""
     runs = tmp_path / "runs"
     earlier = runs / "earlier"
-    assert main(["run", "baseline", "--simulate", "none", "--json", "--out", str(earlier)]) == 0
+    assert main(["run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json", "--out", str(earlier)]) == 0
     before = {p.name: p.read_bytes() for p in earlier.iterdir()}
-    command = [sys.executable, "-m", "transport", "run", "baseline", "--simulate", "none", "--quiet", "--out", str(earlier)]
+    command = [
+        sys.executable,
+        "-m",
+        "transport",
+        "run",
+        "baseline",
+        "--simulate",
+        "none",
+        "--capacity",
+        "fixed",
+        "--quiet",
+        "--out",
+        str(earlier),
+    ]
     for seconds in (0.5, 3.0):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
         time.sleep(seconds)
