@@ -10,12 +10,13 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := transport networks fleets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow app lint format types lock wheel bench clean
+.PHONY: help run test cover slow app lint format types lock wheel bench clean
 
 help:
 	@echo "make run     install, then compute scenario $(SCENARIO) and print its scorecard / 安装并运行情景"
 	@echo "make test    install, then pass the whole fast suite / 安装并运行全部快速测试"
 	@echo "make app     install, then open the app on this machine / 安装并打开本机应用"
+	@echo "make cover   the same with coverage, slower / 带覆盖率的测试"
 	@echo "make slow    the tests that take minutes / 耗时测试"
 	@echo "make lint | format | types | lock | wheel | bench | clean"
 
@@ -23,7 +24,10 @@ run: $(VENV)/.run-stamp
 	$(BIN)/transport run $(SCENARIO) $(ARGS)
 
 test: $(VENV)/.dev-stamp
-	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+cover: $(VENV)/.dev-stamp
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 slow: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest -m slow $(ARGS)
