@@ -295,16 +295,15 @@ def od_average(problem: FlowProblem, solution: FlowSolution, per_arc: NDArray[np
     """
     arcs, order = compile_arcs(problem)
     values = np.ascontiguousarray(np.atleast_2d(per_arc)[:, order], dtype=np.float64)
+    cost = np.ascontiguousarray(solution.cost[:, order])
     zones, classes = problem.origins.size, problem.pcu.size
     rows = kernels.Rows(solution.state.flow, solution.state.order, solution.state.count)
-    result = np.zeros((classes, zones, values.shape[0], zones))
-    scratch, sums = scratch_for(problem), np.zeros((problem.passable.size, values.shape[0]))
-    cost = np.ascontiguousarray(solution.cost[:, order])
-    for row in range(classes * zones):
-        kind, zone = divmod(row, zones)
-        kernels.average_row(arcs, rows, row, cost[kind], values, problem.destinations, scratch, sums, result[kind, zone])
-        result[kind, zone, :, zone] = 0.0
-    return result.transpose(0, 2, 1, 3)
+    result = np.zeros((classes * zones, values.shape[0], zones))
+    sums = np.zeros((problem.passable.size, values.shape[0]))
+    kernels.average_rows(arcs, rows, cost, values, problem.destinations, scratch_for(problem), sums, result)
+    found = result.reshape(classes, zones, values.shape[0], zones)
+    found[:, np.arange(zones), :, np.arange(zones)] = 0.0
+    return found.transpose(0, 2, 1, 3)
 
 
 def compile_arcs(problem: FlowProblem) -> tuple[kernels.Arcs, NDArray[np.int64]]:

@@ -340,3 +340,19 @@ def average_row(
     for zone in range(ends.size):
         for n in range(n_value):
             result[n, zone] = sums[ends[zone], n]
+
+
+@njit(cache=True, nogil=True)
+def average_rows(
+    arcs: Arcs,
+    rows: Rows,
+    cost: NDArray[np.float64],
+    values: NDArray[np.float64],
+    ends: NDArray[np.int64],
+    scratch: Scratch,
+    sums: NDArray[np.float64],
+    result: NDArray[np.float64],
+) -> None:
+    """Write :func:`average_row` of every row, at the arc costs of its class."""
+    for row in range(rows.reached.size):
+        average_row(arcs, rows, row, cost[row // ends.size], values, ends, scratch, sums, result[row])

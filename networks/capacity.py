@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from networks import bush_kernels as kernels
-from networks.bush import FlowProblem, FlowSolution, FlowState, advance_flows, compile_arcs, scratch_for, solve_flows
+from networks.bush import FlowProblem, FlowSolution, FlowState, advance_flows, od_average, solve_flows
 from networks.delays import DelayArrays, delay_value
 from networks.errors import NetworkError
 from networks.wiring import (
@@ -231,36 +229,6 @@ def _load(
     return _Loads(road, lines, load)
 
 
-@njit(cache=True, nogil=True)
-def _averages(
-    arcs: kernels.Arcs,
-    rows: kernels.Rows,
-    cost: Array,
-    values: Array,
-    ends: NDArray[np.int64],
-    scratch: kernels.Scratch,
-    sums: Array,
-    result: Array,
-) -> None:
-    zones = ends.size
-    for row in range(rows.order.shape[0]):
-        kernels.average_row(arcs, rows, row, cost[row // zones], values, ends, scratch, sums, result[row])
-
-
-def _average(problem: FlowProblem, solution: FlowSolution, values: Array) -> Array:
-    """Return the means over the used paths of every pair ``[class, value, start, end]``, as :func:`networks.bush.od_average`."""
-    arcs, order = compile_arcs(problem)
-    zones, classes = problem.origins.size, problem.pcu.size
-    rows = kernels.Rows(solution.state.flow, solution.state.order, solution.state.count)
-    result = np.zeros((classes * zones, values.shape[0], zones))
-    sums = np.zeros((problem.passable.size, values.shape[0]))
-    cost, along = np.ascontiguousarray(solution.cost[:, order]), np.ascontiguousarray(values[:, order])
-    _averages(arcs, rows, cost, along, problem.destinations, scratch_for(problem), sums, result)
-    found = result.reshape(classes, zones, values.shape[0], zones)
-    found[:, np.arange(zones), :, np.arange(zones)] = 0.0
-    return found.transpose(0, 2, 1, 3)
-
-
 def _conditions(supply: Supply, loads: _Loads, *, whole: bool) -> Conditions:
     """Return the conditions that loads bring about; the values that are only counted are left out unless asked for."""
     counted = len(ROAD_VALUES) if whole else ANSWERED
@@ -268,10 +236,10 @@ def _conditions(supply: Supply, loads: _Loads, *, whole: bool) -> Conditions:
     road_values[0] = delay_value(supply.road.delay, loads.road.flow.sum(axis=0))
     line_values = supply.line_values[:counted].copy()
     line_values[0] = delay_value(supply.lines.delay, loads.lines.flow[0])
-    between = _average(supply.lines, loads.lines, line_values)[0]
+    between = od_average(supply.lines, loads.lines, line_values)[0]
     places = {kind: found.price(loads.load_t[kind]) for kind, found in supply.places.items()}
     return Conditions(
-        _average(supply.road, loads.road, road_values),
+        od_average(supply.road, loads.road, road_values),
         {name: between[:, part, part] for name, part in supply.line_zones.items()},
         places,
     )

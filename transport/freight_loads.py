@@ -15,7 +15,7 @@ from networks.solve import flow_at_cost, row_costs
 from networks.wiring import LINES, ROAD_CLASSES, chain_changes, extra_cost, leg_matrices, leg_network, stop_loads, sum_by
 from transport.freight_demand import COMMODITIES
 from transport.freight_limits import KIND_OF_CLASS, make_background, make_supply
-from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
+from transport.layout import FIRST_YEAR, YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_BASE = year_index(BASE_YEAR)
 #: Columns of the table of unmet demand before the first year is known.
 UNMET_COLUMNS = ("year", "constraint", "place", "vc_ratio", "mode", "commodity", "unmet_t")
 #: Mode of each leg network in the link table.
