@@ -22,6 +22,7 @@ from networks.wiring import (
     Changes,
     Conditions,
     Wiring,
+    by_truck,
     chain_changes,
     leg_matrices,
     stop_loads,
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 _MEMORY, _STEP = 15, 0.3
 #: First plain steps before the acceleration sets in.
 _FIRST_STEPS = (0.3,)
+#: Load over capacity of a terminal from which its price rises along the tangent: the goods of a port must pass some quay, and with the full power
+#: the prices of quays that are all too small would be hundreds of yuan and never settle.
+_TANGENT_FROM = 1.25
 #: A price without flow must still order the paths of equal cost [CNY/t].
 _LEAST_PRICE = 1e-6
 #: The inner gap at the close look, as a part of the outer one; the flows of the answer are then within the outer one.
@@ -66,8 +70,11 @@ class Places:
     power: float
 
     def price(self, load_t: Array) -> Array:
-        """Return the scarcity price of each place at a load [CNY/t]."""
-        found: Array = self.price_cny_per_t * (np.maximum(load_t, 0.0) / self.capacity_t) ** self.power
+        """Return the scarcity price of each place at a load [CNY/t]; far above capacity it goes on along its tangent."""
+        used = np.maximum(load_t, 0.0) / self.capacity_t
+        curve = np.minimum(used, _TANGENT_FROM)
+        beyond = self.power * (used - curve) / _TANGENT_FROM
+        found: Array = self.price_cny_per_t * curve**self.power * (1.0 + beyond)
         return found
 
 
@@ -89,8 +96,9 @@ class Supply:
         Part of each network of :data:`LINES` in ``lines``.
     places
         Limits by terminal kind: ``siding``, ``yard``, ``berth``, ``crude``, ``product``, ``gas``.
-    site_yard_share
-        Share of the truck access of large sites that still uses yards (the rest has got sidings) [-].
+    site_yard_share, last_mile_share
+        Share of the truck access of large sites that still uses yards (the rest has got sidings), and of the truck access to pipelines that is
+        left (the rest has got pipes) [-].
     """
 
     road: FlowProblem
@@ -101,6 +109,12 @@ class Supply:
     line_zones: Mapping[str, slice]
     places: Mapping[str, Places]
     site_yard_share: float
+    last_mile_share: float
+
+    @property
+    def trucked(self) -> Array:
+        """Return the share of the tonnes of a truck leg that a truck carries ``[role]``."""
+        return by_truck(self.site_yard_share, self.last_mile_share)
 
 
 @dataclass(frozen=True)
@@ -207,7 +221,7 @@ def _load(
     gap: float | None,
 ) -> _Loads:
     """Load the networks: to a gap, or without one only some rounds nearer to the equilibrium."""
-    matrices = leg_matrices(inputs, wiring, chain_flow)
+    matrices = leg_matrices(inputs, wiring, chain_flow, supply.trucked)
     for name, more in background.flow.items():
         matrices[name] = matrices[name] + more
     size = supply.lines.origins.size
@@ -302,7 +316,7 @@ def equilibrate(
     past: list[tuple[Array, Array]] = []
     count = np.diff(np.append(first, rows.demand.size))
     asked = np.add.reduceat(start, first)
-    n_chain = wiring.access.size
+    n_chain = wiring.n_chain
 
     def reply(chain_flow: Array, inner: float | None) -> tuple[_Loads, Conditions, Array]:
         loads = _load(supply, inputs, wiring, chain_flow, background, warm, inner)

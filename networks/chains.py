@@ -1,12 +1,14 @@
 """Transport chains between zones: road, rail with siding or truck at each end, land-sea-land, truck ro-ro, pipeline.
 
 A chain is built from legs (:mod:`networks.parts`); every leg adds its components (:mod:`networks.cost`), its tonnes by mode and its kilometres.
-Terminals inside one mode sequence are found by min-plus composition of single-mode skims at reference costs; the two best pairs are kept. Which
-sequence is used, and which of its terminal pairs, is left to the choice model. Truck access to a railway is offered only at ends without a siding.
+Terminals inside one mode sequence are found by min-plus composition of single-mode skims at reference costs; the two best pairs are kept, of coastal
+ships the three best ports. Which sequence is used, and which of its terminal pairs or ports, is left to the choice model. Truck access to a railway
+is offered only at ends without a siding.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +36,7 @@ from networks.parts import (
     Stops,
     choose,
     closed,
+    leg_code,
     stack,
     with_route,
 )
@@ -68,6 +71,8 @@ __all__ = [
 
 #: Terminal pairs kept per mode sequence: the best, and the best that shares not both of its terminals.
 RANKS = 2
+#: Ports of the province kept per coastal chain.
+PORT_RANKS = 3
 
 
 def road_part(inputs: ChainInputs, origin: NDArray[np.int64], destination: NDArray[np.int64], *, ordinary: bool = False) -> Part:
@@ -154,10 +159,10 @@ def rail_part(
         _add_access(part, access, zone, option, kind, 0)
     alternative = ALTERNATIVES.index("rail_siding_siding") + np.where(kind_a == DIRECT, 0, 1) + np.where(kind_b == DIRECT, 0, 2)
     rail_leg = (LEG_NETWORK["rail"], np.where(ok, start, -1), np.where(ok, end, -1))
-    truck_in = _truck_leg(access, origin, best_a, ok)
-    truck_out = _truck_leg(access, destination, best_b, ok)
+    truck_in = _truck_legs(access, origin, best_a, ok, ("drayage", "site_drayage"))
+    truck_out = _truck_legs(access, destination, best_b, ok, ("drayage", "site_drayage"), outward=True)
     stops = [_rail_stop(origin, start, kind_a, ok), _rail_stop(destination, end, kind_b, ok)]
-    made = with_route(part, [rail_leg, truck_in, (truck_out[0], truck_out[2], truck_out[1])], stops)
+    made = with_route(part, [rail_leg, *truck_in, *truck_out], stops)
     return closed(made, ok, part.components @ inputs.reference), alternative
 
 
@@ -218,12 +223,25 @@ def _add_access(
         part.site[:, 1] += ~direct[:, None] * np.stack([np.ones_like(km), km, territory], axis=1)
 
 
-def _truck_leg(
-    access: Access, zone: NDArray[np.int64], option: NDArray[np.int64], ok: NDArray[np.bool_]
-) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    via = access.via[zone, option]
-    used = ok & (access.kind[zone, option] != DIRECT) & (via >= 0) & (via != zone)
-    return LEG_NETWORK["road"], np.where(used, zone, -1), np.where(used, via, -1)
+def _truck_legs(
+    access: Access,
+    zone: NDArray[np.int64],
+    option: NDArray[np.int64],
+    ok: NDArray[np.bool_],
+    roles: Sequence[str],
+    *,
+    outward: bool = False,
+) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Return the truck legs to terminals (``outward``: from them), by what they are for: the roles of ``TRUCK`` and, if named, of ``SITE_TRUCK``."""
+    via, kind = access.via[zone, option], access.kind[zone, option]
+    used = ok & (kind != DIRECT) & (via >= 0) & (via != zone)
+    found = []
+    for place, role in enumerate(roles):
+        mine = used if len(roles) == 1 else used & (kind == (TRUCK, SITE_TRUCK)[place])
+        if mine.any():
+            ends = np.where(mine, zone, -1), np.where(mine, via, -1)
+            found.append((leg_code("road", role), *(ends[::-1] if outward else ends)))
+    return found
 
 
 def _ship_part(skim: Skim, code: int, start: NDArray[np.int64], end: NDArray[np.int64], reference: NDArray[np.float64]) -> Part:
@@ -240,9 +258,16 @@ def _ship_part(skim: Skim, code: int, start: NDArray[np.int64], end: NDArray[np.
 
 
 def sea_part(
-    inputs: ChainInputs, origin: NDArray[np.int64], destination: NDArray[np.int64], *, roro: bool, train: bool, rank: int = 0
-) -> Part:
-    """Return land-sea-land stretches between a zone in the province and one outside.
+    inputs: ChainInputs,
+    origin: NDArray[np.int64],
+    destination: NDArray[np.int64],
+    *,
+    roro: bool,
+    train: bool,
+    rank: int = 0,
+    usable: NDArray[np.bool_] | None = None,
+) -> tuple[Part, NDArray[np.int64]]:
+    """Return land-sea-land stretches between a zone in the province and one outside, and the port of the province of each.
 
     Parameters
     ----------
@@ -255,7 +280,9 @@ def sea_part(
     train
         Feeder by train at the end in the province (else by truck); the end outside is always fed by truck.
     rank
-        0 for the best port of the province, 1 for the second best.
+        0 for the best port of the province, 1 for the second best, and so on.
+    usable
+        Ports of the province that each pair may use ``[pair, zone]``; without it all of them.
 
     Notes
     -----
@@ -271,7 +298,7 @@ def sea_part(
     away = ports[~inputs.in_province[zone_of[ports]]]
     n = origin.size
     if home.size <= rank or away.size == 0 or not mixed.any():
-        return closed(Part.empty(n), np.zeros(n, dtype=np.bool_), np.full(n, np.inf))
+        return closed(Part.empty(n), np.zeros(n, dtype=np.bool_), np.full(n, np.inf)), np.full(n, -1)
     zones = np.arange(inputs.in_province.size)
     near_cost = _feeder_costs(inputs, zones, zone_of[home], train=train)
     far_cost = _feeder_costs(inputs, zones, zone_of[away], train=False)
@@ -284,6 +311,8 @@ def sea_part(
         through = ship[i, :][None, :] + far_cost[far]
         away_of[:, i] = np.argmin(through, axis=1)
         total[:, i] = near_cost[near, i] + through[np.arange(n), away_of[:, i]]
+        if usable is not None:
+            total[~usable[:, zone_of[home[i]]], i] = np.inf
     rows = np.arange(n)
     home_pick = np.argmin(total, axis=1)
     for _ in range(rank):
@@ -303,7 +332,7 @@ def sea_part(
         made.components[:, COMPONENT["port_train_box" if train else "port_truck_bulk"]] = near != near_port
     ok &= made.ok
     berth = (np.full(n, TERMINAL_KIND["berth"]), np.where(ok, near_port, -1))
-    return closed(with_route(made, made.legs, (*made.stops, berth)), ok, made.cost)
+    return closed(with_route(made, made.legs, (*made.stops, berth)), ok, made.cost), near_port
 
 
 def _feeder_costs(
@@ -350,15 +379,32 @@ def pipeline_part(inputs: ChainInputs, kind: str, origin: NDArray[np.int64], des
     first = np.zeros(n, dtype=np.int64)
     for zone in (origin, destination):
         _add_access(part, access, zone, first, access.kind[zone, 0], 1)
-    truck_in = _truck_leg(access, origin, first, ok)
-    truck_out = _truck_leg(access, destination, first, ok)
-    legs = [(code, np.where(ok, s, -1), np.where(ok, e, -1)), truck_in, (truck_out[0], truck_out[2], truck_out[1])]
+    truck_in = _truck_legs(access, origin, first, ok, ("last_mile",))
+    truck_out = _truck_legs(access, destination, first, ok, ("last_mile",), outward=True)
+    legs = [(code, np.where(ok, s, -1), np.where(ok, e, -1)), *truck_in, *truck_out]
     pipe = np.full(n, TERMINAL_KIND[kind])
     stops = [(pipe, np.where(ok & direct, zone, -1)) for zone, direct in ((origin, direct_a), (destination, direct_b))]
     return closed(with_route(part, legs, stops), ok, part.components @ inputs.reference)
 
 
-def build_chains(inputs: ChainInputs, origin: NDArray[np.int64], destination: NDArray[np.int64]) -> ChainSet:
+@dataclass(frozen=True)
+class _Piece:
+    """Chains of one alternative and rank: their pairs, and the port of a coastal chain (-1 = none)."""
+
+    part: Part
+    alternative: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    rank: int
+    port: NDArray[np.int64]
+
+
+def build_chains(
+    inputs: ChainInputs,
+    origin: NDArray[np.int64],
+    destination: NDArray[np.int64],
+    *,
+    usable_ports: NDArray[np.bool_] | None = None,
+) -> ChainSet:
     """Build every chain of the given pairs of zones.
 
     Parameters
@@ -367,6 +413,8 @@ def build_chains(inputs: ChainInputs, origin: NDArray[np.int64], destination: ND
         Paths, access and reference costs of one network.
     origin, destination
         Zones of each pair.
+    usable_ports
+        Ports of the province that the coastal chains of each pair may use ``[pair, zone]``; without it all of them.
 
     Returns
     -------
@@ -379,33 +427,40 @@ def build_chains(inputs: ChainInputs, origin: NDArray[np.int64], destination: ND
     at_port = (inputs.port[origin] | inputs.port[destination]) & (origin != destination)
     road.components[:, COMPONENT["port_truck_bulk"]] = at_port
     ordinary.components[:, COMPONENT["port_truck_bulk"]] = at_port
-    everything = np.arange(n)
-    parts: list[tuple[Part, NDArray[np.int64], NDArray[np.int64], int]] = [
-        (road, np.full(n, ALTERNATIVES.index("road")), everything, 0),
-        (ordinary, np.full(n, ALTERNATIVES.index("road_ordinary")), everything, 0),
+    everything, nowhere = np.arange(n), np.full(n, -1)
+    pieces = [
+        _Piece(road, np.full(n, ALTERNATIVES.index("road")), everything, 0, nowhere),
+        _Piece(ordinary, np.full(n, ALTERNATIVES.index("road_ordinary")), everything, 0, nowhere),
     ]
     for rank in range(RANKS):
         rail, rail_alternative = rail_part(inputs, origin, destination, rank=rank)
         rail.components[:, COMPONENT["port_train_box"]] = at_port
-        parts.append((rail, rail_alternative, everything, rank))
+        pieces.append(_Piece(rail, rail_alternative, everything, rank, nowhere))
     # only hauls between the province and the outside can change to a ship: nothing else is built for them
     mixed = np.flatnonzero(inputs.in_province[origin] != inputs.in_province[destination])
     near, far = origin[mixed], destination[mixed]
     for name, roro, train in (("roro", True, False), ("sea_truck", False, False), ("sea_train", False, True)):
         code = np.full(mixed.size, ALTERNATIVES.index(name))
-        parts += [(sea_part(inputs, near, far, roro=roro, train=train, rank=rank), code, mixed, rank) for rank in range(RANKS)]
+        usable = None if roro or usable_ports is None else usable_ports[mixed]
+        for rank in range(RANKS if roro else PORT_RANKS):
+            part, port = sea_part(inputs, near, far, roro=roro, train=train, rank=rank, usable=usable)
+            # the lorry that takes a ferry crosses where its driver likes: no port is chosen for it
+            pieces.append(_Piece(part, code, mixed, rank, np.full(mixed.size, -1) if roro else port))
     for kind in ("crude", "product", "gas"):
         code = np.full(n, ALTERNATIVES.index(f"pipeline_{kind}"))
-        parts.append((pipeline_part(inputs, kind, origin, destination), code, everything, 0))
-    return _collect(parts, n)
+        pieces.append(_Piece(pipeline_part(inputs, kind, origin, destination), code, everything, 0, nowhere))
+    return _collect(inputs, pieces, origin, destination)
 
 
-def _collect(parts: Sequence[tuple[Part, NDArray[np.int64], NDArray[np.int64], int]], n_pair: int) -> ChainSet:
-    """Put the chains that exist into one sorted set."""
-    pair = np.concatenate([index[p.ok] for p, _, index, _ in parts])
-    alternative = np.concatenate([a[p.ok] for p, a, _, _ in parts])
-    rank = np.concatenate([np.full(int(p.ok.sum()), r) for p, _, _, r in parts])
-    kept = [p.take(np.flatnonzero(p.ok)) for p, _, _, _ in parts]
+def _collect(
+    inputs: ChainInputs, pieces: Sequence[_Piece], origin: NDArray[np.int64], destination: NDArray[np.int64]
+) -> ChainSet:
+    """Put the chains that exist into one sorted set; an end that is a port of the province is a berth that every chain of the pair passes."""
+    pair = np.concatenate([p.pair[p.part.ok] for p in pieces])
+    alternative = np.concatenate([p.alternative[p.part.ok] for p in pieces])
+    rank = np.concatenate([np.full(int(p.part.ok.sum()), p.rank) for p in pieces])
+    port = np.concatenate([p.port[p.part.ok] for p in pieces])
+    kept = [p.part.take(np.flatnonzero(p.part.ok)) for p in pieces]
     order = np.lexsort((rank, alternative, pair))
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)
@@ -419,13 +474,15 @@ def _collect(parts: Sequence[tuple[Part, NDArray[np.int64], NDArray[np.int64], i
             used = where >= 0
             stop_rows.append((rows[used], kind[used], where[used]))
         offset += p.ok.size
+    pair, alternative, rank, port = pair[order], alternative[order].astype(np.int64), rank[order].astype(np.int64), port[order]
+    for end in (origin, destination):
+        rows = np.flatnonzero(inputs.port[end[pair]] & (origin[pair] != destination[pair]))
+        stop_rows.append((rows, np.full(rows.size, TERMINAL_KIND["berth"]), end[pair[rows]]))
     blank = np.zeros(0, dtype=np.int64)
-    legs = Legs(*(np.concatenate([blank, *c]).astype(np.int64) for c in zip(*leg_rows, strict=True)))
-    columns = zip(*stop_rows, strict=True) if stop_rows else ((), (), ())
-    stops = Stops(*(np.concatenate([blank, *c]).astype(np.int64) for c in columns))
+    legs = Legs.of(*(np.concatenate([blank, *c]).astype(np.int64) for c in zip(*leg_rows, strict=True)))
+    stops = Stops(*(np.concatenate([blank, *c]).astype(np.int64) for c in zip(*stop_rows, strict=True)))
     whole = stack(kept).take(order)
-    pair, alternative, rank = pair[order], alternative[order].astype(np.int64), rank[order].astype(np.int64)
     length = whole.km.sum(axis=1) + whole.site[:, :, 1].sum(axis=1)
-    shortest = np.full(n_pair, np.inf)
+    shortest = np.full(origin.size, np.inf)
     np.minimum.at(shortest, pair, length)
-    return ChainSet(pair, alternative, rank, whole, legs, stops, shortest)
+    return ChainSet(pair, alternative, rank, whole, legs, stops, shortest, port, inputs.in_province[origin[pair]])

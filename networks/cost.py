@@ -29,8 +29,11 @@ COMPONENTS: tuple[str, ...] = (
     "siding_end",  # rail ends served by a siding
     "drayage_end",  # rail ends served by a truck, no siding possible
     "drayage_km",
+    "drayage_h",  # hours of these trucks beyond those their price covers: only delays
     "site_drayage_end",  # rail ends served by a truck at a large site that could get a siding
     "site_drayage_km",
+    "site_drayage_h",
+    "site_yard_price",  # scarcity price of the yards these trucks drive to [CNY/t]
     "sea_km",  # line-haul km of coastal ships
     "sea_h",
     "sea_load",  # sea legs, each handled at two ports
@@ -40,6 +43,7 @@ COMPONENTS: tuple[str, ...] = (
     "pipeline_load",
     "last_mile_end",  # pipeline ends reached by truck
     "last_mile_km",
+    "last_mile_h",
     "port_truck_bulk",  # 1 if a truck carries dry bulk to or from a port in the province
     "port_train_box",  # 1 if a train carries a container to or from a port in the province
 )

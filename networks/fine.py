@@ -27,6 +27,8 @@ SHORTEST_KM = 0.01
 _DAYS_PER_YEAR = 365
 #: Class of a road of the finer network that lies on no link of the compact one.
 _UNNAMED = "primary"
+#: The part of a link's note that says what its capacity is made of.
+_FORMULA = r"(capacity derived: .*)$"
 
 NODE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("node_id", "name_zh", "name_en", "kind", "area"), pl.String()),
@@ -36,7 +38,9 @@ NODE_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("source", "quality", "note"), pl.String()),
 }
 LINK_SCHEMA: dict[str, pl.DataType] = {
-    **dict.fromkeys(("link_id", "from_node", "to_node", "mode", "link_class", "line_zh"), pl.String()),
+    **dict.fromkeys(("link_id", "from_node", "to_node"), pl.String()),
+    "oneway": pl.Boolean(),
+    **dict.fromkeys(("mode", "link_class", "line_zh"), pl.String()),
     **dict.fromkeys(("length_km", "tariff_km", "speed_km_h"), pl.Float64()),
     **dict.fromkeys(("tracks", "electrified_year"), pl.Int64()),
     "capacity_t_per_year": pl.Float64(),
@@ -319,7 +323,9 @@ def fine_tables(
     replaced = roads.filter(pl.col("link_id").is_in(sorted(found)) & (always | (pl.col("alike") > 1)))["link_id"].to_list()
     group = roads.select(pl.col("link_id").alias("compact_link"), pl.col("first"))
     carried = ["line_zh", "speed_km_h", "capacity_t_per_year", "capacity_quality", "open_year", "close_year"]
-    members = roads.select("first", pl.col("link_id").alias("member"), pl.col("link_class").alias("class"), *carried)
+    # lanes and lane capacity are read from the formula in the note, so it goes with the number that it explains
+    formula = pl.col("note").str.extract(_FORMULA).alias("formula")
+    members = roads.select("first", pl.col("link_id").alias("member"), pl.col("link_class").alias("class"), formula, *carried)
     plain = rules.row(_UNNAMED)
     pieces = (
         fine_links.drop("link_class")
@@ -336,7 +342,9 @@ def fine_tables(
         .then("capacity_t_per_year")
         .otherwise(plain["lanes"] * plain["capacity_t_per_lane_year"]),
         capacity_quality=pl.when(named).then("capacity_quality").otherwise(pl.lit("derived")),
-        note=pl.concat_str(pl.lit("on "), "member"),
+        note=pl.when(named).then(
+            pl.concat_str(pl.concat_str(pl.lit("on "), "member"), "formula", separator="; ", ignore_nulls=True)
+        ),
     )
     road = {"nodes": as_nodes(fine_nodes), "links": as_links(pieces)}
     return merge(road, compact, rules, replaced=replaced)

@@ -46,7 +46,7 @@ TABLES: dict[str, dict[str, pl.DataType]] = {
     },
     "links": {
         "link_id": _TEXT, "from_node": _TEXT, "to_node": _TEXT, "mode": _TEXT, "link_class": _TEXT, "length_km": _FLOAT,
-        "in_province_share": _FLOAT, "line_zh": _TEXT, "tariff_km": _FLOAT, "speed_km_h": _FLOAT, "tracks": _INT, "electrified_year": _INT,
+        "in_province_share": _FLOAT, "oneway": _BOOL, "line_zh": _TEXT, "tariff_km": _FLOAT, "speed_km_h": _FLOAT, "tracks": _INT, "electrified_year": _INT,
         "capacity_t_per_year": _FLOAT, "capacity_quality": _TEXT, "open_year": _INT, "close_year": _INT, **_ORIGIN,
     },
     "zones": {

@@ -5,7 +5,8 @@
 - ``kind``: node kind of the table, or ``zone`` for a zone centroid (its name is ``zone:<zone_id>``);
 - ``area``, ``in_province``, ``lat``, ``lon``: from the node table; for zones also ``zone_kind`` and ``intrazonal_km``.
 
-Arc attributes (one undirected link = two arcs with the same key, the capacity is that of each arc):
+Arc attributes (one undirected link = two arcs with the same key, the capacity is that of each arc; a row with ``oneway`` is one arc, from_node ->
+to_node):
 
 - ``link_id``; ``mode``; ``link_class``; ``forward`` (True on the arc from_node -> to_node of the table);
 - ``length_km``, ``tariff_km`` [km], ``speed_km_h`` [km/h], ``in_province_share`` [-], ``capacity_t_per_year`` [t/yr] (``None`` = none stated),
@@ -124,7 +125,8 @@ def _add_link(graph: nx.MultiDiGraph[str], link_id: str, start: str, end: str, r
         "capacity_quality": row.get("capacity_quality"),
     }
     graph.add_edge(start, end, key=link_id, forward=True, **attributes)
-    graph.add_edge(end, start, key=link_id, forward=False, **attributes)
+    if not row.get("oneway"):
+        graph.add_edge(end, start, key=link_id, forward=False, **attributes)
 
 
 @dataclass(frozen=True)

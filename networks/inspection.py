@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Qualities of a capacity that a rule or a judgement gave, not a document.
 DERIVED: tuple[str, ...] = ("derived", "assumption")
+#: Mode whose links run one way by nature.
+_ONE_WAY_MODE = "pipeline"
 #: Word for the mode and class of a network that states none.
 UNSTATED = "-"
 
@@ -150,15 +152,22 @@ def traps(graph: nx.MultiDiGraph[Any]) -> list[tuple[str, str, str]]:
     """Return (mode, node, kind) of nodes that one-way links let in but not out (``sink``) or out but not in (``source``).
 
     A node is trapped when it lies in the weakly connected main network of its mode but outside its largest strongly connected part. Zones are
-    no junctions, so their connectors do not count.
+    no junctions, so their connectors do not count. Pipelines run from where something is put in to where it is taken out: their nodes are trapped
+    only if what arrives can nowhere be taken out, or if nothing can be put in that leaves them; parts that join fewer than two zones carry
+    nothing either way and are not looked at.
     """
     by_mode: dict[str, list[tuple[Any, Any]]] = {}
+    joined = {node for start, end in graph.edges() for node in (start, end) if ZONE_PREFIX in f"{start} {end}"}
     for start, end, data in graph.edges(data=True):
         if not (str(start).startswith(ZONE_PREFIX) or str(end).startswith(ZONE_PREFIX)):
             by_mode.setdefault(str(data.get("mode") or UNSTATED), []).append((start, end))
     found = []
     for mode, arcs in sorted(by_mode.items()):
         own: nx.DiGraph[Any] = nx.DiGraph(arcs)
+        if mode == _ONE_WAY_MODE:
+            parts = [group for group in nx.weakly_connected_components(own) if len(group & joined) > 1]
+            found += [(mode, str(node), kind) for group in parts for node, kind in _dry_ends(own.subgraph(group), joined & group)]
+            continue
         for group in nx.weakly_connected_components(own):
             parts = sorted(nx.strongly_connected_components(own.subgraph(group)), key=lambda p: (-len(p), min(map(str, p))))
             if len(parts) < 2:
@@ -167,6 +176,17 @@ def traps(graph: nx.MultiDiGraph[Any]) -> list[tuple[str, str, str]]:
             reached = nx.descendants(own, heart) | {heart}
             caught = sorted(group - parts[0], key=str)
             found += [(mode, str(node), "sink" if node in reached else "source") for node in caught]
+    return found
+
+
+def _dry_ends(own: nx.DiGraph[Any], joined: set[Any]) -> list[tuple[Any, str]]:
+    """Return nodes of one-way pipes from which nothing can be taken out (``sink``) or into which nothing can be put (``source``)."""
+    found = []
+    for node in sorted(own, key=str):
+        if node not in joined and own.in_degree(node) and not joined & nx.descendants(own, node):
+            found.append((node, "sink"))
+        elif node not in joined and own.out_degree(node) and not joined & nx.ancestors(own, node):
+            found.append((node, "source"))
     return found
 
 

@@ -44,6 +44,10 @@ DIRECT, TRUCK, SITE_TRUCK = 0, 1, 2
 #: Networks a leg can run on, by code.
 LEG_NETWORKS: tuple[str, ...] = ("road", "ordinary", "rail", "sea", "roro", "crude", "product", "gas")
 LEG_NETWORK: dict[str, int] = {name: code for code, name in enumerate(LEG_NETWORKS)}
+#: What a leg is for: the way itself, or truck access to a railway (``site_drayage`` at a large site, where a siding could replace it) or to a
+#: pipeline (``last_mile``, which a pipe could replace).
+ROLES: tuple[str, ...] = ("line_haul", "drayage", "site_drayage", "last_mile")
+ROLE: dict[str, int] = {name: code for code, name in enumerate(ROLES)}
 #: Kinds of terminals a chain passes: a siding or a pipe connection (by kind) belongs to a zone, a yard to a station, a berth to a port zone;
 #: ``site_yard`` is a yard used by a truck from a large site, which a siding could replace.
 TERMINAL_KINDS: tuple[str, ...] = ("siding", "yard", "site_yard", "berth", "crude", "product", "gas")
@@ -78,12 +82,27 @@ class Access:
 
 @dataclass(frozen=True)
 class Legs:
-    """Line-haul legs of chains for loading: chain, network name code, start and end terminal of that network."""
+    """Legs of chains for loading: chain, network name code, start and end terminal of that network, and what the leg is for (:data:`ROLES`)."""
 
     chain: NDArray[np.int64]
     network: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
+    role: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, chain: NDArray[np.int64], code: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]) -> Legs:
+        """Return legs from codes that hold network and role (:func:`leg_code`)."""
+        return cls(chain, code % len(LEG_NETWORKS), start, end, code // len(LEG_NETWORKS))
+
+
+def leg_code(network: str, role: str = "line_haul") -> int:
+    """Return one code for the network that a leg runs on and what it is for; that of a line haul is the code of its network.
+
+    >>> leg_code("rail") == LEG_NETWORK["rail"], divmod(leg_code("road", "last_mile"), len(LEG_NETWORKS))
+    (True, (3, 0))
+    """
+    return LEG_NETWORK[network] + len(LEG_NETWORKS) * ROLE[role]
 
 
 @dataclass(frozen=True)
@@ -116,7 +135,7 @@ class Part:
     loaded
         1 where a train is loaded at a station in the province.
     legs
-        Line-haul legs: (network code, start terminal, end terminal); terminal -1 = no leg.
+        Legs: (code of :func:`leg_code`, start terminal, end terminal); terminal -1 = no leg.
     stops
         Terminals passed: (kind of each row, place of each row); place -1 = none.
     """
@@ -184,13 +203,17 @@ class ChainSet:
     Attributes
     ----------
     pair, alternative, rank
-        Pair index and alternative code of each chain; rank 0 is the best terminal pair of the alternative, 1 the second best.
+        Pair index and alternative code of each chain; rank 0 is the best terminal pair or port of the alternative, 1 the second best.
     part
         Components, tonnes and kilometres of each chain.
     legs, stops
-        Line-haul legs for loading, and the terminals passed.
+        Legs for loading, and the terminals passed.
     shortest_km
         Shortest total length among the chains of each pair ``[pair]``, infinite without any [km].
+    port
+        Zone of the port of the province that a coastal chain uses ``[chain]``, -1 for other chains.
+    seaward
+        Whether the origin lies in the province ``[chain]``: a coastal chain then leaves through its port.
     """
 
     pair: NDArray[np.int64]
@@ -200,6 +223,8 @@ class ChainSet:
     legs: Legs
     stops: Stops
     shortest_km: NDArray[np.float64]
+    port: NDArray[np.int64]
+    seaward: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

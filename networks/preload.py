@@ -40,6 +40,8 @@ _BETA_LOW, _BETA_HIGH = 1e-4, 1.0
 _BISECTIONS = 50
 #: Classes of the road parameters.
 _ROAD_KINDS: tuple[str, ...] = ("expressway", "national_road", "access_road")
+#: Class of what joins places to the network; it stands for many streets and has no capacity of its own.
+_CONNECTOR = "connector"
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,10 @@ def road_classes(links: pl.DataFrame) -> RoadClasses:
     Returns
     -------
     RoadClasses
-        Road links sorted by link_id.
+        Road links sorted by link_id; connectors have no capacity and are left out.
     """
-    rows = list(links.filter(pl.col("mode") == "road").sort("link_id").iter_rows(named=True))
+    roads = links.filter((pl.col("mode") == "road") & (pl.col("link_class") != _CONNECTOR))
+    rows = list(roads.sort("link_id").iter_rows(named=True))
     usual = [str(r["link_class"]) if r["link_class"] in _ROAD_KINDS else _ROAD_KINDS[1] for r in rows]
     return RoadClasses(
         tuple(str(r["link_id"]) for r in rows),
@@ -432,16 +435,18 @@ def car_preload(network: CompiledNetwork, classes: RoadClasses, cars: CarFlows, 
     """
     index = _value(values, "car_traffic_index", "all")
     kind_of = dict(zip(classes.link_ids, classes.kind, strict=True))
-    rows: list[Array] = []
-    for arc, link in enumerate(network.link):
-        name = network.link_ids[link]
-        if name.startswith("connector:"):
-            rows.append(np.zeros(()))
-            continue
-        if name not in kind_of:
-            msg = f"{name} is in the network but not among the road classes; read the classes from the same link table"
-            raise NetworkError(msg)
-        kind = kind_of[name]
-        loaded = np.asarray(cars.per_arc[arc]) if kind == "expressway" else _value(values, "car_pcu_per_day", kind)
-        rows.append(loaded * index)
-    return _stacked(rows)
+    kind = np.array([kind_of.get(name, "") for name in network.link_ids], dtype=np.object_)[network.link]
+    kind[network.is_class(_CONNECTOR) > 0] = _CONNECTOR
+    if (kind == "").any():
+        name = network.link_ids[network.link[np.argmax(kind == "")]]
+        msg = f"{name} is in the network but not among the road classes; read the classes from the same link table"
+        raise NetworkError(msg)
+    used = sorted(set(kind) - {_CONNECTOR, "expressway"})
+    means = {name: _value(values, "car_pcu_per_day", name) * index for name in used}
+    shape = np.broadcast_shapes(index.shape, *(m.shape for m in means.values()))
+    cars_of_arc: Array = np.zeros((kind.size, *shape))
+    loaded = kind == "expressway"
+    cars_of_arc[loaded] = cars.per_arc[loaded].reshape(-1, *(1 for _ in shape)) * index
+    for name, mean in means.items():
+        cars_of_arc[kind == name] = mean
+    return cars_of_arc

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
@@ -42,15 +43,15 @@ class Skim:
     predecessor, rank
         Path trees ``[origin terminal, vertex]``: predecessor vertex, and the vertices in order of increasing cost.
     arc_of
-        Arc used from vertex to vertex, ``[vertex, vertex]``, -1 if none.
+        Arc by which the tree reaches each vertex ``[origin terminal, vertex]``, -1 at the root and where there is no path.
     """
 
     network: CompiledNetwork
     cost: NDArray[np.float64]
     components: Mapping[str, NDArray[np.float64]]
-    predecessor: NDArray[np.int64]
-    rank: NDArray[np.int64]
-    arc_of: NDArray[np.int64]
+    predecessor: NDArray[np.int32]
+    rank: NDArray[np.int32]
+    arc_of: NDArray[np.int32]
 
 
 def skim(network: CompiledNetwork, arc_cost: NDArray[np.float64], components: Mapping[str, NDArray[np.float64]]) -> Skim:
@@ -77,8 +78,8 @@ def skim(network: CompiledNetwork, arc_cost: NDArray[np.float64], components: Ma
 
     Notes
     -----
-    Of parallel arcs between two vertices the cheapest is used, the first of them on a tie; Dijkstra's trees are walked once in order of cost, so
-    that every component costs one pass over the vertices for all origins together.
+    Of parallel arcs between two vertices the cheapest is used, the first of them on a tie; Dijkstra's trees are walked once in order of cost for
+    all components together. Memory grows with origins x vertices, not with vertices x vertices: networks of many thousand vertices fit.
     """
     n = len(network.nodes)
     if arc_cost.shape != network.head.shape or not bool(np.all(np.isfinite(arc_cost) & (arc_cost >= 0))):
@@ -87,45 +88,71 @@ def skim(network: CompiledNetwork, arc_cost: NDArray[np.float64], components: Ma
     n_terminal = len(network.terminals)
     if n == 0 or n_terminal == 0:
         empty = np.zeros((n_terminal, n_terminal))
-        blank = np.zeros((n_terminal, n), dtype=np.int64)
-        return Skim(network, empty, dict.fromkeys(components, empty), blank, blank, np.zeros((n, n), dtype=np.int64))
+        blank = np.full((n_terminal, n), _NONE, dtype=np.int32)
+        return Skim(network, empty, dict.fromkeys(components, empty), blank, np.zeros_like(blank), np.full_like(blank, -1))
     order = np.lexsort((np.arange(arc_cost.size), arc_cost, network.head, network.tail))
     tail, head = network.tail[order], network.head[order]
     first = np.ones(order.size, dtype=np.bool_)
     first[1:] = (tail[1:] != tail[:-1]) | (head[1:] != head[:-1])
     arc = order[first]
-    arc_of = np.full((n, n), -1, dtype=np.int64)
-    arc_of[network.tail[arc], network.head[arc]] = arc
     # csgraph reads a stored zero as "no arc", and equal costs would not order a tree from the root down
     stored = np.maximum(arc_cost[arc], _LEAST_COST)
     matrix = csr_matrix((stored, (network.tail[arc], network.head[arc])), shape=(n, n))
-    cost, tree = dijkstra(matrix, directed=True, indices=network.origins, return_predecessors=True)
-    predecessor: NDArray[np.int64] = tree.astype(np.int64)
-    rank = np.argsort(cost, axis=1, kind="stable")
+    cost, predecessor = dijkstra(matrix, directed=True, indices=network.origins, return_predecessors=True)
+    rank = np.argsort(cost, axis=1, kind="stable").astype(np.int32)
+    start = np.searchsorted(network.tail[arc], np.arange(n + 1))
+    arc_of = np.full(predecessor.shape, -1, dtype=np.int32)
+    _tree_arcs(predecessor, start, network.head[arc], arc, arc_of)
     names = list(components)
     per_arc = np.stack([components[k] for k in names], axis=1) if names else np.zeros((arc_cost.size, 0))
-    sums = _along_trees(predecessor, rank, arc_of, per_arc)
-    pick = network.destinations
-    found = {name: np.ascontiguousarray(sums[:, pick, k]) for k, name in enumerate(names)}
-    return Skim(network, cost[:, pick], found, predecessor, rank, arc_of)
+    pick = np.array(network.destinations)
+    sums = np.zeros((len(names), n_terminal, pick.size))
+    if names:
+        _along_trees(predecessor, rank, arc_of, per_arc, pick, np.zeros((n, len(names))), sums)
+    return Skim(network, cost[:, pick], dict(zip(names, sums, strict=True)), predecessor, rank, arc_of)
 
 
+@njit(cache=True, nogil=True)
+def _tree_arcs(
+    predecessor: NDArray[np.int32],
+    start: NDArray[np.int64],
+    head: NDArray[np.int64],
+    arc: NDArray[np.int64],
+    arc_of: NDArray[np.int32],
+) -> None:
+    """Write the arc from the predecessor to every vertex; the arcs out of vertex ``p`` are ``arc[start[p] : start[p + 1]]``."""
+    for i in range(predecessor.shape[0]):
+        for v in range(predecessor.shape[1]):
+            p = predecessor[i, v]
+            if p != _NONE:
+                for k in range(start[p], start[p + 1]):
+                    if head[k] == v:
+                        arc_of[i, v] = arc[k]
+                        break
+
+
+@njit(cache=True, nogil=True)
 def _along_trees(
-    predecessor: NDArray[np.int64], rank: NDArray[np.int64], arc_of: NDArray[np.int64], per_arc: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return component sums ``[origin, vertex, component]`` from the roots down."""
-    n_origin, n = predecessor.shape
-    sums = np.zeros((n_origin, n, per_arc.shape[1]))
-    rows = np.arange(n_origin)
-    for position in range(n):
-        vertex = rank[:, position]
-        before = predecessor[rows, vertex]
-        has = before != _NONE
-        if not has.any():
-            continue
-        i, v, p = rows[has], vertex[has], before[has]
-        sums[i, v] = sums[i, p] + per_arc[arc_of[p, v]]
-    return sums
+    predecessor: NDArray[np.int32],
+    rank: NDArray[np.int32],
+    arc_of: NDArray[np.int32],
+    per_arc: NDArray[np.float64],
+    pick: NDArray[np.int64],
+    along: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Write component sums ``[component, origin, destination]`` from the roots down; ``along`` ``[vertex, component]`` is working memory."""
+    for i in range(predecessor.shape[0]):
+        along[:] = 0.0
+        for position in range(rank.shape[1]):
+            v = rank[i, position]
+            p = predecessor[i, v]
+            if p != _NONE:
+                for k in range(per_arc.shape[1]):
+                    along[v, k] = along[p, k] + per_arc[arc_of[i, v], k]
+        for j in range(pick.size):
+            for k in range(per_arc.shape[1]):
+                sums[k, i, j] = along[pick[j], k]
 
 
 def load_paths(found: Skim, flow: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -160,18 +187,27 @@ def load_paths(found: Skim, flow: NDArray[np.float64]) -> NDArray[np.float64]:
     same = network.origins == network.destinations
     carried[np.flatnonzero(same), network.origins[same]] -= np.diag(flow)[same]
     load = np.zeros(network.head.size)
-    rows = np.arange(n_origin)
-    for position in range(n - 1, -1, -1):
-        vertex = found.rank[:, position]
-        before = found.predecessor[rows, vertex]
-        amount = carried[rows, vertex]
-        has = (before != _NONE) & (amount != 0)
-        if not has.any():
-            continue
-        i, v, p = rows[has], vertex[has], before[has]
-        np.add.at(load, found.arc_of[p, v], amount[has])
-        carried[i, p] += amount[has]
+    _gather(found.predecessor, found.rank, found.arc_of, carried, load)
     return load
+
+
+@njit(cache=True, nogil=True)
+def _gather(
+    predecessor: NDArray[np.int32],
+    rank: NDArray[np.int32],
+    arc_of: NDArray[np.int32],
+    carried: NDArray[np.float64],
+    load: NDArray[np.float64],
+) -> None:
+    """Carry what arrives at each vertex ``[origin, vertex]`` back to the roots and add it to the arcs on the way."""
+    for position in range(rank.shape[1] - 1, -1, -1):
+        for i in range(rank.shape[0]):
+            v = rank[i, position]
+            p = predecessor[i, v]
+            amount = carried[i, v]
+            if p != _NONE and amount != 0.0:
+                load[arc_of[i, v]] += amount
+                carried[i, p] += amount
 
 
 def imbalance(network: CompiledNetwork, matrix: NDArray[np.float64], flow: NDArray[np.float64]) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from networks.parts import ChainSet
+    from networks.ports import PortUse
 
 #: Draws solved together; bounds the memory of the arrays ``[draw, row]``.
 _CHUNK = 8
@@ -33,20 +34,24 @@ _RORO = CONSTANTS.index("roro")
 
 @dataclass(frozen=True)
 class Demand:
-    """Sparse demand of the base year, sorted by commodity, origin and destination.
+    """Sparse demand of the base year, sorted by commodity. A row goes between two zones, or between a zone and the sea by any of several ports.
 
     Attributes
     ----------
     pair
-        Pair of zones of each row (index into ``origin`` and ``destination`` of the pairs).
+        Pair of zones of each option (index into ``origin`` and ``destination`` of the pairs).
     commodity
         Commodity index of each row.
     t_per_year
-        Demand [t/yr].
+        Demand of each row [t/yr].
     group
         Level group of each row (index into the group levels of :func:`solve_freight`).
     origin, destination
         Zones of each *pair*.
+    row
+        Row of each option, ascending; a row between two zones has one option.
+    port
+        Constant of the port of each option (index into the port constants), -1 where no port is chosen.
     """
 
     pair: NDArray[np.int64]
@@ -55,11 +60,26 @@ class Demand:
     group: NDArray[np.int64]
     origin: NDArray[np.int64]
     destination: NDArray[np.int64]
+    row: NDArray[np.int64]
+    port: NDArray[np.int64]
+
+    @classmethod
+    def between(
+        cls,
+        pair: NDArray[np.int64],
+        commodity: NDArray[np.int64],
+        t_per_year: NDArray[np.float64],
+        group: NDArray[np.int64],
+        origin: NDArray[np.int64],
+        destination: NDArray[np.int64],
+    ) -> Demand:
+        """Return demand without a choice of port: one pair per row."""
+        return cls(pair, commodity, t_per_year, group, origin, destination, np.arange(pair.size), np.full(pair.size, -1))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Chains of every demand row on one network, sorted by demand row, alternative and rank of the terminal pair.
+    """Chains of every demand row on one network, sorted by demand row, alternative, port and rank of the terminal pair.
 
     Attributes
     ----------
@@ -69,6 +89,10 @@ class Rows:
         ``[row, component]`` and ``[row, measure]`` (with the container port columns).
     price
         Scarcity price of the sections and terminals of each row ``[row]`` [CNY/t]; zero without capacity limits.
+    port
+        Port constant of each row, -1 = none.
+    port_start
+        First row of each port (or none) of each alternative of each demand row, and the number of rows at the end.
     group_start
         First row of each alternative of each demand row, and the number of rows at the end.
     group_demand, group_alternative
@@ -91,6 +115,8 @@ class Rows:
     components: NDArray[np.float64]
     measure: NDArray[np.float64]
     price: NDArray[np.float64]
+    port: NDArray[np.int64]
+    port_start: NDArray[np.int64]
     group_start: NDArray[np.int64]
     group_demand: NDArray[np.int64]
     group_alternative: NDArray[np.int64]
@@ -105,6 +131,11 @@ class Rows:
         """Return the group of each row."""
         return np.repeat(np.arange(self.group_start.size - 1), np.diff(self.group_start))
 
+    @property
+    def group_ports(self) -> NDArray[np.int64]:
+        """Return the first port of each group, as a position in ``port_start``, and the number of ports at the end."""
+        return np.searchsorted(self.port_start, self.group_start)
+
 
 def expand(
     demand: Demand,
@@ -116,8 +147,9 @@ def expand(
     long_haul_km: float,
     port_pair: NDArray[np.bool_],
     box_port: NDArray[np.bool_],
+    ports: PortUse | None = None,
 ) -> Rows:
-    """Give every demand row the chains of its pair that its commodity may use.
+    """Give every demand row the chains of its pairs that its commodity may use.
 
     Parameters
     ----------
@@ -135,25 +167,43 @@ def expand(
         As in :func:`networks.measure.measure_matrix`.
     box_port
         Container port at one end of each pair ``[pair, port]``; two measure columns per port are appended: boxes by train, and all boxes [t].
+    ports
+        Ports of coastal chains by what they handle; without it every port handles everything and none has a constant.
     """
-    n_pair = demand.origin.size
+    n_pair, n_row = demand.origin.size, demand.commodity.size
     first = np.searchsorted(chains.pair, np.arange(n_pair + 1))
     count = (first[1:] - first[:-1])[demand.pair]
-    row = np.repeat(np.arange(demand.pair.size), count)
-    within = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
-    chain = first[demand.pair[row]] + within
+    option = np.repeat(np.arange(demand.pair.size), count)
+    within = np.arange(option.size) - np.repeat(np.cumsum(count) - count, count)
+    chain = first[demand.pair[option]] + within
+    row, port = demand.row[option], demand.port[option]
+    keep = available[demand.commodity[row], chains.alternative[chain]]
+    # what is bound for a port overseas is no cargo of a coastal ship to that port
+    keep &= (demand.port[option] < 0) | (chains.port[chain] < 0)
+    if ports is not None:
+        coastal = np.flatnonzero(keep & (chains.port[chain] >= 0))
+        direction = np.where(chains.seaward[chain[coastal]], 0, 1)
+        at = demand.commodity[row[coastal]], direction, chains.port[chain[coastal]]
+        keep[coastal] = ports.handled[at]
+        port[coastal] = ports.constant[at]
+    option, chain, row, port = option[keep], chain[keep], row[keep], port[keep]
     alternative = chains.alternative[chain]
-    keep = available[demand.commodity[row], alternative]
-    row, chain, alternative = row[keep], chain[keep], alternative[keep]
-    served = np.zeros(demand.pair.size, dtype=np.bool_)
+    # the port of a row: the end of its pair where a port is chosen, the port of the ship where the chain is coastal
+    place = np.where(
+        demand.port[option] >= 0, option, np.where(chains.port[chain] >= 0, demand.pair.size + chains.port[chain], -1)
+    )
+    order = np.lexsort((chains.rank[chain], place, alternative, row))
+    chain, row, port, place, alternative = chain[order], row[order], port[order], place[order], alternative[order]
+    served = np.zeros(n_row, dtype=np.bool_)
     served[row] = True
     commodity = demand.commodity[row]
-    boxes = (commodity == container)[:, None] & box_port[demand.pair[row]]
+    boxes = (commodity == container)[:, None] & box_port[chains.pair[chain]]
     rail = (NEST[alternative] == _RAIL)[:, None]
     counted = [measure_matrix(chains, chain, long_haul_km=long_haul_km, port_pair=port_pair), boxes & rail, boxes]
     fresh = np.ones(row.size, dtype=np.bool_)
     fresh[1:] = (row[1:] != row[:-1]) | (alternative[1:] != alternative[:-1])
     lead = np.flatnonzero(fresh)
+    fresh[1:] |= place[1:] != place[:-1]
     n_commodity = available.shape[0]
     edges = np.searchsorted(commodity, np.arange(n_commodity + 1))
     group_edges = np.searchsorted(commodity[lead], np.arange(n_commodity + 1))
@@ -164,10 +214,18 @@ def expand(
         components=chains.part.components[chain],
         measure=np.concatenate(counted, axis=1),
         price=np.zeros(row.size),
+        port=port,
+        port_start=np.append(np.flatnonzero(fresh), row.size),
         group_start=np.append(lead, row.size),
         group_demand=row[lead],
         group_alternative=alternative[lead],
-        features=_features(demand, chains, row[lead], alternative[lead], container=container, floor_km=floor_km),
+        features=_features(
+            demand.commodity[row[lead]],
+            _nearest_km(chains, row, chain)[lead],
+            alternative[lead],
+            container=container,
+            floor_km=floor_km,
+        ),
         segments=Segments.build(row[lead], NEST[alternative[lead]]),
         slices=tuple((int(a), int(b)) for a, b in pairwise(edges)),
         group_slices=tuple((int(a), int(b)) for a, b in pairwise(group_edges)),
@@ -175,10 +233,17 @@ def expand(
     )
 
 
+def _nearest_km(chains: ChainSet, row: NDArray[np.int64], chain: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the length of the shortest chain of the demand row of each row; with several ports that of the nearest one [km]."""
+    nearest = np.full(int(row.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(nearest, row, chains.shortest_km[chains.pair[chain]])
+    found: NDArray[np.float64] = nearest[row]
+    return found
+
+
 def _features(
-    demand: Demand,
-    chains: ChainSet,
-    row: NDArray[np.int64],
+    commodity: NDArray[np.int64],
+    shortest_km: NDArray[np.float64],
     alternative: NDArray[np.int64],
     *,
     container: int,
@@ -187,11 +252,11 @@ def _features(
     """Return what the constants multiply ``[group, constant]``, in the order of :data:`CONSTANTS`."""
     nest = NEST[alternative]
     rail = nest == _RAIL
-    km = np.maximum(chains.shortest_km[demand.pair[row]], floor_km)
+    km = np.maximum(shortest_km, floor_km)
     constants = (
         rail,
         rail * km / 100.0,
-        rail & (demand.commodity[row] == container),
+        rail & (commodity == container),
         alternative == ALTERNATIVES.index("roro"),
         nest == _PIPELINE,
         -1.0 * (alternative == ALTERNATIVES.index("road_ordinary")),
@@ -211,8 +276,10 @@ class Costs:
         Cost scale ``[draw, year]`` [1/(CNY/t)]; a prior, never fitted.
     nest_scale
         Log-sum scale within a main mode ``[draw, year]`` [-].
+    port_scale
+        Log-sum scale among the ports of one alternative ``[draw, year]`` [-].
     terminal_scale
-        Log-sum scale among the terminal pairs of one alternative ``[draw, year]`` [-].
+        Log-sum scale among the terminal pairs of one alternative and port ``[draw, year]`` [-].
     preference
         Utility of rail by commodity beside cost ``[commodity, draw, year]`` [-]; a prior, never fitted.
     sea_preference
@@ -228,6 +295,7 @@ class Costs:
     coefficients: NDArray[np.float64]
     scale: NDArray[np.float64]
     nest_scale: NDArray[np.float64]
+    port_scale: NDArray[np.float64]
     terminal_scale: NDArray[np.float64]
     preference: NDArray[np.float64]
     sea_preference: NDArray[np.float64]
@@ -247,15 +315,35 @@ def row_costs(rows: Rows, costs: Costs, draws: slice, year: int) -> NDArray[np.f
 
 
 def group_utility(
-    rows: Rows, costs: Costs, cost: NDArray[np.float64], draws: slice, year: int
+    rows: Rows,
+    costs: Costs,
+    cost: NDArray[np.float64],
+    draws: slice,
+    year: int,
+    ports: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the utility of each group without constants ``[draw, group]`` and the shares of its terminal pairs ``[draw, row]``.
+    """Return the utility of each group without constants ``[draw, group]`` and the shares of its terminal pairs and ports ``[draw, row]``.
+
+    Parameters
+    ----------
+    rows, costs, draws, year
+        As in :func:`row_flow`.
+    cost
+        Generalised cost ``[draw, row]`` [CNY/t].
+    ports
+        Port constants ``[draw, port constant]``; without them every port counts by its cost alone.
 
     Notes
     -----
-    ``V = -scale x cost`` over the terminal pairs (log-sum), and the preferences of rail by commodity and of coastal shipping.
+    ``V = -scale x cost`` over the terminal pairs (log-sum), plus the constant of the port over the ports (log-sum), and the preferences of rail by
+    commodity and of coastal shipping.
     """
-    utility, within = terminal_shares(-costs.scale[draws, year, None] * cost, costs.terminal_scale[draws, year], rows.group_start)
+    by_port, within = terminal_shares(-costs.scale[draws, year, None] * cost, costs.terminal_scale[draws, year], rows.port_start)
+    if ports is not None and ports.shape[1]:
+        constant = rows.port[rows.port_start[:-1]]
+        by_port += np.where(constant >= 0, ports[:, constant], 0.0)
+    utility, split = terminal_shares(by_port, costs.port_scale[draws, year], rows.group_ports)
+    within *= np.repeat(split, np.diff(rows.port_start), axis=1)
     for commodity, (start, end) in enumerate(rows.group_slices):
         utility[:, start:end] += costs.preference[commodity, draws, year, None] * rows.features[None, start:end, 0]
     coastal = (NEST[rows.group_alternative] == _WATER) & (rows.features[:, _RORO] == 0)
@@ -284,7 +372,7 @@ def row_flow(
     rows, demand, costs
         As in :func:`solve_freight`.
     constants
-        Constants of the draws of the slice ``[draw, constant]``.
+        Constants of the draws of the slice ``[draw, constant]``: those of :data:`CONSTANTS`, then those of the ports.
     draws, year
         Draws and position on the year axis.
     """
@@ -302,11 +390,12 @@ def flow_at_cost(
     year: int,
 ) -> NDArray[np.float64]:
     """Return the flow ``[draw, row]`` [t/yr] at given generalised costs ``[draw, row]``; arguments as :func:`row_flow`."""
-    utility, within = group_utility(rows, costs, cost, draws, year)
+    modes, ports = constants[:, : len(CONSTANTS)], constants[:, len(CONSTANTS) :]
+    utility, within = group_utility(rows, costs, cost, draws, year, ports)
     seg = rows.segments
     nest_start = np.append(seg.nest_start, rows.group_demand.size)
     case_start = np.append(seg.case_start, seg.nest_start.size)
-    share = alternative_shares(utility + constants @ rows.features.T, costs.nest_scale[draws, year], nest_start, case_start)
+    share = alternative_shares(utility + modes @ rows.features.T, costs.nest_scale[draws, year], nest_start, case_start)
     flow = within * share[:, rows.group_of]
     flow *= demand_flow(demand, costs, draws, year)[:, rows.demand]
     return flow
@@ -321,6 +410,7 @@ def choice_problem(
     fixed: NDArray[np.float64],
     *,
     draws: slice = slice(None),
+    ports: NDArray[np.float64] | None = None,
 ) -> ChoiceProblem:
     """Return the calibration problem of one year.
 
@@ -336,14 +426,16 @@ def choice_problem(
         Part of the margins outside the choice ``[draw, margin]``.
     draws
         Draws of the problem.
+    ports
+        Port constants of the draws ``[draw, port constant]``, held while the others are fitted.
 
     Notes
     -----
-    Constants are the same for all terminal pairs of an alternative, so the shares of the pairs do not depend on them and each alternative counts
-    with the mean measure of its pairs.
+    Constants are the same for all ports and terminal pairs of an alternative, so the shares of these do not depend on them and each alternative
+    counts with the mean measure of its pairs.
     """
     cost = row_costs(rows, costs, draws, year)
-    utility, within = group_utility(rows, costs, cost, draws, year)
+    utility, within = group_utility(rows, costs, cost, draws, year, ports)
     weighted = within[:, :, None] * measure[None, :, :]
     return ChoiceProblem(
         base=utility,
@@ -403,7 +495,7 @@ def solve_freight(
     costs
         Costs, growth and shares ``[draw, year]``.
     constants
-        Fitted constants ``[draw, constant]`` (:data:`CONSTANTS`).
+        Fitted constants ``[draw, constant]``: those of :data:`CONSTANTS`, then those of the ports.
     detail
         Year positions whose flows by row are kept (draw 0).
     adapt

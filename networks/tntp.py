@@ -1,13 +1,17 @@
 """Text of the TNTP format (Transportation Networks for Research): a network file and a trip file into a graph and an OD table.
 
 A network file has metadata lines ``<KEY> value`` up to ``<END OF METADATA>``, then one line per link: tail, head, capacity, length, free-flow time, ``b``,
-power, speed, toll, type, ended by ``;``. A trip file has blocks ``Origin n`` followed by ``destination : trips;`` over any number of lines. A line that
-begins with ``~`` is a comment. Nodes below ``<FIRST THRU NODE>`` are zones that no path may run through.
+power, speed, toll, type, ended by ``;``. A trip file has blocks ``Origin n`` followed by ``destination : trips;`` over any number of lines. What follows a
+``~`` is a comment. Nodes below ``<FIRST THRU NODE>`` are zones that no path may run through.
+
+Published files keep to this only roughly. A row that cannot be read is an error; metadata that are missing or say something else than the rows are a
+warning, and the rows count.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -47,9 +51,9 @@ def parse_tntp(
     Returns
     -------
     networkx.MultiDiGraph
-        Nodes are whole numbers, zones first. Arcs carry ``link_id`` (position in the file, from 1), ``capacity``, ``free_flow_time``, ``b``, ``power``,
+        Nodes are whole numbers, zones first: from 1, or from 0 where a link names node 0. Arcs carry ``link_id`` (position in the file, from 1), ``capacity``, ``free_flow_time``, ``b``, ``power``,
         ``length``, ``toll``, ``speed`` and ``fixed_cost`` (weighted toll and length); the graph carries ``first_thru_node``,
-        ``number_of_zones`` and all metadata as text under ``metadata``.
+        ``number_of_zones``, ``first_zone`` and all metadata as text under ``metadata``.
     polars.DataFrame
         ``origin``, ``destination``, ``demand`` of every pair with demand, intrazonal demand included.
 
@@ -57,32 +61,47 @@ def parse_tntp(
     ------
     NetworkError
         Names file, line, value and what is needed instead.
+
+    Warns
+    -----
+    UserWarning
+        If the number of zones, nodes or links of the metadata is not that of the rows, or ``<FIRST THRU NODE>`` or ``<END OF METADATA>`` is missing.
     """
     graph = _parse_net(net_text, net_name, toll_weight, length_weight)
-    return graph, _parse_trips(trips_text, trips_name, int(graph.graph["number_of_zones"]))
+    first = int(graph.graph["first_zone"])
+    return graph, _parse_trips(trips_text, trips_name, range(first, first + int(graph.graph["number_of_zones"])))
 
 
 def _fail(name: str, line: int, what: str) -> NetworkError:
     return NetworkError(f"{name} line {line}: {what}")
 
 
+def _warn(name: str, line: int, what: str) -> None:
+    warnings.warn(f"{name} line {line}: {what}", UserWarning, stacklevel=5)  # the caller of parse_tntp
+
+
 def _metadata(text: str, name: str) -> tuple[dict[str, tuple[int, str]], list[tuple[int, str]]]:
     """Return the metadata with its line numbers, and the numbered lines after it without comments and blanks."""
     found: dict[str, tuple[int, str]] = {}
-    lines = list(enumerate(text.lstrip("\ufeff").splitlines(), start=1))
-    for at, (number, raw) in enumerate(lines):
-        line = raw.strip()
+    lines = [(number, raw.strip()) for number, raw in enumerate(text.lstrip("\ufeff").splitlines(), start=1)]
+    begin, last = -1, 0
+    for at, (number, line) in enumerate(lines):
         if not line.startswith("<"):
             continue  # remarks, with or without a mark
         key, closed, value = line[1:].partition(">")
         if not closed:
             raise _fail(name, number, f"metadata {line[:40]!r} has no closing '>'")
+        last = at + 1
         key = " ".join(key.split()).upper()
         if key == "END OF METADATA":
-            rest = [(n, body.strip()) for n, body in lines[at + 1 :]]
-            return found, [(n, body) for n, body in rest if body.strip(";") and not body.startswith("~")]
+            begin = last
+            break
         found[key] = (number, value.strip())
-    raise _fail(name, len(lines), "<END OF METADATA> is missing")
+    rows = [(number, line.split("~", maxsplit=1)[0].strip()) for number, line in lines[last:]]
+    rows = [(number, row) for number, row in rows if row.strip("; \t")]
+    if begin < 0:
+        _warn(name, max(last, 1), "<END OF METADATA> is missing; what follows the last line of metadata is read as rows")
+    return found, rows
 
 
 def _whole(text: str, name: str, line: int, what: str) -> int:
@@ -102,28 +121,48 @@ def _number(text: str, name: str, line: int, what: str) -> float:
     return number
 
 
-def _stated(found: dict[str, tuple[int, str]], key: str, name: str) -> tuple[int, int]:
-    """Return a whole number of the metadata and the line it stands in."""
+def _stated(found: dict[str, tuple[int, str]], key: str, name: str) -> tuple[int, int] | None:
+    """Return a whole number of the metadata and the line it stands in; None if the key is missing."""
     if key not in found:
-        raise _fail(name, 1, f"metadata <{key}> is missing")
+        return None
     line, value = found[key]
     words = value.split("~", maxsplit=1)[0].split()  # a remark may follow the number
-    return _whole(words[0] if words else "", name, line, f"<{key}>"), line
+    return _whole(words[0].rstrip(";") if words else "", name, line, f"<{key}>"), line
+
+
+def _compare(found: dict[str, tuple[int, str]], key: str, name: str, rows: int, what: str) -> None:
+    """Warn if a count of the metadata is not that of the rows."""
+    stated = _stated(found, key, name)
+    if stated is not None and stated[0] != rows:
+        _warn(name, stated[1], f"<{key}> is {stated[0]}, but {what} {rows}; the rows count, see whether the file is whole")
 
 
 def _parse_net(text: str, name: str, toll_weight: float, length_weight: float) -> nx.MultiDiGraph[int]:
     found, lines = _metadata(text, name)
-    zones, _ = _stated(found, "NUMBER OF ZONES", name)
-    links, at = _stated(found, "NUMBER OF LINKS", name)
-    first = _stated(found, "FIRST THRU NODE", name)[0]
-    if len(lines) != links:
-        raise _fail(name, at, f"<NUMBER OF LINKS> is {links}, but the file has {len(lines)} link lines")
+    stated = _stated(found, "NUMBER OF ZONES", name)
+    if stated is None:
+        raise _fail(name, 1, "metadata <NUMBER OF ZONES> is missing; without it nodes cannot be told from zones")
+    zones, at = stated
+    if zones < 1:
+        raise _fail(name, at, f"<NUMBER OF ZONES> is {zones}; at least one zone is needed")
+    if not lines:
+        raise _fail(name, 1, "the file has no link lines")
     rows = [_link(body, name, line) for line, body in lines]
-    graph: nx.MultiDiGraph[int] = nx.MultiDiGraph(
-        first_thru_node=first, number_of_zones=zones, metadata={key: value for key, (_, value) in found.items()}
-    )
     ends = {int(row[c]) for row in rows for c in ("init_node", "term_node")}
-    graph.add_nodes_from(sorted(ends | set(range(1, zones + 1))))
+    origin = min(*ends, 1)
+    nodes = ends | set(range(origin, origin + zones))
+    _compare(found, "NUMBER OF LINKS", name, len(rows), "the number of link lines is")
+    _compare(found, "NUMBER OF NODES", name, len(nodes), "the number of zones and nodes at links is")
+    thru = _stated(found, "FIRST THRU NODE", name)
+    if thru is None:
+        _warn(name, 1, "<FIRST THRU NODE> is missing; paths may run through every zone")
+    graph: nx.MultiDiGraph[int] = nx.MultiDiGraph(
+        first_thru_node=origin if thru is None else thru[0],
+        number_of_zones=zones,
+        first_zone=origin,
+        metadata={key: value for key, (_, value) in found.items()},
+    )
+    graph.add_nodes_from(sorted(nodes))
     for number, row in enumerate(rows, start=1):
         tail, head = int(row.pop("init_node")), int(row.pop("term_node"))
         fixed = toll_weight * row["toll"] + length_weight * row["length"]
@@ -138,7 +177,8 @@ def _link(body: str, name: str, line: int) -> dict[str, float]:
         raise _fail(name, line, f"{len(words)} columns; at least {_NEEDED} are needed ({', '.join(_COLUMNS[:_NEEDED])})")
     row = {column: _number(word, name, line, column) for column, word in zip(_COLUMNS[:-1], words, strict=False)}
     for column in ("init_node", "term_node"):
-        _whole(words[_COLUMNS.index(column)], name, line, column)
+        if _whole(words[_COLUMNS.index(column)], name, line, column) < 0:
+            raise _fail(name, line, f"{column} is {row[column]:g}; nodes are numbered from 1 (or from 0)")
     for column in ("capacity", "free_flow_time", "b", "power"):
         if row[column] < 0:
             raise _fail(name, line, f"{column} is {row[column]:g}; it must not be negative")
@@ -162,11 +202,9 @@ def _trip_lines(lines: list[tuple[int, str]], name: str) -> Iterator[tuple[int, 
         yield line, origin, rest
 
 
-def _parse_trips(text: str, name: str, zones: int) -> pl.DataFrame:
+def _parse_trips(text: str, name: str, zones: range) -> pl.DataFrame:
     found, lines = _metadata(text, name)
-    stated, at = _stated(found, "NUMBER OF ZONES", name) if "NUMBER OF ZONES" in found else (zones, 1)
-    if stated != zones:
-        raise _fail(name, at, f"<NUMBER OF ZONES> is {stated}, but {zones} in the network file")
+    _compare(found, "NUMBER OF ZONES", name, len(zones), "the number of zones in the network file is")
     table: dict[str, list[float]] = {"origin": [], "destination": [], "demand": []}
     for line, origin, rest in _trip_lines(lines, name):
         start = _zone(origin, name, line, "origin", zones)
@@ -187,8 +225,8 @@ def _parse_trips(text: str, name: str, zones: int) -> pl.DataFrame:
     return pl.DataFrame(table, schema={"origin": pl.Int64, "destination": pl.Int64, "demand": pl.Float64})
 
 
-def _zone(text: str, name: str, line: int, what: str, zones: int) -> int:
+def _zone(text: str, name: str, line: int, what: str, zones: range) -> int:
     zone = _whole(text, name, line, what)
-    if not 1 <= zone <= zones:
-        raise _fail(name, line, f"{what} is {zone}; zones run from 1 to {zones}")
+    if zone not in zones:
+        raise _fail(name, line, f"{what} is {zone}; zones run from {zones[0]} to {zones[-1]}")
     return zone

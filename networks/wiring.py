@@ -9,7 +9,7 @@ import numpy as np
 
 from networks.cost import COMPONENT
 from networks.measure import MEASURE
-from networks.parts import ALTERNATIVES, LEG_NETWORK, TERMINAL_KIND
+from networks.parts import LEG_NETWORK, ROLE, ROLES, TERMINAL_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,15 +59,17 @@ class Changes:
 
     Attributes
     ----------
-    road, lines
-        ``[value, chain]``, in the order of :data:`ROAD_VALUES` and :data:`LINE_VALUES`; the price of the lines holds that of the terminals as well.
-    access
-        Chains whose truck legs only reach a railway or a pipeline.
+    road
+        ``[role, value, chain]``, by what the truck legs are for (:data:`networks.parts.ROLES`) in the order of :data:`ROAD_VALUES`.
+    lines
+        ``[value, chain]`` in the order of :data:`LINE_VALUES`; the price holds that of the terminals as well.
+    site_yard
+        Price of the yards that trucks of large sites drive to ``[chain]`` [CNY/t]; only the tonnes without a siding pay it.
     """
 
     road: Array
     lines: Array
-    access: NDArray[np.bool_]
+    site_yard: Array
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,26 @@ class Wiring:
 
     Attributes
     ----------
+    n_chain
+        Number of chains.
     legs
         Start, end and chain of the legs by network.
-    free_road, free_lines
-        What the chains hold of each value without delays ``[value, chain]``.
+    role
+        What the legs are for, by network (:data:`networks.parts.ROLES`).
+    free_road
+        What the chains hold of each value without delays ``[role, value, chain]``.
+    free_lines
+        The same of the railways ``[value, chain]``.
     stops
         Place and chain of the stops by terminal kind; ``yard`` holds those of large sites too.
-    access
-        Chains whose truck legs only reach a railway or a pipeline.
     """
 
+    n_chain: int
     legs: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
+    role: Mapping[str, NDArray[np.int64]]
     free_road: Array
     free_lines: Array
     stops: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
-    access: NDArray[np.bool_]
 
 
 def sum_by(index: NDArray[np.int64], amount: Array, minlength: int) -> Array:
@@ -104,6 +111,26 @@ def sum_by(index: NDArray[np.int64], amount: Array, minlength: int) -> Array:
         Number of positions.
     """
     return np.bincount(index, amount, minlength=minlength).astype(np.float64)
+
+
+def by_truck(site_yard_share: float, last_mile_share: float = 1.0) -> Array:
+    """Return the share of the tonnes of a truck leg that a truck carries ``[role]``; sidings and pipes have taken the rest.
+
+    Parameters
+    ----------
+    site_yard_share
+        Of the truck access of large sites to yards.
+    last_mile_share
+        Of the truck access to pipelines.
+
+    Examples
+    --------
+    >>> by_truck(0.5).tolist()
+    [1.0, 1.0, 0.5, 1.0]
+    """
+    share = np.ones(len(ROLES))
+    share[ROLE["site_drayage"]], share[ROLE["last_mile"]] = site_yard_share, last_mile_share
+    return share
 
 
 def leg_network(inputs: ChainInputs, name: str) -> CompiledNetwork:
@@ -121,28 +148,35 @@ def wire(chains: ChainSet, inputs: ChainInputs) -> Wiring:
         Of the state.
     """
     n = chains.pair.size
-    legs, stops = {}, {}
-    road, lines = np.zeros((len(ROAD_VALUES), n)), np.zeros((len(LINE_VALUES), n))
+    legs, roles, stops = {}, {}, {}
+    road, lines = np.zeros((len(ROLES), len(ROAD_VALUES), n)), np.zeros((len(LINE_VALUES), n))
     for name, code in LEG_NETWORK.items():
         mine = chains.legs.network == code
         start, end, chain = chains.legs.start[mine], chains.legs.end[mine], chains.legs.chain[mine]
-        legs[name] = (start, end, chain)
+        legs[name], roles[name] = (start, end, chain), chains.legs.role[mine]
         if name in ROAD_CLASSES:
-            free, values = free_road(inputs, name), road
+            _add_road(road, legs[name], roles[name], free_road(inputs, name))
         elif name == "rail":
-            free, values = free_lines(inputs), lines
-        else:
-            continue
-        for k in range(values.shape[0]):
-            values[k] += sum_by(chain, free[k, start, end], minlength=n)
+            for k, values in enumerate(free_lines(inputs)):
+                lines[k] += sum_by(chain, values[start, end], minlength=n)
     for kind, code in TERMINAL_KIND.items():
         mine = chains.stops.kind == code
         if kind == "yard":
             mine = mine | (chains.stops.kind == TERMINAL_KIND["site_yard"])
         stops[kind] = (chains.stops.place[mine], chains.stops.chain[mine])
-    first, last = ALTERNATIVES.index("rail_siding_siding"), ALTERNATIVES.index("rail_truck_truck")
-    by_rail = (chains.alternative >= first) & (chains.alternative <= last)
-    return Wiring(legs, road, lines, stops, by_rail | (chains.alternative >= ALTERNATIVES.index("pipeline_crude")))
+    return Wiring(n, legs, roles, road, lines, stops)
+
+
+def _add_road(
+    total: Array, legs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], role: NDArray[np.int64], values: Array
+) -> None:
+    """Add the values ``[value, start, end]`` of truck legs to those of their chains ``[role, value, chain]``."""
+    start, end, chain = legs
+    n = total.shape[2]
+    for code in np.unique(role):
+        mine = role == code
+        for k in range(total.shape[1]):
+            total[code, k] += sum_by(chain[mine], values[k][start[mine], end[mine]], minlength=n)
 
 
 def free_road(inputs: ChainInputs, name: str) -> Array:
@@ -158,7 +192,7 @@ def free_lines(inputs: ChainInputs) -> Array:
     return np.stack([np.zeros_like(inputs.rail.cost), *(found[name] for name in LINE_VALUES[1:])])
 
 
-def leg_matrices(inputs: ChainInputs, wiring: Wiring, chain_flow: Array) -> dict[str, Array]:
+def leg_matrices(inputs: ChainInputs, wiring: Wiring, chain_flow: Array, trucked: Array | None = None) -> dict[str, Array]:
     """Return the flow between the terminals of every leg network ``[start, end]`` [t/yr].
 
     Parameters
@@ -169,11 +203,14 @@ def leg_matrices(inputs: ChainInputs, wiring: Wiring, chain_flow: Array) -> dict
         Legs of the chains.
     chain_flow
         Flow of each chain [t/yr].
+    trucked
+        Share of the tonnes of a leg that are on it by role (:func:`by_truck`); by default all.
     """
-    made = {}
+    made, share = {}, by_truck(1.0) if trucked is None else trucked
     for name, (start, end, chain) in wiring.legs.items():
         n = len(leg_network(inputs, name).terminals)
-        matrix: Array = sum_by(start * n + end, chain_flow[chain], minlength=n * n).reshape(n, n)
+        tonnes = chain_flow[chain] * share[wiring.role[name]]
+        matrix: Array = sum_by(start * n + end, tonnes, minlength=n * n).reshape(n, n)
         np.fill_diagonal(matrix, 0.0)
         made[name] = matrix
     return made
@@ -213,13 +250,11 @@ def chain_changes(wiring: Wiring, conditions: Conditions) -> Changes:
     conditions
         Averages and prices; they may hold only the values that choice answers to.
     """
-    n = wiring.access.size
+    n = wiring.n_chain
     counted = conditions.road.shape[1]
-    road, lines = -wiring.free_road[:counted], -wiring.free_lines[:counted]
+    road, lines = -wiring.free_road[:, :counted], -wiring.free_lines[:counted]
     for kind, name in enumerate(ROAD_CLASSES):
-        start, end, chain = wiring.legs[name]
-        for k in range(counted):
-            road[k] += sum_by(chain, conditions.road[kind, k][start, end], minlength=n)
+        _add_road(road, wiring.legs[name], wiring.role[name], conditions.road[kind])
     for name, values in conditions.lines.items():
         start, end, chain = wiring.legs[name]
         for k in range(counted if name == "rail" else 1):
@@ -227,7 +262,12 @@ def chain_changes(wiring: Wiring, conditions: Conditions) -> Changes:
     for terminal, price in conditions.places.items():
         place, chain = wiring.stops[terminal]
         lines[0] += sum_by(chain, price[place], minlength=n)
-    return Changes(road, lines, wiring.access)
+    site_yard = np.zeros(n)
+    if "yard" in conditions.places:
+        place, chain = wiring.stops["site_yard"]
+        site_yard = sum_by(chain, conditions.places["yard"][place], minlength=n)
+        lines[0] -= site_yard
+    return Changes(road, lines, site_yard)
 
 
 def _component_changes(changes: Changes) -> dict[str, Array]:
@@ -237,16 +277,19 @@ def _component_changes(changes: Changes) -> dict[str, Array]:
     -----
     A truck leg that only reaches a railway or a pipeline is paid by the drayage rate: its further kilometres count there.
     """
-    hours, expressway, other = changes.road[:ANSWERED]
-    access = changes.access
-    return {
-        "road_expressway_km": np.where(access, 0.0, expressway),
-        "road_other_km": np.where(access, 0.0, other),
-        "drayage_km": np.where(access, expressway + other, 0.0),
+    hours, expressway, other = changes.road[ROLE["line_haul"], :ANSWERED]
+    found = {
+        "road_expressway_km": expressway,
+        "road_other_km": other,
         "road_h": hours,
         "rail_tariff_km": changes.lines[1],
         "rail_h": changes.lines[2],
+        "site_yard_price": changes.site_yard,
     }
+    for role in ROLES[1:]:
+        hours, expressway, other = changes.road[ROLE[role], :ANSWERED]
+        found[f"{role}_km"], found[f"{role}_h"] = expressway + other, hours
+    return found
 
 
 def extra_cost(rows: Rows, changes: Changes, coefficient: Array) -> Array:
@@ -261,8 +304,8 @@ def extra_cost(rows: Rows, changes: Changes, coefficient: Array) -> Array:
     coefficient
         ``[commodity, component]`` [CNY/t per unit].
     """
-    parts = _component_changes(changes)
-    stacked = np.stack(list(parts.values()))
+    parts = {name: value for name, value in _component_changes(changes).items() if value.any()}
+    stacked = np.stack(list(parts.values())) if parts else np.zeros((0, changes.site_yard.size))
     columns = [COMPONENT[name] for name in parts]
     cost = np.empty(rows.chain.size)
     for commodity, (first, last) in enumerate(rows.slices):
@@ -280,28 +323,39 @@ def apply_changes(rows: Rows, changes: Changes) -> Rows:
         Rows without delays.
     changes
         From :func:`chain_changes` of whole conditions.
+
+    Notes
+    -----
+    Kilometres of truck access that a siding or a pipe could replace change with those of :func:`networks.measure.fold_sites`, so that the same
+    share of them leaves the road.
     """
     components, measure = rows.components.copy(), rows.measure.copy()
     for name, value in _component_changes(changes).items():
         components[:, COMPONENT[name]] += value[rows.chain]
-    road_km, rail_km = changes.road[1] + changes.road[2], changes.lines[3]
+    km, territory, rail_km = changes.road[:, 1] + changes.road[:, 2], changes.road[:, 3], changes.lines[3]
+    own, site, mile = [ROLE["line_haul"], ROLE["drayage"]], ROLE["site_drayage"], ROLE["last_mile"]
+    used_km = km.sum(axis=0) + rail_km
     long = measure[:, MEASURE["long_km"]] > 0
     for name, value in (
-        ("km_road", road_km),
+        ("km_road", km[own].sum(axis=0)),
         ("km_rail", rail_km),
-        ("territory_km_road", changes.road[3]),
+        ("territory_km_road", territory[own].sum(axis=0)),
         ("territory_km_rail", changes.lines[4]),
-        ("used_km", road_km + rail_km),
+        ("site_rail_km", km[site]),
+        ("site_rail_territory_km", territory[site]),
+        ("site_pipe_km", km[mile]),
+        ("site_pipe_territory_km", territory[mile]),
+        ("used_km", used_km),
     ):
         measure[:, MEASURE[name]] += value[rows.chain]
-    measure[:, MEASURE["long_km"]] += long * (road_km + rail_km)[rows.chain]
+    measure[:, MEASURE["long_km"]] += long * used_km[rows.chain]
     measure[:, MEASURE["long_clean_km"]] += long * rail_km[rows.chain]
     return replace(rows, components=components, measure=measure, price=changes.lines[0][rows.chain])
 
 
 def expressway_territory_km(wiring: Wiring, conditions: Conditions) -> Array:
     """Return the truck kilometres on expressways of the province of each chain ``[chain]`` under given conditions [km]."""
-    found = np.zeros(wiring.access.size)
+    found = np.zeros(wiring.n_chain)
     for kind, name in enumerate(ROAD_CLASSES):
         start, end, chain = wiring.legs[name]
         found += sum_by(chain, conditions.road[kind, -1][start, end], minlength=found.size)

@@ -16,6 +16,7 @@ from transport.freight_costs import BULK, PIPE_OF
 from transport.freight_demand import COMMODITIES
 from transport.freight_identify import rail_response
 from transport.freight_model import captive_totals, land_boxes, solve_model, throughput
+from transport.freight_ports import port_error, port_frame
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class FreightOutcome:
     effective_tkm
         Total tkm at the shortest feasible distance of each haul ``[draw, year]`` [tkm/yr].
     tables
-        Result tables by name: ``freight_links``, ``freight_od``, ``freight_terminals``, ``freight_lines``, ``freight_areas``, ``freight_corridors``
-        (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_response``, ``freight_convergence``.
+        Result tables by name: ``freight_links``, ``freight_od``, ``freight_terminals``, ``freight_lines``, ``freight_areas``, ``freight_corridors``,
+        ``freight_ports`` (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_response``, ``freight_convergence``.
     fit, checks, defaults
         Result tables.
     demand
@@ -194,7 +195,7 @@ def _tables(inputs: Tables, params: Params, model: FreightModel) -> tuple[dict[s
             defaults = loads.default_shares(frame, state.links)
         links.append(frame)
         terminals.append(loads.terminal_frame(load, prepared, inputs.table("networks/terminals"), FIRST_YEAR + position))
-    whole, od = pl.concat(links), results.od_table(prepared, model.speed.solution)
+    whole, od, ports = pl.concat(links), results.od_table(prepared, model.speed.solution), port_frame(model)
     table, zones = inputs.table("networks/links"), inputs.table("networks/zones")
     tables = {
         "freight_links": whole,
@@ -203,12 +204,13 @@ def _tables(inputs: Tables, params: Params, model: FreightModel) -> tuple[dict[s
         "freight_lines": loads.line_frame(whole, table),
         "freight_areas": loads.area_frame(whole, table, inputs.table("networks/nodes"), od, zones),
         "freight_corridors": loads.corridor_frame(od, zones),
+        "freight_ports": ports,
         "freight_unmet": loads.unmet_frame(model),
         "freight_speeds": _speeds(model),
         "freight_response": rail_response(inputs, params, model, only=RESPONSE_CASES),
         "freight_convergence": loads.convergence_frame(model.years.years if model.years is not None else ()),
     }
-    return tables, results.load_checks(imbalance, closed, model), defaults
+    return tables, results.load_checks(imbalance, closed, port_error(ports), model), defaults
 
 
 def _speeds(model: FreightModel) -> pl.DataFrame:

@@ -53,7 +53,7 @@ _BASE = year_index(BASE_YEAR)
 class YearEquilibria:
     """Equilibria by year position, and the constants of the base year's."""
 
-    years: tuple[Equilibrium, ...]
+    years: Sequence[Equilibrium]
     constants: Array
 
     def adapt(self, prepared: Prepared) -> Callable[[Rows, int], Rows]:

@@ -84,9 +84,12 @@ def _commodity_costs(params: Params, commodity: str) -> Array:
         "siding_end": siding,
         "drayage_end": dray_end,
         "drayage_km": dray_km + carbon * get("freight_direct_co2", "road"),
+        "drayage_h": road["road_h"],
         # a siding takes the place of the truck for this share of the tonnes
         "site_drayage_end": (1.0 - share) * dray_end + share * siding,
         "site_drayage_km": (1.0 - share) * (dray_km + carbon * get("freight_direct_co2", "road")),
+        "site_drayage_h": (1.0 - share) * road["road_h"],
+        "site_yard_price": 1.0 - share,
         "sea_km": get("sea_rate_per_km") * sea_level + ship_carbon,
         "sea_h": hour,
         "sea_load": get("sea_rate_fixed") * sea_level + 2.0 * handling + hour * get("sea_dwell"),
@@ -96,6 +99,7 @@ def _commodity_costs(params: Params, commodity: str) -> Array:
         "pipeline_load": get("pipeline_fixed"),
         "last_mile_end": (1.0 - connected) * get("last_mile_fixed"),
         "last_mile_km": (1.0 - connected) * (dray_km + carbon * get("freight_direct_co2", "road")) + connected * pipe,
+        "last_mile_h": (1.0 - connected) * road["road_h"],
     }
     if commodity in BULK:
         values["port_truck_bulk"] = get("port_road_clean_charge")

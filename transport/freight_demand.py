@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from networks.demand import balance_ends, gravity, sparsify
+from networks.ports import FROM_SEA, TO_SEA, PortUse
 from networks.solve import Demand
 from transport.layout import BASE_YEAR, year_index
 
@@ -100,6 +101,8 @@ class FreightDemand:
         Captive flows: flow_id, origin, destination (zone positions), commodity (position), mode, t_per_year, group.
     groups
         Name of each level group: ``<kind>|<zone with an activity path or empty>``.
+    ports
+        Ports by what they handle, and the shares of those that are chosen.
     report
         One row per segment: segment, commodity, produced_t, added_t, beta_per_km, mean_haul_km, prior_haul_km, at_bound, dropped_t, margin_error.
     """
@@ -107,6 +110,7 @@ class FreightDemand:
     demand: Demand
     captive: pl.DataFrame
     groups: tuple[str, ...]
+    ports: PortUse
     report: pl.DataFrame
 
 
@@ -135,6 +139,7 @@ def build_demand(
         Rows of at least the threshold; what was dropped is scaled back into the rest.
     """
     production, attraction = _generator_ends(tables["generators"], zones)
+    handled = _handled(production, attraction, zones)
     flows = tables["flows"].sort("flow_id")
     known: list[tuple[int, int, int, float]] = []
     captive: list[tuple[str, int, int, int, str, float]] = []
@@ -156,6 +161,8 @@ def build_demand(
     known_keys = frozenset(pieces)
     pieces |= {key: tonnes for key, tonnes in given.items() if tonnes > 0}
     value = _reader(params)
+    active = _active(params, zones)
+    through: dict[tuple[int, int, int], dict[int, float]] = {}
     for segment in _segments(production, attraction, tables, params, zones, connected):
         c = COMMODITIES.index(segment.commodity)
         if c in replaced:
@@ -179,7 +186,13 @@ def build_demand(
             beta_high=value("gravity_beta_high"),
         )
         flow, dropped = sparsify(found.flow, value("od_threshold"))
+        chooses = not local and value("port_choice", segment.commodity) > 0
         for o, d in zip(*np.nonzero(flow), strict=True):
+            port, land, direction = (d, o, TO_SEA) if zones.port[d] else (o, d, FROM_SEA)
+            if chooses and zones.port[port] and int(port) not in active:
+                ports = through.setdefault((c, direction, int(land)), {})
+                ports[int(port)] = ports.get(int(port), 0.0) + float(flow[o, d])
+                continue
             key = (c, int(o), int(d))
             pieces[key] = pieces.get(key, 0.0) + float(flow[o, d])
         report.append(
@@ -197,7 +210,28 @@ def build_demand(
                 "margin_error": found.margin_error,
             }
         )
-    return _pack(pieces, known_keys, captive, report, params, zones)
+    return _pack(pieces, through, known_keys, captive, report, active, zones, handled)
+
+
+def _active(params: Params, zones: ZoneTable) -> frozenset[int]:
+    """Return the zones with an activity path of their own."""
+    return (
+        frozenset(zones.position[z] for z in params.subjects("zone_activity") if z in zones.position)
+        if _has(params)
+        else frozenset()
+    )
+
+
+def _handled(production: NDArray[np.float64], attraction: NDArray[np.float64], zones: ZoneTable) -> NDArray[np.bool_]:
+    """Return what passes the quays of each zone ``[commodity, direction, zone]``.
+
+    Notes
+    -----
+    What a port attracts goes to the sea and what it produces comes from there; a works with a quay of its own ships what it makes.
+    """
+    out = np.where(zones.port, attraction, production) > 0
+    back = np.where(zones.port, production, attraction) > 0
+    return np.stack([out, back], axis=1)
 
 
 def _given(
@@ -430,44 +464,69 @@ def _with_hinterland(share: NDArray[np.float64], commodity: str, params: Params,
 
 def _pack(
     pieces: Mapping[tuple[int, int, int], float],
+    through: Mapping[tuple[int, int, int], Mapping[int, float]],
     known: frozenset[tuple[int, int, int]],
     captive: list[tuple[str, int, int, int, str, float]],
     report: list[dict[str, object]],
-    params: Params,
+    active: frozenset[int],
     zones: ZoneTable,
+    handled: NDArray[np.bool_],
 ) -> FreightDemand:
-    """Return sorted rows with their level groups."""
-    active = {zones.position[z] for z in params.subjects("zone_activity") if z in zones.position} if _has(params) else set()
+    """Return sorted rows with their level groups; what goes through a port of choice may use every port that handles such goods."""
     groups: dict[str, int] = {}
 
-    def group(c: int, o: int, d: int) -> int:
+    def group(o: int, d: int, *, given: bool = False) -> int:
         inside_o, inside_d = bool(zones.in_province[o]), bool(zones.in_province[d])
-        kind = (
-            "transit"
-            if not (inside_o or inside_d)
-            else "inbound"
-            if not inside_o
-            else "known"
-            if (c, o, d) in known
-            else "internal"
-        )
+        kind = "transit" if not (inside_o or inside_d) else "inbound" if not inside_o else "known" if given else "internal"
         zone = zones.ids[o] if o in active else zones.ids[d] if d in active else ""
         return groups.setdefault(f"{kind}|{zone}", len(groups))
 
-    keys = sorted(pieces)
-    array = np.array(keys, dtype=np.int64).reshape(-1, 3)
-    pair_key = array[:, 1] * len(zones.ids) + array[:, 2]
-    pairs, pair = np.unique(pair_key, return_inverse=True)
+    choices: dict[tuple[int, int], set[int]] = {}
+    for (c, direction, _), ports in through.items():
+        choices.setdefault((c, direction), set()).update(ports)
+    pieces = dict(pieces)
+    for (c, direction, land), ports in through.items():
+        if len(choices[c, direction]) == 1:  # where one port handles the goods there is nothing to choose
+            ((port, tonnes),) = ports.items()
+            key = (c, land, port) if direction == TO_SEA else (c, port, land)
+            pieces[key] = pieces.get(key, 0.0) + tonnes
+    through = {key: ports for key, ports in through.items() if len(choices[key[:2]]) > 1}
+    tonnes_by_port: dict[tuple[int, int, int], float] = {}
+    for (c, direction, _), ports in sorted(through.items()):
+        for port, tonnes in ports.items():
+            tonnes_by_port[c, direction, port] = tonnes_by_port.get((c, direction, port), 0.0) + tonnes
+    use = _port_use(tonnes_by_port, handled)
+    rows: list[tuple[int, float, int]] = []
+    options: list[tuple[int, int, int, int]] = []
+    for c, o, d in sorted(pieces):
+        options.append((len(rows), o, d, -1))
+        rows.append((c, pieces[c, o, d], group(o, d, given=(c, o, d) in known)))
+    for c, direction, land in sorted(through):
+        some = next(iter(through[c, direction, land]))
+        for port in np.flatnonzero(use.constant[c, direction] >= 0).tolist():
+            pair = (land, port) if direction == TO_SEA else (port, land)
+            options.append((len(rows), *pair, int(use.constant[c, direction, port])))
+        # no port has an activity path, so the group is that of the place on land whatever the port
+        level = group(land, some) if direction == TO_SEA else group(some, land)
+        rows.append((c, sum(through[c, direction, land].values()), level))
+    order = np.argsort([c for c, _, _ in rows], kind="stable")
+    place = np.argsort(order, kind="stable")
+    columns = np.array(options, dtype=np.int64).reshape(-1, 4)
+    columns[:, 0] = place[columns[:, 0]]
+    columns = columns[np.argsort(columns[:, 0], kind="stable")]
+    pairs, pair = np.unique(columns[:, 1] * len(zones.ids) + columns[:, 2], return_inverse=True)
     demand = Demand(
         pair=pair.astype(np.int64),
-        commodity=array[:, 0],
-        t_per_year=np.array([pieces[k] for k in keys]),
-        group=np.array([group(*k) for k in keys], dtype=np.int64),
+        commodity=np.array([c for c, _, _ in rows], dtype=np.int64)[order],
+        t_per_year=np.array([tonnes for _, tonnes, _ in rows], dtype=np.float64)[order],
+        group=np.array([g for _, _, g in rows], dtype=np.int64)[order],
         origin=pairs // len(zones.ids),
         destination=pairs % len(zones.ids),
+        row=columns[:, 0],
+        port=columns[:, 3],
     )
     fixed = pl.DataFrame(
-        [(f, o, d, c, mode, t, group(c, o, d)) for f, o, d, c, mode, t in captive],
+        [(f, o, d, c, mode, t, group(o, d, given=(c, o, d) in known)) for f, o, d, c, mode, t in captive],
         schema={
             "flow_id": pl.String,
             "origin": pl.Int64,
@@ -479,7 +538,18 @@ def _pack(
         },
         orient="row",
     )
-    return FreightDemand(demand, fixed, tuple(groups), pl.DataFrame(report, infer_schema_length=None))
+    return FreightDemand(demand, fixed, tuple(groups), use, pl.DataFrame(report, infer_schema_length=None))
+
+
+def _port_use(tonnes: Mapping[tuple[int, int, int], float], handled: NDArray[np.bool_]) -> PortUse:
+    """Return ports by what they handle, a constant for each commodity, direction and port of choice, and its share of the tonnes."""
+    constant = np.full(handled.shape, -1, dtype=np.int64)
+    total: dict[tuple[int, int], float] = {}
+    for c, direction, port in sorted(tonnes):
+        constant[c, direction, port] = int((constant >= 0).sum())
+        total[c, direction] = total.get((c, direction), 0.0) + tonnes[c, direction, port]
+    share = [tonnes[key] / total[key[:2]] for key in sorted(tonnes)]
+    return PortUse(handled, constant, np.array(share, dtype=np.float64))
 
 
 def _has(params: Params) -> bool:

@@ -1,13 +1,13 @@
 """Why a haul goes the way it does: every chain of a pair and commodity with its cost terms, terminals, path and share.
 
-The chains are built for just that pair by the same functions as the model's, under the delays and prices of the year, so any two zones can be asked
-for, also those without demand.
+Where the pair has demand these are the model's own chains and flows. For any other two zones the chains of one tonne are built by the same functions,
+under the delays and prices of the year.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +18,9 @@ from networks.cost import COMPONENT
 from networks.errors import NetworkError
 from networks.measure import MEASURE, MEASURES, fold_sites
 from networks.parts import ALTERNATIVES, LEG_MODES
-from networks.solve import Demand, demand_flow, expand, flow_at_cost, group_utility, row_costs
-from networks.wiring import apply_changes, chain_changes, wire
+from networks.ports import FROM_SEA, TO_SEA
+from networks.solve import CONSTANTS, Demand, expand, group_utility, row_costs, row_flow
+from networks.wiring import apply_changes, chain_changes, sum_by, wire
 from transport.freight_costs import HANDLING_OF
 from transport.freight_demand import COMMODITIES
 from transport.freight_loads import year_load
@@ -234,18 +235,16 @@ def explain(
     code = COMMODITIES.index(find_commodity(inputs, commodity, lang))
     pair = np.array([zones.position[start]]), np.array([zones.position[end]])
     state = model.prepared.states[model.prepared.state_of_year[now]]
-    chains = build_chains(state.inputs, *pair)
-    rows = _rows(inputs, model, state, chains, pair, code, now)
+    case = _own_chains(model, state, pair, code, now) or _built_chains(inputs, model, state, pair, code, now)
     names = node_names(inputs, lang)
     node_of = dict(inputs.table("networks/zones").select("zone_id", "node_id").iter_rows())
     ends = [names[node_of[z]] for z in (start, end)]
-    if rows.demand.size == 0:
+    if case.chain.size == 0:
         raise NetworkError(t("explain.no_chain", lang, origin=ends[0], destination=ends[1], year=year))
-    asked, captive = _demand(model, pair, code, now)
-    numbered, order = _chain_table(params, model, rows, chains.rank[rows.chain], code, now, asked)
+    numbered, order = _chain_table(params, model, case, code, now)
     load = year_load(model, now) if load is None else load
     place = Places(zones.ids, state.inputs.rail.network.terminals, node_of, names)
-    picked = rows.chain[order]
+    chains, picked = case.chains, case.chain[order]
     stops = stop_table(chains, picked, load, place)
     path = PathMaker(state, path_skims(model, now), arc_ratios(load), place).table(
         chains, picked, int(pair[0][0]), int(pair[1][0])
@@ -264,27 +263,106 @@ def explain(
         COMMODITIES[code],
         year,
         "fixed" if model.years is None else "equilibrium",
-        asked,
-        captive,
+        case.t_per_year,
+        _captive_t(model, pair, code, now),
         table.select([*columns[:3], "terminals", *columns[3:]]),
         stops,
         path,
     )
 
 
-def _rows(
+@dataclass(frozen=True)
+class _Case:
+    """Chains of one pair and commodity.
+
+    Attributes
+    ----------
+    chains
+        The set that ``chain`` counts in.
+    chain, alternative
+        Chain and alternative code of each row.
+    components, measure, price
+        As in :class:`networks.solve.Rows`, under the conditions of the year.
+    cost
+        Generalised cost of each row [CNY/t].
+    beside
+        Utility of each row beside its cost: preferences and constants [-].
+    probability
+        Share of each row.
+    t_per_year
+        Tonnes that chose among them [t/yr].
+    """
+
+    chains: ChainSet
+    chain: NDArray[np.int64]
+    alternative: NDArray[np.int64]
+    components: Array
+    measure: Array
+    price: Array
+    cost: Array
+    beside: Array
+    probability: Array
+    t_per_year: float
+
+    @classmethod
+    def of(cls, model: FreightModel, chains: ChainSet, rows: Rows, mine: NDArray[np.int64], tonnes: Array, year: int) -> _Case:
+        """Return the chosen rows, which carry these tonnes."""
+        cost = row_costs(rows, model.costs, slice(0, 1), year)[0, mine]
+        whole = float(tonnes.sum())
+        return cls(
+            chains,
+            rows.chain[mine],
+            rows.alternative[mine],
+            rows.components[mine],
+            rows.measure[mine],
+            rows.price[mine],
+            cost,
+            _beside(model, rows, year)[mine],
+            tonnes / whole if whole > 0 else tonnes,
+            whole,
+        )
+
+
+def _own_chains(
+    model: FreightModel, state: State, pair: tuple[NDArray[np.int64], NDArray[np.int64]], commodity: int, year: int
+) -> _Case | None:
+    """Return the chains that the model's demand between the pair uses, each once; nothing without such a demand.
+
+    Notes
+    -----
+    Several demand rows may use the same chain (known and distributed flows, and those that choose their port): their tonnes add up, and what depends
+    on the row is that of the row with most tonnes.
+    """
+    demand, rows = model.prepared.demand.demand, state.rows
+    at = state.chains.pair[rows.chain]
+    mine = np.flatnonzero(
+        (demand.origin[at] == pair[0]) & (demand.destination[at] == pair[1]) & (demand.commodity[rows.demand] == commodity)
+    )
+    flow = model.speed.solution.flows[year][mine]
+    if not flow.sum() > 0:
+        return None
+    order = np.lexsort((-flow, rows.chain[mine]))
+    mine, flow = mine[order], flow[order]
+    _, first, where = np.unique(rows.chain[mine], return_index=True, return_inverse=True)
+    return _Case.of(model, state.chains, model.speed.adapt(rows, year), mine[first], sum_by(where, flow, first.size), year)
+
+
+def _built_chains(
     inputs: Inputs,
     model: FreightModel,
     state: State,
-    chains: ChainSet,
     pair: tuple[NDArray[np.int64], NDArray[np.int64]],
     commodity: int,
     year: int,
-) -> Rows:
-    """Return the rows of one tonne between the pair, under the conditions of the year."""
-    central, zones = inputs.params(), model.prepared.zones
+) -> _Case:
+    """Return the chains of one tonne between the pair, under the conditions of the year; it uses any port that handles such goods."""
+    central, zones, ports = inputs.params(), model.prepared.zones, model.prepared.demand.ports
+    usable = ports.handled[commodity, np.where(zones.in_province[pair[0]], TO_SEA, FROM_SEA)] & (
+        zones.port | (np.arange(zones.port.size) == pair[0]) | (np.arange(zones.port.size) == pair[1])
+    )
+    chains = build_chains(state.inputs, *pair, usable_ports=usable)
     blank = np.zeros(1, dtype=np.int64)
-    demand = Demand(blank, np.array([commodity]), np.ones(1), blank, *pair)
+    demand = Demand.between(blank, np.array([commodity]), np.ones(1), blank, *pair)
     allowed = [
         [central_value(central, "freight_available", f"{c}.{_ROUTE_OF.get(a, a)}") > 0 for a in ALTERNATIVES] for c in COMMODITIES
     ]
@@ -297,67 +375,66 @@ def _rows(
         long_haul_km=central_value(central, "long_haul_limit"),
         port_pair=zones.port[pair[0]] | zones.port[pair[1]],
         box_port=np.zeros((1, len(model.prepared.box_ports)), dtype=np.bool_),
+        ports=ports,
     )
     index = model.prepared.state_of_year[year]
     conditions = model.frozen[index].conditions if model.years is None else model.years.years[year].conditions
-    return apply_changes(rows, chain_changes(wire(chains, state.inputs), conditions))
+    rows = apply_changes(rows, chain_changes(wire(chains, state.inputs), conditions))
+    flow = row_flow(rows, demand, model.costs, model.speed.fitted.constants[:1], slice(0, 1), year)[0][0]
+    return replace(_Case.of(model, chains, rows, np.arange(flow.size), flow, year), t_per_year=0.0)
 
 
-def _demand(
-    model: FreightModel, pair: tuple[NDArray[np.int64], NDArray[np.int64]], commodity: int, year: int
-) -> tuple[float, float]:
-    """Return demand that chooses and captive flows of a pair [t/yr]."""
-    demand, costs = model.prepared.demand.demand, model.costs
-    mine = (
-        (demand.commodity == commodity) & (demand.origin[demand.pair] == pair[0]) & (demand.destination[demand.pair] == pair[1])
-    )
-    table, captive = model.prepared.demand.captive, model.prepared.captive
+def _beside(model: FreightModel, rows: Rows, year: int) -> Array:
+    """Return the utility beside cost of each row: preferences, and the constants of its mode and port."""
+    costs, only = model.costs, slice(0, 1)
+    free = np.zeros((1, rows.chain.size))
+    bare = replace(costs, preference=np.zeros_like(costs.preference), sea_preference=np.zeros_like(costs.sea_preference))
+    # at zero cost preferences are left, and log-sums over equal ports and terminal pairs, which are no preference
+    preference, logsum = (group_utility(rows, c, free, only, year)[0][0] for c in (costs, bare))
+    constants = model.speed.fitted.constants[0]
+    modes, ports = constants[: len(CONSTANTS)], np.append(constants[len(CONSTANTS) :], 0.0)
+    found: Array = (preference - logsum + rows.features @ modes)[rows.group_of] + ports[rows.port]
+    return found
+
+
+def _captive_t(model: FreightModel, pair: tuple[NDArray[np.int64], NDArray[np.int64]], commodity: int, year: int) -> float:
+    """Return the captive flows of a pair [t/yr]."""
+    costs, table, captive = model.costs, model.prepared.demand.captive, model.prepared.captive
     held = (
         (captive.commodity == commodity) & (table["origin"].to_numpy() == pair[0]) & (table["destination"].to_numpy() == pair[1])
     )
     level = costs.growth[captive.commodity, 0, year] * costs.group_level[captive.group, 0, year]
-    asked = demand_flow(demand, costs, slice(0, 1), year)[0]
-    return float(asked[mine].sum()), float((captive.t_per_year * level)[held].sum())
+    return float((captive.t_per_year * level)[held].sum())
 
 
 def _chain_table(
-    params: Params, model: FreightModel, rows: Rows, rank: NDArray[np.int64], commodity: int, year: int, asked_t: float
+    params: Params, model: FreightModel, case: _Case, commodity: int, year: int
 ) -> tuple[pl.DataFrame, NDArray[np.int64]]:
     """Return the table of the chains, largest share first, and the rows in that order."""
-    costs, only = model.costs, slice(0, 1)
-    cost = row_costs(rows, costs, only, year)
-    one = Demand(np.zeros(1, dtype=np.int64), np.array([commodity]), np.ones(1), *([np.zeros(1, dtype=np.int64)] * 3))
-    constants = model.speed.fitted.constants[:1]
-    flow = flow_at_cost(rows, one, costs, cost, constants, only, year)[0]
-    probability = flow / flow.sum()
+    costs, cost, probability = model.costs, case.cost, case.probability
     scale = float(costs.scale[0, year])
-    by_group = group_utility(rows, costs, np.zeros_like(cost), only, year)[0][0]
-    # at zero cost only preferences are left, and the log-sum over equal terminal pairs, which is no preference
-    pairs = np.diff(rows.group_start)
-    by_group = by_group - costs.terminal_scale[0, year] * np.log(pairs) + (constants @ rows.features.T)[0]
-    beside = by_group[rows.group_of]
-    km = _folded_km(rows, costs, year)
+    km = _folded_km(case, costs, year)
     co2 = np.array([float(params.get("freight_direct_co2", mode)[0, year]) for mode in LEG_MODES]) / _G_PER_KG
     columns = {
-        "alternative": [ALTERNATIVES[a] for a in rows.alternative],
-        "rank": rank + 1,
+        "alternative": [ALTERNATIVES[a] for a in case.alternative],
+        "rank": case.chains.rank[case.chain] + 1,
         **{f"km_{mode}": km[:, i] for i, mode in enumerate(LEG_MODES)},
-        "hours": _hours(params, rows, year),
-        **_terms(params, costs.coefficients[commodity, 0, year], rows, COMMODITIES[commodity], year),
-        "cost_cny_per_t": cost[0],
-        "beside_cost_cny_per_t": beside / scale,
-        "utility": beside - scale * cost[0],
+        "hours": _hours(params, case, year),
+        **_terms(params, costs.coefficients[commodity, 0, year], case, COMMODITIES[commodity], year),
+        "cost_cny_per_t": cost,
+        "beside_cost_cny_per_t": case.beside / scale,
+        "utility": case.beside - scale * cost,
         "probability": probability,
-        "t_per_year": probability * asked_t,
+        "t_per_year": probability * case.t_per_year,
         "co2_kg_per_t": km @ co2,
     }
-    whole = np.add.reduceat(probability, rows.group_start[:-1])[rows.group_of]
-    order = np.lexsort((cost[0], -probability, rows.group_of, -whole))
+    whole = sum_by(case.alternative, probability, len(ALTERNATIVES))[case.alternative]
+    order = np.lexsort((cost, -probability, case.alternative, -whole))
     number = np.arange(1, order.size + 1)
     return pl.DataFrame({"chain": number} | {k: np.asarray(v)[order] for k, v in columns.items()}), order
 
 
-def _folded_km(rows: Rows, costs: Costs, year: int) -> Array:
+def _folded_km(rows: _Case, costs: Costs, year: int) -> Array:
     """Return kilometres by mode ``[row, mode]``, truck access of large sites folded in."""
     measure = rows.measure[:, : len(MEASURES)].T[None, :, :, None]
     share = (costs.siding_share[:1, [year]], costs.pipe_share[:1, [year]])
@@ -366,8 +443,8 @@ def _folded_km(rows: Rows, costs: Costs, year: int) -> Array:
     return found
 
 
-def _hours(params: Params, rows: Rows, year: int) -> Array:
-    """Return hours that the value of time counts: line haul and dwell; drayage has none of its own."""
+def _hours(params: Params, rows: _Case, year: int) -> Array:
+    """Return hours that the value of time counts: line haul, dwell and delays; the price of drayage covers its other hours."""
 
     def at(name: str) -> float:
         return float(params.get(name)[0, year])
@@ -375,6 +452,9 @@ def _hours(params: Params, rows: Rows, year: int) -> Array:
     x = rows.components
     hours: Array = (
         x[:, COMPONENT["road_h"]]
+        + x[:, COMPONENT["drayage_h"]]
+        + x[:, COMPONENT["site_drayage_h"]] * (1.0 - at("new_siding_share"))
+        + x[:, COMPONENT["last_mile_h"]] * (1.0 - at("new_pipeline_connection_share"))
         + x[:, COMPONENT["road_load"]] * at("road_loading_time")
         + x[:, COMPONENT["rail_h"]] * at("rail_time_factor") * at("rail_speed_factor")
         + x[:, COMPONENT["rail_load"]] * at("rail_terminal_dwell")
@@ -385,7 +465,7 @@ def _hours(params: Params, rows: Rows, year: int) -> Array:
     return hours
 
 
-def _terms(params: Params, coefficient: Array, rows: Rows, commodity: str, year: int) -> dict[str, Array]:
+def _terms(params: Params, coefficient: Array, rows: _Case, commodity: str, year: int) -> dict[str, Array]:
     """Return the terms of the cost of each row [CNY/t]; time and handling are taken out of the fixed parts of rail and sea."""
 
     def at(name: str, subject: str = "all") -> float:
@@ -400,7 +480,7 @@ def _terms(params: Params, coefficient: Array, rows: Rows, commodity: str, year:
     made = {
         "road_expressway": each["road_expressway_km"],
         "road_other": each["road_other_km"],
-        "road_time": each["road_h"],
+        "road_time": each["road_h"] + each["drayage_h"] + each["site_drayage_h"] + each["last_mile_h"],
         "road_loading": each["road_load"],
         "rail_fixed": each["rail_load"] - rail_dwell,
         "rail_distance": each["rail_tariff_km"],
@@ -415,6 +495,6 @@ def _terms(params: Params, coefficient: Array, rows: Rows, commodity: str, year:
         "pipeline": each["pipeline_km"] + each["pipeline_load"] + each["last_mile_end"] + each["last_mile_km"],
         "port_charge": each["port_truck_bulk"],
         "subsidy": each["port_train_box"],
-        "scarcity": rows.price,
+        "scarcity": rows.price + each["site_yard_price"],
     }
     return {name: made[name] for name in TERMS}

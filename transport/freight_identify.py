@@ -117,7 +117,7 @@ def identify(inputs: Tables, params: Params, model: FreightModel) -> Identificat
     constants = pl.DataFrame(
         {
             "constant": list(CONSTANTS),
-            "value": fitted.constants[0],
+            "value": fitted.constants[0, : len(CONSTANTS)],
             "prior": prior,
             "prior_sd": spread,
             "prior_share": fitted.prior_share,
@@ -175,9 +175,10 @@ def _carried(model: FreightModel, rows: Rows, costs: Costs, constants: Array) ->
 
 
 def _owed(model: FreightModel, rows: Rows, prior: Array) -> pl.DataFrame:
-    """Return what constants add to the share of each mode."""
-    now = _carried(model, rows, model.costs, model.fixed.fitted.constants[:1])
-    before = _carried(model, rows, model.costs, prior[None, :])
+    """Return what the constants of modes add to the share of each mode; those of the ports stay."""
+    fitted, n_mode = model.fixed.fitted.constants[:1], len(CONSTANTS)
+    now = _carried(model, rows, model.costs, fitted)
+    before = _carried(model, rows, model.costs, np.concatenate([prior[None, :n_mode], fitted[:, n_mode:]], axis=1))
     found = []
     for measure in ("t", "territory_tkm"):
         whole, whole_before = (sum(c[mode, measure] for mode in LEG_MODES) for c in (now, before))

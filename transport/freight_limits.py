@@ -13,7 +13,7 @@ from networks.assemble import EXPRESSWAY
 from networks.capacity import Background, Places, Supply, network_problem, price_delays
 from networks.cost import COMPONENT
 from networks.delays import DelayArrays
-from networks.parts import LEG_NETWORK, LEG_NETWORKS, TERMINAL_KINDS
+from networks.parts import LEG_NETWORK, LEG_NETWORKS, ROLE, TERMINAL_KIND, TERMINAL_KINDS
 from networks.preload import (
     car_flows,
     car_preload,
@@ -23,7 +23,7 @@ from networks.preload import (
     road_classes,
     truck_pcu_per_t,
 )
-from networks.wiring import LINES, ROAD_CLASSES, leg_network
+from networks.wiring import LINES, ROAD_CLASSES, by_truck, leg_network
 from transport.freight_demand import people_by_zone
 from transport.layout import BASE_YEAR, YEARS, year_index
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from networks.graph import CompiledNetwork
     from networks.solve import Costs
-    from transport.freight_prepare import Prepared, Tables
+    from transport.freight_prepare import Captive, Prepared, Tables
     from transport.params import Params
 
     Array = NDArray[np.float64]
@@ -124,6 +124,7 @@ _READ: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("truck_pcu", ("all",)),
     ("car_traffic_index", ("all",)),
     ("new_siding_share", ("all",)),
+    ("new_pipeline_connection_share", ("all",)),
 )
 #: Parameters read with all their subjects.
 _READ_ALL = (
@@ -302,6 +303,7 @@ def make_supply(limits: Limits, prepared: Prepared, state: int, year: int) -> Su
         line_zones=zones,
         places=_places(limits, prepared, state, year),
         site_yard_share=1.0 - limits.at("new_siding_share", "all", year),
+        last_mile_share=1.0 - limits.at("new_pipeline_connection_share", "all", year),
     )
 
 
@@ -359,7 +361,7 @@ def _places(limits: Limits, prepared: Prepared, state: int, year: int) -> dict[s
 
 
 def make_background(prepared: Prepared, costs: Costs, state: int, year: int) -> Background:
-    """Return captive flows on the networks, and the cargo that passes the berths of the ports whatever brings it.
+    """Return captive flows on the networks and over the berths of the ports.
 
     Parameters
     ----------
@@ -374,6 +376,7 @@ def make_background(prepared: Prepared, costs: Costs, state: int, year: int) -> 
     captive = found.captive
     level = costs.growth[captive.commodity, 0, year] * costs.group_level[captive.group, 0, year]
     tonnes = captive.t_per_year * level
+    trucked = by_truck(1.0 - float(costs.siding_share[0, year]), 1.0 - float(costs.pipe_share[0, year]))
     flow = {}
     for name in LEG_NETWORKS:
         network = (
@@ -382,20 +385,31 @@ def make_background(prepared: Prepared, costs: Costs, state: int, year: int) -> 
         n = len(network.terminals)
         matrix = np.zeros((n, n))
         mine = captive.legs.network == LEG_NETWORK[name]
-        np.add.at(matrix, (captive.legs.start[mine], captive.legs.end[mine]), tonnes[captive.legs.chain[mine]])
+        on_leg = tonnes[captive.legs.chain[mine]] * trucked[captive.legs.role[mine]]
+        np.add.at(matrix, (captive.legs.start[mine], captive.legs.end[mine]), on_leg)
         np.fill_diagonal(matrix, 0.0)
         if matrix.any():
             flow[name] = matrix
-    demand = prepared.demand.demand
-    asked = demand.t_per_year * costs.growth[demand.commodity, 0, year] * costs.group_level[demand.group, 0, year]
     port, n_zone = prepared.zones.port, len(prepared.zones.ids)
     berth = np.zeros(n_zone)
     table = prepared.demand.captive
     for ends, weight in (
-        (demand.origin[demand.pair], asked),
-        (demand.destination[demand.pair], asked),
         (table["origin"].to_numpy(), tonnes),
         (table["destination"].to_numpy(), tonnes),
     ):
         berth += np.bincount(ends, weight, minlength=n_zone)
-    return Background(flow, {"berth": np.where(port, berth, 0.0)})
+    stations = len(found.inputs.rail.network.terminals)
+    load = _captive_loads(captive, tonnes, {kind: stations if kind == "yard" else n_zone for kind in _SUBJECT}, trucked)
+    return Background(flow, load | {"berth": np.where(port, berth, 0.0)})
+
+
+def _captive_loads(captive: Captive, tonnes: Array, sizes: Mapping[str, int], trucked: Array) -> dict[str, Array]:
+    """Return what captive flows load on sidings, yards and pipe connections by kind ``[place]`` [t/yr]; berths are counted by port."""
+    found = {}
+    for kind, size in sizes.items():
+        found[kind] = np.zeros(size)
+        for name, share in ((kind, 1.0), ("site_yard", trucked[ROLE["site_drayage"]])):
+            if kind in {name, "yard"}:
+                mine = captive.stops.kind == TERMINAL_KIND[name]
+                found[kind] += share * np.bincount(captive.stops.place[mine], tonnes[captive.stops.chain[mine]], minlength=size)
+    return found

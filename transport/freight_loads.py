@@ -92,7 +92,7 @@ def year_load(model: FreightModel, year: int) -> YearLoad:
     supply = make_supply(model.limits, prepared, index, year)
     background = make_background(prepared, model.costs, index, year)
     chain_flow = sum_by(state.rows.chain, model.speed.solution.flows[year], state.chains.pair.size)
-    matrices = leg_matrices(state.inputs, state.wiring, chain_flow)
+    matrices = leg_matrices(state.inputs, state.wiring, chain_flow, supply.trucked)
     for name, more in background.flow.items():
         matrices[name] = matrices[name] + more
     equilibrium = model.years.years[year] if model.years is not None else None
@@ -520,6 +520,14 @@ def _binding_places(
         ratios.append(highest_of_link)
     for kind, price in equilibrium.conditions.places.items():
         position, chain = state.wiring.stops[kind]
+        if (
+            kind == "berth"
+        ):  # where no port is chosen the quay at an end of the haul is on every way it can take, and holds back none of them
+            pair, demand = state.chains.pair[chain], prepared.demand.demand
+            chooses = np.zeros(demand.origin.size, dtype=np.bool_)
+            chooses[demand.pair[demand.port >= 0]] = True
+            between = chooses[pair] | ((position != demand.origin[pair]) & (position != demand.destination[pair]))
+            position, chain = position[between], chain[between]
         _raise(highest, where, chain, price[position], position + len(names))
         ids = leg_network(state.inputs, "rail").terminals if kind == "yard" else prepared.zones.ids
         names += [(kind, name) for name in ids]
@@ -554,7 +562,7 @@ def dearest_arcs(found: Skim, value: Array) -> tuple[Array, NDArray[np.int64]]:
         before = found.predecessor[rows, vertex]
         has = before >= 0
         i, v, p = rows[has], vertex[has], before[has]
-        own = found.arc_of[p, v]
+        own = found.arc_of[i, v]
         take = value[own] > top[i, p]
         top[i, v] = np.where(take, value[own], top[i, p])
         arc[i, v] = np.where(take, own, arc[i, p])

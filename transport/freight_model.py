@@ -14,9 +14,11 @@ import numpy as np
 import polars as pl
 
 from networks.choice import Calibration, calibrate
+from networks.errors import CalibrationError
 from networks.measure import MEASURE, MEASURES
 from networks.parts import ALTERNATIVES, LEG_MODES
-from networks.solve import CONSTANTS, Costs, Solution, choice_problem, solve_freight
+from networks.ports import fit_ports
+from networks.solve import CONSTANTS, Costs, Solution, choice_problem, flow_at_cost, row_costs, solve_freight
 from networks.wiring import expressway_territory_km
 from transport.freight_capacity import Frozen, YearEquilibria, base_equilibrium, conditioned, frozen_states, year_equilibria
 from transport.freight_costs import unit_costs
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from networks.capacity import Equilibrium
     from networks.solve import Rows
     from networks.wiring import Conditions
     from transport.params import Params
@@ -41,6 +44,8 @@ _BASE = year_index(BASE_YEAR)
 DETAIL_YEARS: tuple[int, ...] = (2020, 2025, 2030, 2035)
 #: Draws calibrated together; bounds the memory of the arrays ``[draw, row]``.
 _CHUNK = 8
+#: Port constants that move less than this between two rounds of the calibration stay [utility].
+_PORTS_STAY, _MOST_TURNS = 1e-4, 30
 #: Margins of the calibration in order: item, parameter.
 MARGINS: tuple[tuple[str, str], ...] = (
     ("rail_freight_t", "observed_rail_freight_t"),
@@ -115,25 +120,11 @@ def solve_model(
     detail
         Calendar years whose flows by row are kept.
     """
-    ready = prepared if prepared is not None else prepare(inputs, params, hold_network_after=hold_network_after)
-    costs, limits = make_costs(params, ready), read_limits(inputs, params, ready)
-    central = inputs.params()
-    central_costs = make_costs(central, ready)
-    base_state = ready.states[ready.state_of_year[_BASE]]
+    base = solve_base(inputs, params, prepared=prepared, hold_network_after=hold_network_after)
+    ready, costs, frozen = base.prepared, base.costs, base.frozen
 
-    settings = fit_settings(inputs, central)
-
-    def fit(rows: Rows, conditions: Conditions, start: Array | None) -> Array:
-        km = expressway_territory_km(base_state.wiring, conditions)
-        return fit_constants(inputs, central, ready, central_costs, rows, km, start=start, settings=settings).constants
-
-    def solved(conditions: Conditions, adapt: Callable[[Rows, int], Rows], first: Array, *, keep: bool) -> Speed:
-        km = expressway_territory_km(base_state.wiring, conditions)
-        fitted = fit_constants(inputs, params, ready, costs, adapt(base_state.rows, _BASE), km, start=first)
-        if keep:  # the first draw has the constants its equilibrium was found with
-            constants = fitted.constants.copy()
-            constants[0] = first[0]
-            fitted = replace(fitted, constants=constants)
+    def solved(conditions: Conditions, adapt: Callable[[Rows, int], Rows], *, keep: bool) -> Speed:
+        fitted = refit(inputs, params, base, conditions, adapt, keep=keep)
         solution = solve_freight(
             ready.demand.demand,
             [s.rows for s in ready.states],
@@ -145,9 +136,6 @@ def solve_model(
         )
         return Speed(fitted, solution, adapt)
 
-    base, constants = base_equilibrium(limits, ready, costs, fit)
-    frozen = frozen_states(limits, ready, base)
-
     @functools.lru_cache(maxsize=1)  # years follow each other on the same network
     def held(state: int) -> Rows:
         return conditioned(ready.states[state].rows, ready.states[state], frozen[state].conditions)
@@ -155,12 +143,82 @@ def solve_model(
     def hold(_: Rows, year: int) -> Rows:
         return held(ready.state_of_year[year])
 
-    fixed = solved(frozen[ready.state_of_year[_BASE]].conditions, hold, constants, keep=False)
+    fixed = solved(frozen[ready.state_of_year[_BASE]].conditions, hold, keep=False)
     if capacity == "fixed":
-        return FreightModel(ready, costs, limits, fixed, fixed, frozen, None)
-    years = year_equilibria(limits, ready, costs, base, frozen, constants)
-    speed = solved(base.conditions, years.adapt(ready), constants, keep=True)
-    return FreightModel(ready, costs, limits, speed, fixed, frozen, years)
+        return FreightModel(ready, costs, base.limits, fixed, fixed, frozen, None)
+    years = year_equilibria(base.limits, ready, costs, base.equilibrium, frozen, base.constants)
+    speed = solved(base.equilibrium.conditions, years.adapt(ready), keep=True)
+    return FreightModel(ready, costs, base.limits, speed, fixed, frozen, years)
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """What every solve begins with: networks, costs and limits of the run, and the equilibrium of the base year with its constants.
+
+    Attributes
+    ----------
+    prepared, costs, limits
+        As in :class:`FreightModel`.
+    equilibrium, constants
+        Of the base year, first draw.
+    frozen
+        States at the delays and prices of the base year.
+    """
+
+    prepared: Prepared
+    costs: Costs
+    limits: Limits
+    equilibrium: Equilibrium
+    constants: Array
+    frozen: tuple[Frozen, ...]
+
+
+def solve_base(
+    inputs: Tables, params: Params, *, prepared: Prepared | None = None, hold_network_after: int | None = None
+) -> BaseModel:
+    """Solve the base year; arguments as in :func:`solve_model`."""
+    ready = prepared if prepared is not None else prepare(inputs, params, hold_network_after=hold_network_after)
+    costs, limits = make_costs(params, ready), read_limits(inputs, params, ready)
+    central = inputs.params()
+    central_costs, settings = make_costs(central, ready), fit_settings(inputs, central)
+    wiring = ready.states[ready.state_of_year[_BASE]].wiring
+
+    def fit(rows: Rows, conditions: Conditions, start: Array | None) -> Array:
+        km = expressway_territory_km(wiring, conditions)
+        return fit_constants(inputs, central, ready, central_costs, rows, km, start=start, settings=settings).constants
+
+    equilibrium, constants = base_equilibrium(limits, ready, costs, fit)
+    return BaseModel(ready, costs, limits, equilibrium, constants, frozen_states(limits, ready, equilibrium))
+
+
+def refit(
+    inputs: Tables,
+    params: Params,
+    base: BaseModel,
+    conditions: Conditions,
+    adapt: Callable[[Rows, int], Rows],
+    *,
+    keep: bool,
+) -> Calibration:
+    """Calibrate every draw at the delays and prices of the base year.
+
+    Parameters
+    ----------
+    inputs, params
+        Of the run.
+    base
+        From :func:`solve_base`.
+    conditions, adapt
+        Delays and prices of the base year, and what gives them to its rows.
+    keep
+        Whether the first draw keeps the constants that its equilibrium was found with.
+    """
+    state = base.prepared.states[base.prepared.state_of_year[_BASE]]
+    km = expressway_territory_km(state.wiring, conditions)
+    fitted = fit_constants(inputs, params, base.prepared, base.costs, adapt(state.rows, _BASE), km, start=base.constants)
+    if keep:
+        fitted = replace(fitted, constants=np.concatenate([base.constants[:1], fitted.constants[1:]]))
+    return fitted
 
 
 def make_costs(params: Params, prepared: Prepared) -> Costs:
@@ -171,11 +229,15 @@ def make_costs(params: Params, prepared: Prepared) -> Costs:
         kind, zone = name.split("|")
         group = np.ones_like(level) if kind == "internal" else params.get("flow_level", kind)
         groups.append(group * params.get("zone_activity", zone) if zone else group)
+    # a lower level of a nested logit may not be wider than the one above it
+    nest_scale = params.get("freight_nest_scale")
+    port_scale = np.minimum(params.get("freight_port_scale"), nest_scale)
     return Costs(
         coefficients=unit_costs(params),
         scale=params.get("freight_cost_scale"),
-        nest_scale=params.get("freight_nest_scale"),
-        terminal_scale=params.get("freight_terminal_scale"),
+        nest_scale=nest_scale,
+        port_scale=port_scale,
+        terminal_scale=np.minimum(params.get("freight_terminal_scale"), port_scale),
         preference=np.stack([params.get("rail_commodity_preference", c) for c in COMMODITIES]),
         sea_preference=params.get("sea_preference"),
         growth=np.stack([params.get("freight_growth_index", c) * level for c in COMMODITIES]),
@@ -196,7 +258,7 @@ def fit_constants(
     start: Array | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Calibration:
-    """Calibrate the constants on the base year: rail tonnes and territory tkm, sea-rail boxes, ro-ro lorries, pipeline tonnes, expressway share.
+    """Calibrate the constants on the base year: rail tonnes and territory tkm, sea-rail boxes, ro-ro lorries, pipeline tonnes, expressway share, ports.
 
     Parameters
     ----------
@@ -210,6 +272,15 @@ def fit_constants(
         Constants of the first draw to start from ``[1, constant]``; for one draw only.
     settings
         From :func:`fit_settings`, for calls in a loop.
+
+    Returns
+    -------
+    Calibration
+        Its ``constants`` hold those of :data:`networks.solve.CONSTANTS`, then those of the ports.
+
+    Notes
+    -----
+    The constants of modes and of ports are fitted in turn, each with the others held, until the shares of the ports stay.
     """
     captive = captive_totals(prepared.captive, costs)
     central = params if params.draws == 1 else inputs.params()
@@ -222,9 +293,8 @@ def fit_constants(
     parts = []
     settings = fit_settings(inputs, params) if settings is None else settings
     for begin in range(0, observed.shape[0], _CHUNK):
-        draws = slice(begin, begin + _CHUNK)
-        problem = choice_problem(rows, prepared.demand.demand, costs, _BASE, measure, fixed, draws=draws)
-        parts.append(calibrate(problem, observed[draws], **settings, start=None if start is None else start[0]))
+        draws = slice(begin, min(begin + _CHUNK, observed.shape[0]))
+        parts.append(_fit_draws(prepared, costs, rows, measure, fixed, observed[draws], draws, start, settings))
     constants = np.concatenate([p.constants for p in parts])
     if observed.shape[0] > 1 and start is not None:
         constants[0] = start[0]  # the first draw is the central run
@@ -234,7 +304,41 @@ def fit_constants(
         margins=np.concatenate([p.margins for p in parts]),
         margins_at_prior=np.concatenate([p.margins_at_prior for p in parts]),
         iterations=max(p.iterations for p in parts),
+        unsettled=sum(p.unsettled for p in parts),
+        flags=tuple(dict.fromkeys(flag for p in parts for flag in p.flags)),
     )
+
+
+def _fit_draws(
+    prepared: Prepared,
+    costs: Costs,
+    rows: Rows,
+    measure: Array,
+    fixed: Array,
+    observed: Array,
+    draws: slice,
+    start: Array | None,
+    settings: Mapping[str, Any],
+) -> Calibration:
+    """Calibrate a few draws; arguments as in :func:`fit_constants`."""
+    demand, use, n_mode = prepared.demand.demand, prepared.demand.ports, len(CONSTANTS)
+    cost = row_costs(rows, costs, draws, _BASE)
+    n_draw = observed.shape[0]
+    ports = np.zeros((n_draw, use.share.size)) if start is None else np.repeat(start[:1, n_mode:], n_draw, axis=0)
+    modes = None if start is None else start[0, :n_mode]
+
+    def flows(constants: Array, trial: Array) -> Array:
+        joined = np.concatenate([constants, trial], axis=1)
+        return use.totals(rows, demand, flow_at_cost(rows, demand, costs, cost, joined, draws, _BASE))
+
+    for _ in range(_MOST_TURNS):
+        problem = choice_problem(rows, demand, costs, _BASE, measure, fixed, draws=draws, ports=ports)
+        found = calibrate(problem, observed, **settings, start=modes)
+        before, ports = ports, fit_ports(use, functools.partial(flows, found.constants), ports, costs.port_scale[draws, _BASE])
+        if np.abs(ports - before).max(initial=0.0) <= _PORTS_STAY:
+            return replace(found, constants=np.concatenate([found.constants, before], axis=1))
+    msg = f"the constants of modes and of ports do not agree after {_MOST_TURNS} turns: a port constant still moves by {np.abs(ports - before).max():.2g}"
+    raise CalibrationError(msg)
 
 
 def fit_settings(inputs: Tables, params: Params) -> dict[str, Any]:
@@ -291,15 +395,19 @@ def _margin_weights(params: Params, prepared: Prepared, rows: Rows, expressway: 
     point of the share.
     """
     n_port = len(prepared.box_ports)
-    train, boxes = rows.measure[:, len(MEASURES) : len(MEASURES) + n_port], rows.measure[:, len(MEASURES) + n_port :]
+    train = rows.measure[:, len(MEASURES) : len(MEASURES) + n_port]
     demand = prepared.demand.demand
-    case = np.unique(rows.demand, return_index=True)[1]
-    port_t = demand.t_per_year[rows.demand[case]] @ boxes[case]
+    # where a port is chosen its share is what the port constants are fitted to
+    share_of_option = np.append(prepared.demand.ports.share, 1.0)[demand.port]
+    boxed = demand.commodity[demand.row] == COMMODITIES.index("containers")
+    port_t = (boxed * share_of_option * demand.t_per_year[demand.row]) @ prepared.box_port[demand.pair]
     teu = land_boxes(params, prepared.box_ports)[:, 0, _BASE]
     teu_per_t = np.divide(teu, port_t, out=np.zeros_like(teu), where=port_t > 0)
     share = float(params.get("expressway_share_of_road_tkm")[0, _BASE])
-    road_km, expressway_km = rows.measure[:, MEASURE["territory_km_road"]], expressway[rows.chain]
-    even = demand.t_per_year[rows.demand] / np.bincount(rows.demand, minlength=demand.pair.size)[rows.demand]
+    expressway_km = expressway[rows.chain]
+    # trucks of large sites and of the last mile of pipes are counted apart
+    road_km = sum(rows.measure[:, MEASURE[n]] for n in ("territory_km_road", "site_rail_territory_km", "site_pipe_territory_km"))
+    even = demand.t_per_year[rows.demand] / np.bincount(rows.demand, minlength=demand.commodity.size)[rows.demand]
     scale = float(even @ road_km)
     weights = np.stack(
         [

@@ -276,7 +276,7 @@ class PathMaker:
         nodes = [network.nodes[vertex]]
         while vertex != root:
             before = int(found.predecessor[start, vertex])
-            arcs.append(int(found.arc_of[before, vertex]))
+            arcs.append(int(found.arc_of[start, vertex]))
             vertex = before
             nodes.append(network.nodes[vertex])
         named = [self._node(n) for n in reversed(nodes)]

@@ -11,7 +11,8 @@ import polars as pl
 from networks.assemble import Setting, chain_inputs
 from networks.chains import build_chains, pipeline_part, rail_part, road_part
 from networks.graph import build_graph, open_links
-from networks.parts import ALTERNATIVES, LEG_MODES, ChainInputs, ChainSet, Legs, Part
+from networks.parts import ALTERNATIVES, LEG_MODES, ChainInputs, ChainSet, Legs, Part, Stops
+from networks.ports import FROM_SEA, TO_SEA
 from networks.solve import Rows, expand
 from networks.wiring import Wiring, wire
 from transport.freight_costs import PIPE_OF, reference_costs
@@ -56,7 +57,7 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class Captive:
-    """Captive flows measured on a network: commodity, mode (-1 = on site), group, t, km and km in the province per row, and its legs."""
+    """Captive flows measured on a network: commodity, mode (-1 = on site), group, t, km and km in the province per row, its legs and terminals."""
 
     commodity: NDArray[np.int64]
     mode: NDArray[np.int64]
@@ -67,6 +68,7 @@ class Captive:
     at_port: NDArray[np.bool_]
     by_proxy: NDArray[np.bool_]
     legs: Legs
+    stops: Stops
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Prepared:
     state_of_year: tuple[int, ...]
     captive: Captive
     box_ports: tuple[str, ...]
+    box_port: NDArray[np.bool_]
     has_siding: NDArray[np.bool_]
     large_site: NDArray[np.bool_]
 
@@ -160,6 +163,7 @@ def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = 
         tuple(state_of_year),
         states[state_of_year[_BASE]].captive,
         expander.box_ports,
+        expander.box_port,
         np.array([z in sided for z in zones.ids]),
         large,
     )
@@ -202,9 +206,11 @@ class _Expander:
             for j, name in enumerate(area):
                 zone_port[i, j] = zones.area[i] == name
         self.box_port = zone_port[d.origin] | zone_port[d.destination]
+        self.ports = demand.ports
+        self.usable_ports = _usable_ports(demand, zones)
 
     def state(self, found: ChainInputs, links: pl.DataFrame) -> State:
-        chains = build_chains(found, self.demand.origin, self.demand.destination)
+        chains = build_chains(found, self.demand.origin, self.demand.destination, usable_ports=self.usable_ports)
         rows = expand(
             self.demand,
             chains,
@@ -214,8 +220,27 @@ class _Expander:
             long_haul_km=self.long_haul_km,
             port_pair=self.port_pair,
             box_port=self.box_port,
+            ports=self.ports,
         )
         return State(found, chains, wire(chains, found), rows, _captive(found, self.whole), links)
+
+
+def _usable_ports(demand: FreightDemand, zones: ZoneTable) -> NDArray[np.bool_]:
+    """Return the ports that coastal chains of each pair may use ``[pair, zone]``: those that handle any goods of the pair.
+
+    Notes
+    -----
+    A works' own quay serves only that works.
+    """
+    d = demand.demand
+    found = np.zeros((d.origin.size, len(zones.ids)), dtype=np.bool_)
+    direction = np.where(zones.in_province[d.origin[d.pair]], TO_SEA, FROM_SEA)
+    np.logical_or.at(found, d.pair, demand.ports.handled[d.commodity[d.row], direction])
+    own = np.zeros_like(found)
+    for end in (d.origin, d.destination):
+        own[np.arange(end.size), end] = True
+    found &= zones.port | own
+    return found
 
 
 def _captive(inputs: ChainInputs, demand: FreightDemand) -> Captive:
@@ -230,6 +255,7 @@ def _captive(inputs: ChainInputs, demand: FreightDemand) -> Captive:
     rail = rail_part(inputs, origin, destination)[0]
     pipes = {kind: pipeline_part(inputs, kind, origin, destination) for kind in PIPE_OF.values()}
     legs: list[tuple[int, int, int, int]] = []
+    stops: list[tuple[int, int, int]] = []
     for i, name in enumerate(names):
         part: Part | None = (
             rail if name == "rail" else pipes.get(PIPE_OF.get(COMMODITIES[commodity[i]], "")) if name == "pipeline" else None
@@ -237,6 +263,7 @@ def _captive(inputs: ChainInputs, demand: FreightDemand) -> Captive:
         if part is not None and part.ok[i]:
             km[i], territory[i], by_proxy[i] = part.km[i].sum(), part.territory_km[i].sum(), False
             legs += [(i, code, int(s[i]), int(e[i])) for code, s, e in part.legs if s[i] >= 0]
+            stops += [(i, int(kind[i]), int(where[i])) for kind, where in part.stops if where[i] >= 0]
     columns = np.array(legs, dtype=np.int64).reshape(-1, 4)
     return Captive(
         commodity,
@@ -247,5 +274,6 @@ def _captive(inputs: ChainInputs, demand: FreightDemand) -> Captive:
         territory,
         inputs.port[origin] | inputs.port[destination],
         by_proxy,
-        Legs(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3]),
+        Legs.of(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3]),
+        Stops(*np.array(stops, dtype=np.int64).reshape(-1, 3).T),
     )

@@ -31,7 +31,13 @@ _BASE = year_index(BASE_YEAR)
 #: Numerical tolerance of balances, and the shares of demand that may go unserved or be lost in the distribution.
 _TOLERANCE = 1e-9
 _BALANCING_TOLERANCE = 1e-4
+#: Margin whose target is judged below the observation.
+_JUDGED = "observed_pipeline_t"
+#: Distance of a port's share from its throughput that the gap of the equilibrium leaves open [percentage point].
+_PORT_TOLERANCE = 0.1
 _UNSERVED_LIMIT = 1e-3
+#: Share of the draws whose constants may stand on the prior as much as on the margins.
+_UNSETTLED_LIMIT = 0.05
 
 
 def _check_frame(rows: Sequence[tuple[str, float, float]]) -> pl.DataFrame:
@@ -48,7 +54,7 @@ def _check_frame(rows: Sequence[tuple[str, float, float]]) -> pl.DataFrame:
 # --- OD and checks of the loading ---------------------------------------------------------------------------------------------------
 
 
-def load_checks(imbalance: float, closed_t: float, model: FreightModel) -> pl.DataFrame:
+def load_checks(imbalance: float, closed_t: float, port_error: float, model: FreightModel) -> pl.DataFrame:
     """Return the checks of the loading and of the equilibrium.
 
     Parameters
@@ -57,10 +63,16 @@ def load_checks(imbalance: float, closed_t: float, model: FreightModel) -> pl.Da
         Largest imbalance at a vertex over the flow of its network.
     closed_t
         Flow on links that are not open [t/yr].
+    port_error
+        Largest distance of a port's share of the base year from the one its constant is fitted to [percentage point].
     model
         The solved model.
     """
-    rows = [("freight.node_imbalance", imbalance, _TOLERANCE), ("freight.flow_on_closed_links_t", closed_t, 0.0)]
+    rows = [
+        ("freight.node_imbalance", imbalance, _TOLERANCE),
+        ("freight.flow_on_closed_links_t", closed_t, 0.0),
+        ("freight.port_share_error", port_error, _PORT_TOLERANCE),
+    ]
     if model.years is not None:
         years = model.years.years
         rows += [
@@ -78,10 +90,11 @@ def od_table(prepared: Prepared, solution: Solution) -> pl.DataFrame:
     alternatives, commodities = np.array(ALTERNATIVES), np.array(COMMODITIES)
     frames = []
     for position in sorted(solution.flows):
-        rows = prepared.states[prepared.state_of_year[position]].rows
+        state = prepared.states[prepared.state_of_year[position]]
+        rows, chains = state.rows, state.chains
         flow = solution.flows[position]
         keep = flow >= 1.0
-        pair, case = demand.pair[rows.demand[keep]], rows.demand[keep]
+        pair, case = chains.pair[rows.chain[keep]], rows.demand[keep]
         frames.append(
             pl.DataFrame(
                 {
@@ -163,6 +176,7 @@ def demand_checks(prepared: Prepared, solution: Solution, costs: Costs, fitted: 
         ("freight.negative_flow", float(max(-solution.totals.min(), 0.0)), 0.0),
         ("freight.captive_without_path_share", _proxy_share(prepared), _UNSERVED_LIMIT * 100.0),
         ("freight.constants_prior_driven", float(fitted.prior_driven.sum()), 0.0),
+        ("freight.draws_unsettled_share", fitted.unsettled / fitted.constants.shape[0], _UNSETTLED_LIMIT),
     ]
     return _check_frame(rows)
 
@@ -186,7 +200,7 @@ def fit_table(
     modelled = fitted.margins[0]
     at_prior = fitted.margins_at_prior[0]
     singular = ", ".join(f"{v:.3g}" for v in fitted.singular_values)
-    constants = ", ".join(f"{n} {v:.3f}" for n, v in zip(CONSTANTS, fitted.constants[0], strict=True))
+    constants = ", ".join(f"{n} {v:.3f}" for n, v in zip(CONSTANTS, fitted.constants[0, : len(CONSTANTS)], strict=True))
     driven = ", ".join(n for n, p in zip(CONSTANTS, fitted.prior_driven, strict=True) if p) or "none"
     road, pipe = LEG_MODES.index("road"), LEG_MODES.index("pipeline")
     base = (0, _BASE)
@@ -197,6 +211,14 @@ def fit_table(
         if str(r["parameter"]).startswith(("observed_", "expressway_share_"))
     }
 
+    # fitted to what one-way pipes can carry; shown beside the figure as observed
+    seen_t = inputs.table("observed/freight").filter(
+        (pl.col("series") == "freight_volume") & (pl.col("mode") == "pipeline") & (pl.col("period") == str(BASE_YEAR))
+    )
+    if seen_t.height == 1:
+        observed_rows[_JUDGED] |= {name: seen_t[name].item() for name in ("value", "low", "high")}
+    target = float(params.get(_JUDGED)[0, _BASE])
+
     def from_margin(item: str, mode: str, parameter: str, value: float | None, used_for: str, principle: str, note: str) -> None:
         row = observed_rows[parameter]
         rows.append(
@@ -205,7 +227,7 @@ def fit_table(
                 mode,
                 BASE_YEAR,
                 params.unit(parameter),
-                float(params.get(parameter)[0, _BASE]),
+                float(row["value"]) if parameter == _JUDGED else float(params.get(parameter)[0, _BASE]),
                 row["low"],
                 row["high"],
                 value,
@@ -232,7 +254,7 @@ def fit_table(
     )
     from_margin("sea_rail_teu", "rail", "observed_sea_rail_teu", modelled[2], cal, "territory", f"{zero[2]}")
     from_margin("roro_truck_t", "water", "observed_roro_truck_t", modelled[3], cal, "territory", f"{zero[3]}")
-    pipe_note = f"{zero[4]}; captive lines in; singular values {singular}; prior-driven {driven}"
+    pipe_note = f"fitted to {target:.4g}, what one-way pipes can carry; {zero[4]}; captive lines in; singular values {singular}; prior-driven {driven}"
     from_margin("freight_t", "pipeline", "observed_pipeline_t", modelled[4], cal, "territory", pipe_note)
     split_note = f"truck tkm in the province on expressways; {zero[5]}"
     from_margin("expressway_share_of_tkm", "road", "expressway_share_of_road_tkm", modelled[5], cal, "territory", split_note)

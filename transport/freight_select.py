@@ -1,6 +1,7 @@
 """Whose goods a link, a line or a terminal carries: by commodity, kind of chain, pair of places and pair of prefectures.
 
-At the fixed speed every pair of terminals has one path, so a chain either uses a link or does not, and what is found adds up to the flow of the link.
+In equilibrium the share of the used paths of each leg that runs over the link comes from the bushes of the year; at the fixed speed every pair of
+terminals has one path, so a chain either uses a link or does not. Either way what is found adds up to the flow of the link.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import numpy as np
 import polars as pl
 
 from networks.errors import NetworkError
-from networks.parts import ALTERNATIVES, LEG_NETWORK, LEG_NETWORKS, TERMINAL_KIND
-from networks.solve import demand_flow
+from networks.parts import ALTERNATIVES, LEG_NETWORK, TERMINAL_KIND, TERMINAL_KINDS
+from networks.passage import od_passage
+from networks.wiring import LINES, ROAD_CLASSES, leg_network
 from transport.freight_demand import COMMODITIES
-from transport.freight_limits import KIND_OF_CLASS
+from transport.freight_limits import KIND_OF_CLASS, make_supply
 from transport.freight_loads import dearest_arcs
 from transport.i18n import t
 from transport.layout import year_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from networks.capacity import Equilibrium, Supply
+    from networks.graph import CompiledNetwork
     from networks.skim import Skim
     from transport.freight_model import FreightModel
     from transport.freight_prepare import Prepared, State
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: What stands for the alternative of flows that do not choose, and of goods that no chain can carry (they still pass their berth).
-CAPTIVE, UNSERVED = "captive", "unserved"
+#: What stands for the alternative of flows that do not choose.
+CAPTIVE = "captive"
 _SUGGESTED, _LISTED = 4, 12
 
 
@@ -51,22 +55,26 @@ class Target:
 
 @dataclass(frozen=True)
 class Selection:
-    """Goods over one link, line or terminal at the fixed speed.
+    """Goods over one link, line or terminal.
 
     Attributes
     ----------
     target, year
         What was asked for.
+    capacity
+        Speed of the model that was asked: ``equilibrium`` or ``fixed``.
     t_per_year
-        Sum of all rows [t/yr]; for a link its flow in both directions, for a terminal its load. A chain that touches a line counts once per leg.
+        Sum of all rows [t/yr]; for a link its flow in both directions, for a terminal its load. A leg that touches a line counts once, however many of
+        its links it uses; a chain with two such legs counts twice.
     rows
-        ``origin``, ``destination``, ``commodity``, ``alternative`` (or ``captive``, ``unserved``), ``t`` [t/yr], sorted.
+        ``origin``, ``destination``, ``commodity``, ``alternative`` (or ``captive``), ``t`` [t/yr], sorted.
     by_commodity, by_alternative, by_pair, by_area
         Sums of the rows with their share, the largest first; an end outside the province stands for itself.
     """
 
     target: Target
     year: int
+    capacity: str
     t_per_year: float
     rows: pl.DataFrame
     by_commodity: pl.DataFrame
@@ -125,31 +133,40 @@ def find_target(inputs: Inputs, open_now: pl.DataFrame, text: str, year: int, la
 
 
 def select(inputs: Inputs, model: FreightModel, what: str, year: int, *, lang: str = "zh") -> Selection:
-    """Return the goods over a link, a line or a terminal at the fixed speed, first draw.
+    """Return the goods over a link, a line or a terminal, first draw.
 
     Parameters
     ----------
     inputs
         Network tables.
     model
-        Solved with the flows of that year (``detail``); with equilibrium its fixed speed is taken.
+        Solved with the flows of that year (``detail``), or of that year alone (:func:`transport.freight_year.solve_year`).
     what
         As in :func:`find_target`.
     year
         Calendar year.
     lang
         Language of the messages.
+
+    Returns
+    -------
+    Selection
+        At the speed of the model: in equilibrium flow x share of the leg's used paths (:func:`networks.passage.od_passage`), at the fixed speed the
+        chains whose path is on the link.
+
+    Raises
+    ------
+    NetworkError
+        As :func:`find_target`.
     """
     now = year_index(year)
     prepared = model.prepared
-    index = prepared.state_of_year[now]
-    state = prepared.states[index]
+    state = prepared.states[prepared.state_of_year[now]]
     target = find_target(inputs, state.links, what, year, lang)
     if target.what == "terminal":
         parts = list(_over_terminal(model, state, target, now))
     else:
-        skims: Mapping[str, Skim] = {"sea": state.inputs.sea, "roro": state.inputs.roro, **model.frozen[index].skims}
-        parts = list(_over_links(model, state, skims, target, now))
+        parts = list(_over_links(model, state, target, now))
     keys = ["origin", "destination", "commodity", "alternative"]
     rows = (
         pl.concat(parts)
@@ -167,6 +184,7 @@ def select(inputs: Inputs, model: FreightModel, what: str, year: int, *, lang: s
     return Selection(
         target,
         year,
+        "fixed" if model.years is None else "equilibrium",
         float(rows["t"].sum()),
         rows,
         _sums(wide, "commodity"),
@@ -205,9 +223,9 @@ def _frame(
 def _chosen(model: FreightModel, state: State, times: Array, year: int) -> pl.DataFrame:
     """Return the flows of the rows whose chains count, times how often ``[chain]``."""
     rows, demand = state.rows, model.prepared.demand.demand
-    flow = model.fixed.solution.flows[year] * times[rows.chain]
+    flow = model.speed.solution.flows[year] * times[rows.chain]
     kept = np.flatnonzero(flow > 0)
-    pair = demand.pair[rows.demand[kept]]
+    pair = state.chains.pair[rows.chain[kept]]
     names = [ALTERNATIVES[a] for a in rows.alternative[kept]]
     return _frame(
         model.prepared, demand.origin[pair], demand.destination[pair], demand.commodity[rows.demand[kept]], names, flow[kept]
@@ -223,48 +241,75 @@ def _captive(model: FreightModel, state: State, times: Array, year: int) -> pl.D
     return _frame(model.prepared, *ends, captive.commodity, [CAPTIVE] * tonnes.size, tonnes)
 
 
-def _over_links(
-    model: FreightModel, state: State, skims: Mapping[str, Skim], target: Target, year: int
-) -> Iterator[pl.DataFrame]:
-    """Yield the chosen and the captive flows over links."""
+def _over_links(model: FreightModel, state: State, target: Target, year: int) -> Iterator[pl.DataFrame]:
+    """Yield the chosen and the captive flows over links; of a truck leg that sidings or pipes have taken over counts what trucks still carry."""
     chosen, captive = np.zeros(state.chains.pair.size), np.zeros(state.captive.t_per_year.size)
-    for name in LEG_NETWORKS:
-        network = skims[name].network
-        mine = np.array([link in target.links for link in network.link_ids], dtype=np.bool_)
-        if not mine.any() or not network.terminals:
-            continue
-        used = dearest_arcs(skims[name], mine[network.link].astype(np.float64))[0]
-        # what starts and ends at the same terminal never enters the network
-        used[network.origins[:, None] == network.destinations[None, :]] = 0.0
-        np.fill_diagonal(used, 0.0)
+    supply = make_supply(model.limits, model.prepared, model.prepared.state_of_year[year], year)
+    for name, share in _passages(model, state, supply, target.links, year):
         for legs, times in ((state.chains.legs, chosen), (state.captive.legs, captive)):
             on = legs.network == LEG_NETWORK[name]
-            np.add.at(times, legs.chain[on], used[legs.start[on], legs.end[on]])
+            np.add.at(times, legs.chain[on], supply.trucked[legs.role[on]] * share[legs.start[on], legs.end[on]])
     yield _chosen(model, state, chosen, year)
     yield _captive(model, state, captive, year)
 
 
+def _passages(model: FreightModel, state: State, supply: Supply, links: frozenset[str], year: int) -> Iterator[tuple[str, Array]]:
+    """Yield each leg network that has some of the links, with the share of each pair's flow that uses any of them ``[start, end]``."""
+    skims: dict[str, Skim] = {"sea": state.inputs.sea, "roro": state.inputs.roro}
+    if model.years is None:
+        skims |= model.frozen[model.prepared.state_of_year[year]].skims
+    else:
+        yield from _settled_passages(state, supply, model.years.years[year], links)
+    for name, found in skims.items():
+        network = found.network
+        mine = _marked(network, links)
+        if not mine.any() or not network.terminals:
+            continue
+        used = dearest_arcs(found, mine.astype(np.float64))[0]
+        # what starts and ends at the same terminal never enters the network
+        used[network.origins[:, None] == network.destinations[None, :]] = 0.0
+        np.fill_diagonal(used, 0.0)
+        yield name, used
+
+
+def _settled_passages(
+    state: State, supply: Supply, equilibrium: Equilibrium, links: frozenset[str]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the shares on roads and lines in equilibrium."""
+    on_road = _marked(state.inputs.road.network, links)
+    if on_road.any():
+        yield from zip(ROAD_CLASSES, od_passage(supply.road, equilibrium.road, on_road), strict=True)
+    on_line = np.concatenate([_marked(leg_network(state.inputs, name), links) for name in LINES])
+    if on_line.any():
+        between = od_passage(supply.lines, equilibrium.lines, on_line)[0]
+        for name, part in supply.line_zones.items():
+            yield name, between[part, part]
+
+
+def _marked(network: CompiledNetwork, links: frozenset[str]) -> NDArray[np.bool_]:
+    """Return which arcs belong to the links ``[arc]``."""
+    mine = np.array([link in links for link in network.link_ids], dtype=np.bool_)
+    found: NDArray[np.bool_] = mine[network.link]
+    return found
+
+
 def _over_terminal(model: FreightModel, state: State, target: Target, year: int) -> Iterator[pl.DataFrame]:
-    """Yield the flows through a terminal, loaded and unloaded together; through a berth passes whatever its port sends or receives by land, too."""
-    prepared, stops = model.prepared, state.chains.stops
+    """Yield the flows through a terminal, loaded and unloaded together; whatever starts or ends at a port passes its berth, captive flows too."""
+    prepared, kind = model.prepared, target.kind
     stations = state.inputs.rail.network.terminals
-    where = stations.index(target.place) if target.kind == "yard" else prepared.zones.position[target.place]
-    times = np.zeros(state.chains.pair.size)
-    here = stops.place == where
-    np.add.at(times, stops.chain[here & (stops.kind == TERMINAL_KIND[target.kind])], 1.0)
-    if target.kind == "yard":
-        share = 1.0 - model.limits.at("new_siding_share", "all", year)
-        np.add.at(times, stops.chain[here & (stops.kind == TERMINAL_KIND["site_yard"])], share)
-    yield _chosen(model, state, times, year)
-    if target.kind != "berth" or not prepared.zones.port[where]:
-        return
-    demand = prepared.demand.demand
-    ends = (demand.origin == where).astype(np.float64) + (demand.destination == where)
-    yield _chosen(model, state, ends[state.chains.pair], year)
-    lost = state.rows.unserved
-    pair = demand.pair[lost]
-    tonnes = demand_flow(demand, model.costs, slice(0, 1), year)[0][lost] * ends[pair]
-    yield _frame(prepared, demand.origin[pair], demand.destination[pair], demand.commodity[lost], [UNSERVED] * lost.size, tonnes)
-    table = prepared.demand.captive
-    at = (table["origin"].to_numpy() == where).astype(np.float64) + (table["destination"].to_numpy() == where)
-    yield _captive(model, state, at, year)
+    where = stations.index(target.place) if kind == "yard" else prepared.zones.position[target.place]
+    supply = make_supply(model.limits, prepared, prepared.state_of_year[year], year)
+    weight = np.zeros(len(TERMINAL_KINDS))
+    weight[TERMINAL_KIND[kind]] = 1.0
+    if kind == "yard":
+        weight[TERMINAL_KIND["site_yard"]] = supply.site_yard_share
+    chosen, captive = np.zeros(state.chains.pair.size), np.zeros(state.captive.t_per_year.size)
+    for stops, times in ((state.chains.stops, chosen), (state.captive.stops, captive)):
+        here = stops.place == where
+        np.add.at(times, stops.chain[here], weight[stops.kind[here]])
+    if kind == "berth":
+        table = prepared.demand.captive
+        ends = (table["origin"].to_numpy() == where).astype(np.float64) + (table["destination"].to_numpy() == where)
+        captive = ends * float(prepared.zones.port[where])
+    yield _chosen(model, state, chosen, year)
+    yield _captive(model, state, captive, year)

@@ -99,7 +99,9 @@ VERBS: tuple[Adder, ...] = (_add_build, _add_check, _add_show, _add_export, add_
 
 def _source_options(parser: argparse.ArgumentParser, *, name: str = "--format") -> None:
     parser.add_argument("--year", type=int, default=BASE_YEAR, help=f"year of the graph (default {BASE_YEAR})")
-    parser.add_argument("--network", choices=NETWORKS, default="compact", help="compact, or the finer road network")
+    parser.add_argument(
+        "--network", choices=NETWORKS, help="compact (default, or what --run was made on), or the finer road network"
+    )
     parser.add_argument(
         "--from", dest="source", type=Path, help="another network: folder, .graphml file, or the net file of TNTP"
     )
@@ -127,36 +129,6 @@ def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 # ---- where a network comes from ----
 
 
-def network_tables(inputs: Inputs, name: str = "compact") -> dict[str, pl.DataFrame]:
-    """Return nodes, links, zones and connectors of a bundled network with the pack laid over.
-
-    Parameters
-    ----------
-    inputs
-        Checked inputs.
-    name
-        ``compact`` (the tables of the data folder) or ``fine`` (the finer road network).
-
-    Raises
-    ------
-    NetworkError
-        If the data holds no finer network.
-    """
-    from networks.errors import NetworkError
-
-    compact = {table: inputs.table(f"networks/{table}") for table in TABLES}
-    if name == "compact":
-        return compact
-    needed = ["networks/fine/nodes", "networks/fine/links", "networks/shapes"]
-    if any(table not in inputs.tables for table in needed):
-        msg = f"the data holds no finer network ({', '.join(needed)}); use --network compact"
-        raise NetworkError(msg)
-    from networks.fine import fine_tables, road_rules
-
-    nodes, links, shapes = (inputs.table(table) for table in needed)
-    return fine_tables(nodes, links, {**compact, "shapes": shapes}, road_rules(inputs.parameters))
-
-
 def _source(args: argparse.Namespace) -> Source:
     from networks import formats
     from networks.graph import build_graph
@@ -164,10 +136,10 @@ def _source(args: argparse.Namespace) -> Source:
     tables: Mapping[str, pl.DataFrame] | None = None
     inputs = None
     if args.source is None:
-        from transport.inputs import load_inputs
+        from transport.inputs import load_inputs, network_tables
 
         inputs = load_inputs(pack=args.pack, lang=args.lang)
-        tables = network_tables(inputs, args.network)
+        tables = network_tables(inputs, args.network or _network_of_run(args))
     elif args.format == "tables":
         tables = formats.read_tables(args.source)
     if tables is not None:
@@ -178,6 +150,14 @@ def _source(args: argparse.Namespace) -> Source:
         return Source(formats.read_graphml(args.source), None, None)
     net, trips = _tntp_files(args.source)
     return Source(formats.read_tntp(net, trips)[0], None, None)
+
+
+def _network_of_run(args: argparse.Namespace) -> str:
+    """Return the road network that the run to be joined was made on."""
+    from transport.store import read_run
+
+    run = getattr(args, "run", None)
+    return "compact" if run is None else read_run(run).network
 
 
 def _tntp_files(source: Path) -> tuple[Path, Path]:
@@ -323,7 +303,7 @@ def _modes(source: Source, lang: str) -> dict[str, str]:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from transport.inputs import load_inputs
+    from transport.inputs import load_inputs, network_tables
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     return show(network_tables(inputs, args.network), inputs, args)

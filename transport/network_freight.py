@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transport.freight_select import Selection
     from transport.inputs import Inputs
     from transport.params import Params
-    from transport.scenario import Scenario
+    from transport.scenario import Capacity, Scenario
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -51,9 +51,6 @@ def add_freight(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     explain.add_argument("destination")
     explain.add_argument("commodity", help="code or label")
     _model_options(explain)
-    explain.add_argument(
-        "--capacity", choices=("fixed", "equilibrium"), default="fixed", help="delays of the base year (fast), or of the year"
-    )
     explain.set_defaults(command=_guarded(_explain))
 
     select = sub.add_parser("select", parents=parents, help="whose goods a link, a line or a terminal carries")
@@ -64,6 +61,7 @@ def add_freight(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
 
     identify = sub.add_parser("identify", parents=parents, help="how well the base year pins down the freight model")
     identify.add_argument("--scenario", default="baseline")
+    _network_option(identify)
     identify.set_defaults(command=_guarded(_identify))
 
 
@@ -72,6 +70,17 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help=f"{FIRST_YEAR} to {LAST_YEAR} (default {_YEAR})"
     )
+    parser.add_argument(
+        "--capacity",
+        choices=("equilibrium", "fixed"),
+        help="equilibrium: delays, prices and paths of that year's own flows, as in a run; fixed: delays and prices of the base year, one path per pair "
+        "(default: as the scenario runs, equilibrium if it says nothing). Either way the base year is solved first, about 10 s",
+    )
+    _network_option(parser)
+
+
+def _network_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", choices=("compact", "fine"), help="road network (default: that of the scenario)")
 
 
 def _guarded(command: Command) -> Command:
@@ -93,25 +102,27 @@ def _guarded(command: Command) -> Command:
 
 
 def _inputs(args: argparse.Namespace) -> tuple[Inputs, Scenario]:
-    from transport.inputs import load_inputs
+    from transport.inputs import load_inputs, on_network
     from transport.scenario import load_scenario
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
-    return inputs, load_scenario(args.scenario, inputs.folder, inputs.levers, draws=1, lang=args.lang)
+    capacity: Capacity | None = getattr(args, "capacity", "fixed")
+    scenario = load_scenario(
+        args.scenario, inputs.folder, inputs.levers, draws=1, capacity=capacity, network=args.network, lang=args.lang
+    )
+    return on_network(inputs, scenario.network), scenario
 
 
-def _solved(
-    inputs: Inputs, scenario: Scenario, args: argparse.Namespace, year: int, capacity: Any = "fixed"
-) -> tuple[Params, FreightModel]:
-    """Return parameters and model of a scenario, with the flows of one year."""
-    from transport.freight_model import solve_model
+def _solved(inputs: Inputs, scenario: Scenario, args: argparse.Namespace, year: int) -> tuple[Params, FreightModel]:
+    """Return parameters and model of a scenario in one year, at its speed."""
+    from transport.freight_year import solve_year
     from transport.study import scenario_params
 
     if not args.json:
-        err(t("explain.solving", args.lang))
+        err(t(f"explain.solving_{scenario.capacity}", args.lang, year=year))
     params = scenario_params(scenario, inputs)
     held = scenario.hold_year or None
-    return params, solve_model(inputs, params, hold_network_after=held, capacity=capacity, detail=(year,))
+    return params, solve_year(inputs, params, year, hold_network_after=held, capacity=scenario.capacity)
 
 
 def _print_json(value: Any) -> None:
@@ -128,8 +139,8 @@ def _finite(value: Any) -> Any:
 
 
 def _chain_label(code: str, lang: str) -> str:
-    if code in {"captive", "unserved"}:
-        return t(f"select.{code}", lang)
+    if code == "captive":
+        return t("select.captive", lang)
     return t(f"freight.chain_{code}", lang)
 
 
@@ -147,7 +158,7 @@ def _explain(args: argparse.Namespace) -> int:
     # a wrong name must not cost a solve
     origin, destination = (find_zone(inputs, text, args.lang) for text in (args.origin, args.destination))
     commodity = find_commodity(inputs, args.commodity, args.lang)
-    params, model = _solved(inputs, scenario, args, args.year, args.capacity)
+    params, model = _solved(inputs, scenario, args, args.year)
     found = explain(inputs, params, model, origin, destination, commodity, args.year, lang=args.lang)
     words = sentence(found, args.lang)
     if args.json:
@@ -317,7 +328,7 @@ def _select(args: argparse.Namespace) -> int:
     if args.json:
         sums = ("by_commodity", "by_alternative", "by_pair", "by_area")
         tables = {name: getattr(found, name).head(args.top).to_dicts() for name in sums}
-        head = {"scenario": scenario.name, "capacity": "fixed", "target": asdict(found.target), "year": found.year}
+        head = {"scenario": scenario.name, "capacity": found.capacity, "target": asdict(found.target), "year": found.year}
         _print_json({**head, "t_per_year": found.t_per_year, **tables})
         return OK
     for line in _selection_heading(found, scenario, args.lang):
@@ -340,7 +351,7 @@ def _selection_heading(found: Selection, scenario: Scenario, lang: str) -> list[
         title = t("select.title_line", lang, count=len(target.links), **values)
     else:
         title = t("select.title_terminal", lang, **values)
-    return [title, t("select.note", lang)]
+    return [title, t(f"select.note_{found.capacity}", lang), *([t("select.note_line", lang)] if target.what == "line" else [])]
 
 
 def _selection_tables(found: Selection, inputs: Inputs, args: argparse.Namespace) -> list[pl.DataFrame]:

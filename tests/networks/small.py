@@ -112,8 +112,11 @@ UNIT = {
     "siding_end": 5.0,
     "drayage_end": 15.0,
     "drayage_km": 0.8,
+    "drayage_h": 5.0,
     "site_drayage_end": 15.0,
     "site_drayage_km": 0.8,
+    "site_drayage_h": 5.0,
+    "site_yard_price": 1.0,
     "sea_km": 0.01,
     "sea_h": 0.1,
     "sea_load": 50.0,
@@ -123,6 +126,7 @@ UNIT = {
     "pipeline_load": 4.0,
     "last_mile_end": 12.0,
     "last_mile_km": 0.8,
+    "last_mile_h": 5.0,
 }
 REFERENCE = coefficients({k: np.array(v) for k, v in UNIT.items()})
 

@@ -11,16 +11,19 @@ from networks.chains import ALTERNATIVES
 from networks.cost import COMPONENT
 from networks.delays import DelayArrays, delay_value
 from networks.measure import MEASURE
+from networks.parts import ROLE
 from networks.skim import imbalance
-from networks.solve import Costs, Demand, expand, flow_at_cost, row_costs
+from networks.solve import Costs, Demand, expand, flow_at_cost, row_costs, solve_freight
 from networks.wiring import (
     LINES,
     ROAD_CLASSES,
     apply_changes,
+    by_truck,
     chain_changes,
     extra_cost,
     free_lines,
     free_road,
+    leg_matrices,
     leg_network,
     wire,
 )
@@ -34,11 +37,13 @@ ONE = slice(0, 1)
 class Case:
     """One commodity on the small network; capacities can be set by link, terminals by kind and zone."""
 
-    def __init__(self, pairs, tonnes, *, alternatives=("road", "rail_truck_truck", "rail_truck_siding"), scale=0.02):
-        self.inputs, self.chains = chains(pairs)
+    def __init__(
+        self, pairs, tonnes, *, alternatives=("road", "rail_truck_truck", "rail_truck_siding"), scale=0.02, large=(), sidings=0.0
+    ):
+        self.inputs, self.chains = chains(pairs, large)
         self.wiring = wire(self.chains, self.inputs)
         n = len(pairs)
-        self.demand = Demand(
+        self.demand = Demand.between(
             pair=np.arange(n),
             commodity=np.zeros(n, dtype=np.int64),
             t_per_year=np.asarray(tonnes, dtype=float),
@@ -59,16 +64,22 @@ class Case:
             box_port=no_port[:, None],
         )
         shape = (1, 1)
+        cost = REFERENCE.copy()
+        for name in ("site_drayage_km", "site_drayage_h", "site_yard_price"):
+            cost[COMPONENT[name]] *= 1.0 - sidings
+        end, siding = COMPONENT["site_drayage_end"], COMPONENT["siding_end"]
+        cost[end] = (1.0 - sidings) * cost[end] + sidings * cost[siding]
         self.costs = Costs(
-            coefficients=np.broadcast_to(REFERENCE, (1, *shape, REFERENCE.size)),
+            coefficients=np.broadcast_to(cost, (1, *shape, cost.size)),
             scale=np.full(shape, scale),
             nest_scale=np.full(shape, 1.0),
+            port_scale=np.full(shape, 0.4),
             terminal_scale=np.full(shape, 0.2),
             preference=np.zeros((1, *shape)),
             sea_preference=np.zeros(shape),
             growth=np.ones((1, *shape)),
             group_level=np.ones((1, *shape)),
-            siding_share=np.zeros(shape),
+            siding_share=np.full(shape, sidings),
             pipe_share=np.zeros(shape),
         )
 
@@ -110,7 +121,8 @@ class Case:
             line_arcs=arcs,
             line_zones=zones,
             places=limits,
-            site_yard_share=1.0,
+            site_yard_share=1.0 - float(self.costs.siding_share[0, 0]),
+            last_mile_share=1.0 - float(self.costs.pipe_share[0, 0]),
         )
 
     def respond(self, changes, _):
@@ -252,3 +264,108 @@ def test_a_gap_out_of_reach_is_an_error():
     case = Case([("ZA", "ZB")], [4e6])
     with pytest.raises(CapacityError, match=r"do not agree after 80 iterations.*the dearest place is .* CNY/t"):
         case.solve(case.supply({"R1": 1e6}), gap=0.0)
+
+
+# --- truck access that sidings replace
+
+
+def test_with_room_for_all_both_speeds_agree_where_sidings_replace_half_of_the_access():
+    """No delays: flows, tonnes, tkm and truck flows are those of the chains without delays, half the access trucks off the roads."""
+    pairs = [("ZW", "ZB"), ("ZW", "ZG"), ("ZB", "ZW")]
+    case = Case(pairs, [4e6, 2e6, 1e6], alternatives=ALTERNATIVES, large=("ZW",), sidings=0.5)
+    found = case.solve(case.supply())
+    np.testing.assert_allclose(found.flow, case.respond(case.free(), None), rtol=1e-7)
+    moved = apply_changes(case.rows, chain_changes(case.wiring, found.conditions))
+    constants = np.zeros((1, 6))
+    one, other = (
+        solve_freight(case.demand, [case.rows], [0], case.costs, constants, adapt=adapt).totals
+        for adapt in (None, lambda *_: moved)
+    )
+    np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-3)
+    by_truck_t = sum(
+        w * case.rows.measure[:, MEASURE[n]] for n, w in (("t_road", 1.0), ("site_rail_t", 0.5), ("site_pipe_t", 1.0))
+    )
+    assert one[0, MEASURE["t_road"], 0, 0] == pytest.approx(found.flow @ by_truck_t)
+    # the connector of the works carries its whole hauls and half of what it drays
+    network = case.inputs.road.network
+    out = network.tail == network.position["zone:ZW>"]
+    sent = case.rows.demand < 2
+    by_road = sent & np.isin(
+        case.rows.alternative, [ALTERNATIVES.index(a) for a in ("road", "road_ordinary", "sea_truck", "roro")]
+    )
+    dray = case.rows.measure[:, MEASURE["site_rail_t"]] > 0
+    pipe = case.rows.measure[:, MEASURE["site_pipe_t"]] > 0
+    expected = found.flow[by_road | (sent & pipe)].sum() + 0.5 * found.flow[sent & dray].sum()
+    assert found.road.flow[:, out].sum() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("sidings", [0.0, 0.5, 0.8])
+def test_the_price_of_a_yard_counts_for_the_tonnes_that_use_it(sidings):
+    """A works drays to one full yard: the load is (1 - s) of its rail tonnes, and its rail cost rises by (1 - s) of the yard's price."""
+    case = Case([("ZW", "ZB")], [4e6], alternatives=("road", "rail_truck_truck"), large=("ZW",), sidings=sidings)
+    stations = case.inputs.rail.network.terminals
+    capacity = np.full(len(stations), np.inf)
+    capacity[stations.index("RA")] = 0.6e6
+    supply = case.supply(places={"yard": Places(capacity, PRICE, POWER)})
+    free = case.respond(case.free(), None)
+    gap, trucked = np.log(case.by(free, "rail") / case.by(free, "road")), 1.0 - sidings
+
+    def excess(v):
+        price = PRICE * (trucked * v / 0.6e6) ** POWER
+        return v - 4e6 / (1.0 + np.exp(-(gap - 0.02 * trucked * price)))
+
+    found = case.solve(supply)
+    expected = brentq(excess, 0.0, min(4e6, 1.5e6 / trucked), xtol=1e-6)
+    assert case.by(found.flow, "rail") == pytest.approx(expected, rel=1e-6)
+    assert found.load_t["yard"][stations.index("RA")] == pytest.approx(trucked * expected, rel=1e-6)
+    moved = apply_changes(case.rows, chain_changes(case.wiring, found.conditions))
+    rail = np.array([ALTERNATIVES[a].startswith("rail") for a in moved.alternative])
+    extra = (row_costs(moved, case.costs, ONE, 0) - row_costs(case.rows, case.costs, ONE, 0))[0, rail]
+    np.testing.assert_allclose(extra, trucked * found.conditions.places["yard"][stations.index("RA")], rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("large", [(), ("ZW",)])
+def test_detours_count_by_what_a_truck_leg_is_for(large):
+    """From the works by train to the port and by ship; the truck to the train and the truck beyond the sea make different detours."""
+    case = Case([("ZW", "ZG")], [1e6], alternatives=("sea_train",), large=large)
+    conditions = Cond(
+        np.stack([free_road(case.inputs, name) for name in ROAD_CLASSES]), {"rail": free_lines(case.inputs).copy()}, {}
+    )
+    works, city, beyond, end = (ZONE_IDS.index(z) for z in ("ZW", "ZA", "ZQ", "ZG"))
+    conditions.road[0, 0, works, city] += 0.5  # hours
+    conditions.road[0, 2, works, city] += 3.0  # km on other roads, all in the province
+    conditions.road[0, 3, works, city] += 3.0
+    conditions.road[0, 0, beyond, end] += 2.0
+    conditions.road[0, 2, beyond, end] += 7.0
+    moved = apply_changes(case.rows, chain_changes(case.wiring, conditions))
+    component, measure = moved.components - case.rows.components, moved.measure - case.rows.measure
+    access = "site_drayage" if large else "drayage"
+    seen = {name: component[0, k] for name, k in COMPONENT.items() if abs(component[0, k]) > 1e-9}
+    assert seen == pytest.approx({"road_other_km": 7.0, "road_h": 2.0, f"{access}_km": 3.0, f"{access}_h": 0.5})
+    counted = {name: measure[0, k] for name, k in MEASURE.items() if abs(measure[0, k]) > 1e-9}
+    rest = {"used_km": 10.0} | ({"long_km": 10.0} if case.rows.measure[0, MEASURE["long_km"]] else {})
+    own = (
+        {"km_road": 7.0, "site_rail_km": 3.0, "site_rail_territory_km": 3.0}
+        if large
+        else {"km_road": 10.0, "territory_km_road": 3.0}
+    )
+    assert counted == pytest.approx(own | rest)
+    extra = extra_cost(case.rows, chain_changes(case.wiring, conditions), REFERENCE[None])
+    assert extra[0] == pytest.approx(7.0 * 0.25 + 2.0 * 5.0 + 3.0 * 0.8 + 0.5 * 5.0)
+
+
+def test_only_the_trucks_left_are_on_the_roads():
+    assert by_truck(0.25, 0.5).tolist() == [1.0, 1.0, 0.25, 0.5]
+    case = Case([("ZW", "ZB"), ("ZA", "ZP")], [4e6, 2e6], alternatives=ALTERNATIVES, large=("ZW",))
+    flow = np.ones(case.chains.pair.size)
+    whole, left = (leg_matrices(case.inputs, case.wiring, flow, share) for share in (None, by_truck(0.25, 0.5)))
+    start, end, _ = case.wiring.legs["road"]
+    role = case.wiring.role["road"]
+    works, city = ZONE_IDS.index("ZW"), ZONE_IDS.index("ZA")
+    drays = int(((start == works) & (end == city) & (role == ROLE["site_drayage"])).sum())
+    miles = int((role == ROLE["last_mile"]).sum())
+    assert drays > 0 < miles
+    assert whole["road"].sum() - left["road"].sum() == pytest.approx(0.75 * (role == ROLE["site_drayage"]).sum() + 0.5 * miles)
+    assert whole["road"][works, city] - left["road"][works, city] >= 0.75 * drays - 1e-12
+    for name in ("rail", "sea", "product"):
+        np.testing.assert_array_equal(whole[name], left[name])

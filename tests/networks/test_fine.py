@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from networks.graph import build_graph
-from networks.osm import fine_tables, road_rules
+from networks.fine import fine_tables, road_rules
+from networks.graph import build_graph, compile_network
+from networks.preload import CarFlows, car_preload, road_classes
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -139,7 +140,7 @@ def test_a_widened_road_is_wide_from_its_year_on(fine: Tables) -> None:
         opened = (pl.col("open_year").is_null() | (pl.col("open_year") <= year)) & (
             pl.col("close_year").is_null() | (pl.col("close_year") >= year)
         )
-        rows = fine["links"].filter(pl.col("note").is_in(["on RD001", "on RD001W"]), opened)
+        rows = fine["links"].filter(pl.col("note").str.contains(r"^on RD001W?;"), opened)
         assert rows.select("from_node", "to_node").is_unique().all()
         return set(rows["capacity_t_per_year"])
 
@@ -149,11 +150,45 @@ def test_a_widened_road_is_wide_from_its_year_on(fine: Tables) -> None:
 
 
 def test_pieces_carry_the_values_of_their_compact_link(compact: Tables, fine: Tables) -> None:
-    on = fine["links"].with_columns(compact_link=pl.col("note").str.extract(r"^on (\w+)$")).drop_nulls("compact_link")
+    on = fine["links"].with_columns(compact_link=pl.col("note").str.extract(r"^on (\w+)")).drop_nulls("compact_link")
     joined = on.join(compact["links"], left_on="compact_link", right_on="link_id", suffix="_old")
     assert joined.height == on.height > 1900
     for column in ("link_class", "speed_km_h", "capacity_t_per_year", "open_year", "close_year"):
         assert joined[column].equals(joined[f"{column}_old"].alias(column)), column
+
+
+def test_pieces_have_lanes_and_traffic_of_their_compact_link(compact: Tables, fine: Tables) -> None:
+    """The classes behind a capacity are those of the compact link, so that levers on lanes and cars on access roads act alike."""
+    old, new = road_classes(compact["links"]), road_classes(fine["links"])
+    known = dict(zip(old.link_ids, zip(old.lanes, old.kind, strict=True), strict=True))
+    parent = dict(fine["links"].select("link_id", pl.col("note").str.extract(r"^on (\w+)")).iter_rows())
+    seen = set()
+    for link, lanes, kind in zip(new.link_ids, new.lanes, new.kind, strict=True):
+        origin = parent[link] or (link if link in known else None)
+        assert (lanes, kind) == (known[origin] if origin else ("national_road", "national_road")), link
+        seen.add((lanes, kind))
+    assert seen >= set(known.values()) - {("access_road", "national_road")}
+    assert ("expressway_10_lane", "expressway") in seen
+
+
+def test_ties_have_neither_capacity_nor_cars(fine: Tables) -> None:
+    ties = set(fine["links"].filter(pl.col("link_class") == "connector")["link_id"])
+    classes = road_classes(fine["links"])
+    assert len(ties) > 50
+    assert not ties & set(classes.link_ids)
+    graph = build_graph(*(fine[t] for t in TABLES), year=2020)
+    network = compile_network(graph, "road", connector_classes=("connector",), speed_km_h={"connector": 40.0})
+    flows = CarFlows(np.full(network.head.size, 100.0), np.zeros((0, 0)), 0.0, at_bound=False)
+    values = {
+        ("car_pcu_per_day", "national_road"): 7.0,
+        ("car_pcu_per_day", "access_road"): 9.0,
+        ("car_traffic_index", "all"): 2.0,
+    }
+    cars = car_preload(network, classes, flows, values)
+    name = np.array(network.link_ids)[network.link]
+    assert not cars[np.isin(name, sorted(ties))].any()
+    assert set(cars[network.is_class("expressway") > 0]) == {200.0}
+    assert set(cars[network.is_class("national_road") > 0]) == {14.0, 18.0}
 
 
 # ---- the tables themselves ----

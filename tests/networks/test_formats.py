@@ -131,8 +131,9 @@ def test_gmns_fields_follow_the_specification(graph: nx.MultiDiGraph[str], tmp_p
         links.columns
     )
     assert links["link_id"].is_unique().all()
-    assert links.height * 2 == graph.number_of_edges()  # two arcs are one undirected row
-    assert set(links["directed"]) == {"false"}
+    # two arcs are one undirected row, only pipes are one-way
+    assert links.height + links.filter(pl.col("directed") == "false").height == graph.number_of_edges()
+    assert set(links.filter(pl.col("directed") == "true")["allowed_uses"]) == {"pipeline"}
     assert nodes["x_coord"].null_count() == 0  # zone centroids stand at their nearest neighbour
     assert config.row(0, named=True)["long_length"] == "km"
     assert config["crs"][0] == "EPSG:4326"
@@ -508,7 +509,7 @@ def test_geojson_draws_each_link_once(graph: nx.MultiDiGraph[str], tables: dict[
     assert read["attribution"] == ATTRIBUTION == "© OpenStreetMap contributors, ODbL 1.0"
     lines = {f["properties"]["link_id"]: f for f in read["features"] if f["geometry"]["type"] == "LineString"}
     points = [f for f in read["features"] if f["geometry"]["type"] == "Point"]
-    assert len(lines) + left_out == graph.number_of_edges() // 2
+    assert len(lines) + left_out == len({key for *_, key in graph.edges(keys=True)})
     assert left_out == tables["connectors"].height
     assert len(points) == tables["nodes"].height
     assert lines["RL001"]["geometry"]["coordinates"] == [[123.1, 41.7], [123.2, 41.8], [123.3, 41.6]]
@@ -546,7 +547,11 @@ def test_sums_by_class_hold_every_link(graph: nx.MultiDiGraph[str], tables: dict
     own = links.filter(~pl.col("is_connector"))
     assert classes["links"].sum() == own.height
     assert classes["km"].sum() == pytest.approx(own["length_km"].sum())
-    assert not links["is_directed"].any()
+    stated = tables["links"].filter(pl.col("oneway").fill_null(value=False))["link_id"]
+    one_way = links.filter(pl.col("is_directed"))
+    assert one_way.height > 20
+    assert set(one_way["link_id"]) <= set(stated)
+    assert set(one_way["mode"]) == {"pipeline"}
     assert duplicates(links) == []
     assert traps(graph) == []
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from networks.errors import NetworkError
+from networks.graph import build_graph, compile_network
 from networks.skim import imbalance, load_paths, skim
 from tests.networks.small import ZONE_IDS, road
 
@@ -53,6 +55,77 @@ def test_zones_are_not_passable():
     found = made()
     vertex = found.network.position["zone:ZW<"]
     assert not np.any(found.predecessor[ZONE_IDS.index("ZA")] == vertex)
+
+
+def test_the_tree_arc_runs_from_the_predecessor_to_the_vertex():
+    found = made()
+    n = found.network
+    assert found.arc_of.shape == (len(ZONE_IDS), len(n.nodes))
+    i, v = np.nonzero(found.predecessor >= 0)
+    arc = found.arc_of[i, v]
+    assert i.size > len(ZONE_IDS)
+    assert np.array_equal(n.tail[arc], found.predecessor[i, v])
+    assert np.array_equal(n.head[arc], v)
+    assert np.all(found.arc_of[found.predecessor < 0] == -1)
+
+
+def test_of_parallel_arcs_the_cheapest_carries_the_flow():
+    network = compile_network(line(3, twice=True), "road", connector_classes=("connector",), speed_km_h={"connector": 40.0})
+    slow = np.array([name.startswith("S") for name in network.link_ids])[network.link]
+    found = skim(network, network.length_km + slow, {"slow": slow.astype(float)})
+    load = load_paths(found, np.array([[0.0, 7.0], [5.0, 0.0]]))
+    assert load[slow].sum() == 0.0
+    assert load[~slow].sum() == 12.0 * 4  # two links and two connectors
+    reverse = skim(network, network.length_km + ~slow, {"slow": slow.astype(float)})
+    assert reverse.components["slow"][0, 1] == 2.0
+
+
+def line(n, *, twice=False):
+    """Return a road of n towns, 1 km apart, with a zone at either end, on request with a second link beside each."""
+    names = [f"T{i:05d}" for i in range(n)]
+    nodes = pl.DataFrame({"node_id": names}).with_columns(
+        kind=pl.lit("city"), area=pl.lit("210000"), in_province=pl.lit(value=True), lat=pl.lit(41.0), lon=pl.lit(122.0)
+    )
+    links = pl.DataFrame({"from_node": names[:-1], "to_node": names[1:]}).with_columns(
+        mode=pl.lit("road"),
+        link_class=pl.lit("national_road"),
+        length_km=pl.lit(1.0),
+        tariff_km=pl.lit(1.0),
+        speed_km_h=pl.lit(50.0),
+        in_province_share=pl.lit(1.0),
+        open_year=pl.lit(None),
+        close_year=pl.lit(None),
+    )
+    sides = ["F", "S"] if twice else ["F"]
+    links = pl.concat([links.with_columns(link_id=pl.concat_str(pl.lit(side), "from_node")) for side in sides])
+    zones = pl.DataFrame({"zone_id": ["Z0", "Z1"], "node_id": [names[0], names[-1]]})
+    ends = zones.with_columns(
+        kind=pl.lit("city"), area=pl.lit("210000"), in_province=pl.lit(value=True), intrazonal_km=pl.lit(1.0)
+    )
+    connectors = zones.with_columns(
+        mode=pl.lit("road"), link_class=pl.lit("connector"), length_km=pl.lit(0.0), in_province_share=pl.lit(1.0)
+    )
+    return build_graph(nodes, links, ends, connectors, year=2020)
+
+
+def test_many_vertices_need_no_square_of_them():
+    """A table [vertex, vertex] of 30,000 vertices would take seven GB; paths of two terminals take a few MB."""
+    n = 30_000
+    network = compile_network(line(n), "road", connector_classes=("connector",), speed_km_h={"connector": 40.0})
+    found = skim(network, network.length_km, {"km": network.length_km})
+    assert found.components["km"].tolist() == [[0.0, n - 1.0], [n - 1.0, 0.0]]
+    held = sum(a.nbytes for a in (found.predecessor, found.rank, found.arc_of))
+    assert held == 3 * 4 * 2 * len(network.nodes)
+    load = load_paths(found, np.array([[0.0, 3.0], [0.0, 0.0]]))
+    assert set(load[network.forward & (network.length_km > 0)]) == {3.0}
+    assert not load[~network.forward & (network.length_km > 0)].any()
+
+
+def test_a_network_without_terminals_has_empty_paths():
+    network = compile_network(line(3), "rail")
+    found = skim(network, network.length_km, {"km": network.length_km})
+    assert found.cost.shape == found.components["km"].shape == (0, 0)
+    assert load_paths(found, np.zeros((0, 0))).size == 0
 
 
 def test_negative_or_missing_costs_are_refused():

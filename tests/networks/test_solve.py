@@ -16,7 +16,7 @@ T = np.array([5e6, 3e6, 1e6, 2e6, 4e6, 1.5e6, 0.5e6])
 
 def problem(n_draw=2, n_year=3, seed=0):
     _, made = chains(PAIRS, large=("ZW",))
-    demand = Demand(
+    demand = Demand.between(
         pair=np.array([0, 1, 2, 3, 4, 0, 2]),
         commodity=np.array([0, 0, 0, 0, 0, 1, 1]),
         t_per_year=T,
@@ -34,6 +34,7 @@ def problem(n_draw=2, n_year=3, seed=0):
         coefficients=np.broadcast_to(REFERENCE, (2, *shape, REFERENCE.size)) * rng.uniform(0.8, 1.2, (2, *shape, 1)),
         scale=rng.uniform(0.01, 0.03, shape),
         nest_scale=np.full(shape, 0.6),
+        port_scale=np.full(shape, 0.4),
         terminal_scale=np.full(shape, 0.2),
         preference=rng.normal(0, 0.3, (2, *shape)),
         sea_preference=np.full(shape, -1.0),

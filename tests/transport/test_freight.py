@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ import polars as pl
 import pytest
 
 from networks.measure import MEASURE
-from networks.solve import solve_freight
+from networks.ports import PortUse
+from networks.solve import CONSTANTS, solve_freight
 from networks.wiring import expressway_territory_km
 from transport.freight import freight_outcome
 from transport.freight_capacity import free_conditions, year_equilibrium
@@ -18,18 +20,13 @@ from transport.freight_demand import COMMODITIES
 from transport.freight_limits import make_supply, read_limits
 from transport.freight_loads import net_losses, unmet_frame
 from transport.freight_model import DETAIL_YEARS, MARGINS, fit_constants, make_costs, solve_model
+from transport.freight_ports import port_error, port_frame
 from transport.freight_prepare import prepare
-from transport.inputs import load_inputs
 from transport.layout import YEARS, year_index
 from transport.params import Lever
 
 BASE, LATER = year_index(2020), year_index(2030)
 ROAD, RAIL, WATER, PIPE = range(4)
-
-
-@pytest.fixture(scope="module")
-def inputs():
-    return load_inputs()
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +47,23 @@ def outcome(inputs, model):
 
 @pytest.fixture(scope="module")
 def totals(inputs, prepared, model):
-    """Return a function: levers -> totals [commodity, measure, year] of draw 0 at fixed delays, with the constants of the base year."""
+    """Return a function: levers -> totals [commodity, measure, year] of draw 0 at fixed delays, with the constants of the base year.
+
+    Each setting is solved once; most tests compare with the defaults.
+    """
     params = inputs.params()
 
+    @functools.cache
     def solve(**settings):
         levers = {lever.lever: lever for lever in inputs.levers}
         moved = params.with_levers([(levers[name], value) for name, value in settings.items()])
         costs = make_costs(moved, prepared)
         rows = [s.rows for s in prepared.states]
         constants = model.fixed.fitted.constants
-        return solve_freight(
-            prepared.demand.demand, rows, prepared.state_of_year, costs, constants, adapt=model.fixed.adapt
-        ).totals[:, :, 0]
+        found = solve_freight(prepared.demand.demand, rows, prepared.state_of_year, costs, constants, adapt=model.fixed.adapt)
+        result = found.totals[:, :, 0].copy()
+        result.setflags(write=False)
+        return result
 
     return solve
 
@@ -71,7 +73,11 @@ def test_calibration_margins_are_met(outcome):
     rail = fit.filter(pl.col("mode") == "rail")
     assert set(rail["item"]) == {"freight_t", "territory_tkm", "sea_rail_teu"}
     assert rail["error_pct"].abs().max() < 2.0
-    assert fit["error_pct"].abs().max() < 5.0
+    assert fit.filter(pl.col("mode") != "pipeline")["error_pct"].abs().max() < 5.0
+    # one-way pipes cannot carry the recalled figure; the fit aims at what they can, within its range, and shows the miss
+    pipe = fit.filter(pl.col("mode") == "pipeline").row(0, named=True)
+    assert pipe["low"] < pipe["modelled"] < pipe["observed"] < pipe["high"]
+    assert pipe["modelled"] == pytest.approx(100e6, rel=0.01)
 
 
 def test_every_check_passes(outcome):
@@ -151,7 +157,8 @@ def test_known_pairs_and_captive_flows_are_in(inputs, prepared):
         pair = np.flatnonzero(
             (demand.origin == zones.position[row["origin"]]) & (demand.destination == zones.position[row["destination"]])
         )
-        mine = (demand.pair == pair[0]) & (demand.commodity == COMMODITIES.index(row["commodity"]))
+        row_of = demand.row[(demand.pair == pair[0]) & (demand.port < 0)]
+        mine = row_of[demand.commodity[row_of] == COMMODITIES.index(row["commodity"])]
         assert demand.t_per_year[mine].sum() >= row["t_per_year"] * (1 - 1e-9), row["flow_id"]
     captive = prepared.captive
     assert captive.t_per_year.sum() == pytest.approx(flows.filter(pl.col("captive"))["t_per_year"].sum())
@@ -169,7 +176,7 @@ def test_no_lever_moves_the_base_year_and_defaults_change_nothing(totals, inputs
     mine = {lever.lever: lever.default for lever in inputs.levers if lever.lever in _MINE}
     assert sorted(mine) == sorted(_MINE)
     default = totals()
-    np.testing.assert_array_equal(totals(**mine), default)
+    np.testing.assert_array_equal(totals(**mine), default)  # settings of their own, solved anew
     moved = totals(rail_tariff=0.8, road_toll=1.5, freight_growth=1.1, new_siding_share=0.5)
     np.testing.assert_array_equal(moved[..., : BASE + 1], default[..., : BASE + 1])
     assert not np.array_equal(moved[..., LATER], default[..., LATER])
@@ -256,8 +263,10 @@ def test_draws_share_demand_and_meet_their_own_margins(inputs, prepared):
     fitted = fit_constants(inputs, params, prepared, costs, base.rows, km)
     observed = np.stack([params.get(p)[:, BASE] for _, p in MARGINS], axis=1)
     assert np.ptp(observed[:, 0]) > 0
-    np.testing.assert_allclose(fitted.margins[:, :2], observed[:, :2], rtol=0.02)
+    np.testing.assert_allclose(fitted.margins, observed, rtol=0.02)
+    assert fitted.unsettled == 0
     assert np.ptp(fitted.constants, axis=0).min() > 0
+    assert fitted.constants.shape[1] == len(CONSTANTS) + prepared.demand.ports.share.size
 
 
 def test_unit_costs_are_in_a_sane_range(inputs):
@@ -324,6 +333,51 @@ def test_results_do_not_depend_on_the_number_of_threads(model):
     np.testing.assert_array_equal(again.road.flow, model.years.years[LATER].road.flow)
 
 
+def test_ports_of_2020_have_the_throughput_they_are_fitted_to_and_later_only_their_split_moves(model, outcome):
+    ports = outcome.tables["freight_ports"]
+    base = ports.filter(pl.col("year") == 2020)
+    np.testing.assert_allclose(base["share_pct"], base["fitted_share_pct"], atol=0.05)
+    demand, use = model.prepared.demand.demand, model.prepared.demand.ports
+    chooses = np.zeros(demand.commodity.size, dtype=bool)
+    chooses[demand.row[demand.port >= 0]] = True
+    assert base["t"].sum() == pytest.approx(demand.t_per_year[chooses].sum(), rel=1e-6)
+    # constants are differences: their mean over the tonnes of a commodity and direction is nothing
+    mean = base.group_by("commodity", "direction").agg((pl.col("constant") * pl.col("fitted_share_pct")).sum())
+    np.testing.assert_allclose(mean["constant"], 0.0, atol=1e-6)
+    later = ports.filter(pl.col("year") == 2035)
+    whole = later.group_by("commodity", "direction").agg(pl.col("share_pct").sum())
+    np.testing.assert_allclose(whole["share_pct"], 100.0)
+    assert (later["share_pct"] - later["fitted_share_pct"]).abs().max() > 0.1
+    assert use.share.size == base.height
+
+
+def test_without_a_choice_of_port_the_table_of_ports_is_empty(model):
+    whole = model.prepared.demand
+    nothing = PortUse(whole.ports.handled, np.full_like(whole.ports.constant, -1), np.zeros(0))
+    fixed = replace(whole, ports=nothing, demand=replace(whole.demand, port=np.full_like(whole.demand.port, -1)))
+    fitted = replace(model.speed.fitted, constants=model.speed.fitted.constants[:, : len(CONSTANTS)])
+    bare = replace(model, prepared=replace(model.prepared, demand=fixed), speed=replace(model.speed, fitted=fitted))
+    found = port_frame(bare)
+    assert found.is_empty()
+    assert port_error(found) == 0.0
+
+
+def test_a_port_with_half_its_berths_loses_boxes_to_the_other_ports(model):
+    year, port = year_index(2030), "Z_PT_BAYUQUAN"
+    before = model.years.years[year]
+    berths = dict(model.limits.terminals["berth"])
+    berths[port] = 0.5 * berths[port]
+    limits = replace(model.limits, terminals={**model.limits.terminals, "berth": berths})
+    base, constants = model.years.years[BASE], model.years.constants
+    after = year_equilibrium(limits, model.prepared, model.costs, base, model.frozen, constants, year)
+    rows, use = model.prepared.states[model.prepared.state_of_year[year]].rows, model.prepared.demand.ports
+    demand = model.prepared.demand.demand
+    had, has = (use.totals(rows, demand, e.flow[None, :])[0] for e in (before, after))
+    mine = use.place[2] == model.prepared.zones.position[port]
+    assert has[mine].sum() < 0.97 * had[mine].sum()
+    assert has.sum() == pytest.approx(had.sum(), rel=1e-9)
+
+
 def test_tables_of_places_agree_with_the_links(outcome, inputs):
     links = outcome.tables["freight_links"].join(
         inputs.table("networks/links").select("link_id", "length_km", "in_province_share"), on="link_id"
@@ -353,7 +407,8 @@ def test_terminals_and_links_state_a_price_only_where_it_is_tight(outcome):
     slack = terminals.filter(pl.col("vc_ratio") < 0.5)
     assert slack["price_cny_per_t"].max() < 0.2
     rail = outcome.tables["freight_links"].filter(pl.col("mode") == "rail")
-    assert rail.filter(pl.col("vc_ratio") > 1.0)["price_cny_per_t"].min() >= 10.0
+    # s (v/c)^beta with s = 10 and beta = 8
+    assert rail.filter(pl.col("vc_ratio") > 0.95)["price_cny_per_t"].min() >= 10.0 * 0.95**8
     assert rail.filter(pl.col("vc_ratio") < 0.5)["price_cny_per_t"].max() < 0.1
 
 

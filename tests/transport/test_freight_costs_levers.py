@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 
 from networks.cost import COMPONENTS
@@ -25,6 +26,8 @@ ALL = frozenset(COMMODITIES)
 BOXES = frozenset({"containers"})
 WAGONS = ALL - BOXES
 ROADS = frozenset({"road_expressway_km", "road_other_km"})
+#: Hours of trucks: of the line haul, and delays on the way to railways and pipelines.
+TRUCK_HOURS = frozenset({"road_h", "drayage_h", "site_drayage_h", "last_mile_h"})
 
 
 def handled(group: str) -> frozenset[str]:
@@ -41,11 +44,11 @@ CASES: list[tuple[str, float, Collection[str], Collection[str], bool]] = [
     (
         "cargo_value_of_time",
         2.0,
-        {"road_h", "road_load", "rail_h", "rail_load", "sea_h", "sea_load", "roro_load"},
+        {*TRUCK_HOURS, "road_load", "rail_h", "rail_load", "sea_h", "sea_load", "roro_load"},
         ALL,
         True,
     ),
-    ("truck_hour_cost", 1.5, {"road_h"}, ALL, True),
+    ("truck_hour_cost", 1.5, TRUCK_HOURS, ALL, True),
     ("truck_wear_cost", 1.5, ROADS, ALL, True),
     ("truck_loading_cost", 0.5, {"road_load"}, ALL, False),
     ("truck_loading_time", 0.5, {"road_load"}, ALL, False),
@@ -128,9 +131,11 @@ def test_a_lever_moves_what_it_names_and_nothing_else(
 def test_every_cost_row_a_bureau_can_set_has_a_lever(inputs: Inputs) -> None:
     """Prices, charges, dwell and the value of time: each parameter of a cost in CNY or hours is in the hand of some lever."""
     held = {lever.parameter for lever in inputs.levers}
+    # what wires over a railway cost is no price of a haul
+    rows = inputs.parameters.filter(pl.col("parameter") != "rail_electrification_cost")
     prices = {
         name
-        for name, unit in inputs.parameters.select("parameter", "unit").unique().iter_rows()
+        for name, unit in rows.select("parameter", "unit").unique().iter_rows()
         if name.startswith(
             ("rail_", "road_", "sea_", "roro_", "port_", "pipeline_", "drayage_", "last_mile_", "value_of_time_cargo")
         )

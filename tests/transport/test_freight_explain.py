@@ -1,4 +1,4 @@
-"""Explanations of single hauls and the goods over a link or terminal: they must be the model's own numbers, and add up."""
+"""Explanations of single hauls: they must be the model's own numbers, and add up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from networks.errors import NetworkError
 from networks.parts import ALTERNATIVES, LEG_MODES
+from networks.wiring import ROAD_CLASSES, ROAD_VALUES
 from transport import network_freight
 from transport.cli import main
 from transport.freight_demand import COMMODITIES
-from transport.freight_explain import TERMS, Explanation, explain, find_commodity, find_zone
-from transport.freight_loads import YearLoad, link_frame, terminal_frame, year_load
+from transport.freight_explain import TERMS, Explanation, _built_chains, _own_chains, explain, find_commodity, find_zone
+from transport.freight_loads import YearLoad, link_frame, year_load
 from transport.freight_paths import arc_ratios
-from transport.freight_select import Selection, find_target, select
+from transport.freight_year import solve_year
 from transport.layout import year_index
 
 if TYPE_CHECKING:
@@ -40,6 +41,17 @@ def load(fixed_model: FreightModel) -> YearLoad:
 
 
 @pytest.fixture(scope="module")
+def settled(inputs: Inputs, fixed_model: FreightModel) -> FreightModel:
+    """Return the year in equilibrium."""
+    return solve_year(inputs, inputs.params(), YEAR, prepared=fixed_model.prepared)
+
+
+@pytest.fixture(scope="module")
+def settled_load(settled: FreightModel) -> YearLoad:
+    return year_load(settled, NOW)
+
+
+@pytest.fixture(scope="module")
 def links(fixed_model: FreightModel) -> pl.DataFrame:
     return fixed_model.prepared.states[fixed_model.prepared.state_of_year[NOW]].links
 
@@ -50,30 +62,42 @@ def flows(load: YearLoad, links: pl.DataFrame) -> pl.DataFrame:
 
 
 def cases(model: FreightModel) -> Iterator[tuple[str, str, str, int]]:
-    """Yield the largest demand row that uses each kind of chain: origin, destination, commodity, demand row."""
-    rows = model.prepared.states[model.prepared.state_of_year[NOW]].rows
-    flow, demand, zones = model.fixed.solution.flows[NOW], model.prepared.demand.demand, model.prepared.zones.ids
+    """Yield the place and goods of the largest flow of each kind of chain: origin, destination, commodity, pair."""
+    state = model.prepared.states[model.prepared.state_of_year[NOW]]
+    rows, flow, demand = state.rows, model.speed.solution.flows[NOW], model.prepared.demand.demand
+    zones = model.prepared.zones.ids
     for code in range(len(ALTERNATIVES)):
         mine = np.flatnonzero(rows.alternative == code)
         if mine.size:
-            case = int(rows.demand[mine[np.argmax(flow[mine])]])
-            pair = demand.pair[case]
-            yield zones[demand.origin[pair]], zones[demand.destination[pair]], COMMODITIES[demand.commodity[case]], case
+            row = int(mine[np.argmax(flow[mine])])
+            pair = int(state.chains.pair[rows.chain[row]])
+            yield (
+                zones[demand.origin[pair]],
+                zones[demand.destination[pair]],
+                COMMODITIES[demand.commodity[rows.demand[row]]],
+                pair,
+            )
 
 
 # --- explain: known answers, the model's own
 
 
-def test_chains_are_the_rows_of_the_model(inputs: Inputs, fixed_model: FreightModel, load: YearLoad) -> None:
-    state = fixed_model.prepared.states[fixed_model.prepared.state_of_year[NOW]]
-    rows, flow, cost = state.rows, fixed_model.fixed.solution.flows[NOW], fixed_model.fixed.solution.costs[NOW]
-    demand, seen = fixed_model.prepared.demand.demand, set()
-    for origin, destination, commodity, case in cases(fixed_model):
-        found = explain(inputs, inputs.params(), fixed_model, origin, destination, commodity, YEAR, load=load)
+@pytest.mark.parametrize("speed", ["fixed", "equilibrium"])
+def test_chains_are_the_rows_of_the_model(
+    inputs: Inputs, fixed_model: FreightModel, settled: FreightModel, load: YearLoad, settled_load: YearLoad, speed: str
+) -> None:
+    model, loaded = (fixed_model, load) if speed == "fixed" else (settled, settled_load)
+    state = model.prepared.states[model.prepared.state_of_year[NOW]]
+    rows, flow, cost = state.rows, model.speed.solution.flows[NOW], model.speed.solution.costs[NOW]
+    demand, seen = model.prepared.demand.demand, set()
+    for origin, destination, commodity, pair in cases(model):
+        found = explain(inputs, inputs.params(), model, origin, destination, commodity, YEAR, load=loaded)
+        assert found.capacity == speed
         seen |= set(found.chains["alternative"].to_list())
-        # a pair may have several demand rows of one commodity (known and distributed): they share chains and shares
-        same = (demand.pair == demand.pair[case]) & (demand.commodity == demand.commodity[case])
-        mine = np.flatnonzero(rows.demand == case)
+        # known, distributed and port-choosing goods of the pair share its chains
+        mine = np.flatnonzero(
+            (state.chains.pair[rows.chain] == pair) & (demand.commodity[rows.demand] == COMMODITIES.index(commodity))
+        )
         key = [(ALTERNATIVES[rows.alternative[i]], int(state.chains.rank[rows.chain[i]]) + 1) for i in mine]
         got = {
             (a, r): (t, c)
@@ -81,10 +105,10 @@ def test_chains_are_the_rows_of_the_model(inputs: Inputs, fixed_model: FreightMo
         }
         assert set(got) == set(key)
         for i, k in zip(mine, key, strict=True):
-            whole = flow[same[rows.demand] & (rows.chain == rows.chain[i])].sum()
+            whole = flow[mine][rows.chain[mine] == rows.chain[i]].sum()
             assert got[k][0] == pytest.approx(whole, rel=1e-9, abs=1e-9)
             assert got[k][1] == pytest.approx(cost[i], rel=1e-9)
-        assert found.t_per_year == pytest.approx(flow[same[rows.demand]].sum(), rel=1e-9)
+        assert found.t_per_year == pytest.approx(flow[mine].sum(), rel=1e-9)
     assert len(seen) >= 10  # nearly every kind of chain was looked at
 
 
@@ -95,14 +119,64 @@ def balanced(found: Explanation) -> None:
     assert table["probability"].sum() == pytest.approx(1.0, abs=1e-12)
     assert table["t_per_year"].sum() == pytest.approx(found.t_per_year, rel=1e-12, abs=1e-9)
     assert table["chain"].to_list() == list(range(1, table.height + 1))
-    km = sum(table[f"km_{mode}"].to_numpy() for mode in LEG_MODES)
+
+
+def driven(found: Explanation) -> None:
+    """At the fixed speed a chain has one path, whose legs are its kilometres."""
+    km = sum(found.chains[f"km_{mode}"].to_numpy() for mode in LEG_MODES)
     legs = found.path.group_by("chain").agg(pl.col("km").sum()).sort("chain")["km"].to_numpy()
     np.testing.assert_allclose(legs, km, rtol=1e-9, atol=1e-9)
 
 
 def test_terms_shares_and_legs_add_up(inputs: Inputs, fixed_model: FreightModel, load: YearLoad) -> None:
     for origin, destination, commodity, _ in cases(fixed_model):
-        balanced(explain(inputs, inputs.params(), fixed_model, origin, destination, commodity, YEAR, load=load))
+        found = explain(inputs, inputs.params(), fixed_model, origin, destination, commodity, YEAR, load=load)
+        balanced(found)
+        driven(found)
+
+
+def test_terms_and_shares_add_up_in_equilibrium(inputs: Inputs, settled: FreightModel, settled_load: YearLoad) -> None:
+    for origin, destination, commodity, _ in cases(settled):
+        balanced(explain(inputs, inputs.params(), settled, origin, destination, commodity, YEAR, load=settled_load))
+
+
+def test_delays_are_those_of_the_speed(
+    inputs: Inputs, fixed_model: FreightModel, settled: FreightModel, load: YearLoad, settled_load: YearLoad
+) -> None:
+    position, hours = fixed_model.prepared.zones.position, []
+    ends = position["Z_GW_HARBIN"], position["Z_PT_BAYUQUAN"]
+    loading = inputs.params().get("road_loading_time")[0, NOW]
+    assert settled.years is not None
+    held = fixed_model.frozen[fixed_model.prepared.state_of_year[NOW]].conditions
+    for model, loaded, conditions in ((fixed_model, load, held), (settled, settled_load, settled.years.years[NOW].conditions)):
+        found = explain(inputs, inputs.params(), model, "Z_GW_HARBIN", "Z_PT_BAYUQUAN", "grain", YEAR, load=loaded)
+        hours.append(found.chains.filter(pl.col("alternative") == "road")["hours"].item())
+        driving = conditions.road[ROAD_CLASSES.index("road"), ROAD_VALUES.index("hours")][ends]
+        assert hours[-1] == pytest.approx(driving + loading, rel=1e-9)
+    assert abs(hours[1] - hours[0]) > 0.05
+
+
+def test_chains_built_for_a_pair_are_those_of_the_model(inputs: Inputs, fixed_model: FreightModel) -> None:
+    """What is built for a pair without demand must be what the model builds for such a pair: same costs, same preferences."""
+    state = fixed_model.prepared.states[fixed_model.prepared.state_of_year[NOW]]
+    demand, alike = fixed_model.prepared.demand.demand, 0
+    for _, _, commodity, pair in cases(fixed_model):
+        ends, code = (demand.origin[[pair]], demand.destination[[pair]]), COMMODITIES.index(commodity)
+        own = _own_chains(fixed_model, state, ends, code, NOW)
+        built = _built_chains(inputs, fixed_model, state, ends, code, NOW)
+        assert own is not None
+        assert own.t_per_year > 0
+        assert built.t_per_year == 0.0
+        # ports are chosen among those that the goods of the pair can use: of these the model may keep others
+        mine, theirs = (
+            sorted(
+                (int(a), round(float(c), 9)) for a, c in zip(x.alternative, x.cost, strict=True) if "sea" not in ALTERNATIVES[a]
+            )
+            for x in (built, own)
+        )
+        assert mine == theirs
+        alike += len(mine)
+    assert alike >= 20
 
 
 def test_legs_join_and_their_links_run_between_their_nodes(
@@ -123,20 +197,28 @@ def test_legs_join_and_their_links_run_between_their_nodes(
 
 
 def test_utility_orders_chains_with_their_preferences(inputs: Inputs, fixed_model: FreightModel, load: YearLoad) -> None:
-    found = explain(inputs, inputs.params(), fixed_model, "Z_GW_HARBIN", "Z_PT_BAYUQUAN", "grain", YEAR, load=load).chains
-    scale = fixed_model.costs.scale[0, NOW]
-    utility = scale * (found["beside_cost_cny_per_t"] - found["cost_cny_per_t"])
+    found = explain(inputs, inputs.params(), fixed_model, "Z_ST_LINGGANG", "Z_GW_SHG", "steel", YEAR, load=load).chains
+    costs = fixed_model.costs
+    utility = costs.scale[0, NOW] * (found["beside_cost_cny_per_t"] - found["cost_cny_per_t"])
     np.testing.assert_allclose(utility, found["utility"], atol=1e-9)
-    # against the multinomial part: chains alone in their main mode compare by their utilities, those of one alternative by the terminal scale
-    rail = found.filter(pl.col("alternative") == "rail_siding_siding")
-    road = found.filter(pl.col("alternative") == "road")
-    assert (rail.height, road.height, found.filter(pl.col("alternative") == "road_ordinary").height) == (1, 1, 0)
-    odds = np.log(rail["probability"][0] / road["probability"][0])
-    assert odds == pytest.approx(rail["utility"][0] - road["utility"][0], rel=1e-9)
-    trucked = found.filter(pl.col("alternative") == "sea_truck")
-    tau = fixed_model.costs.terminal_scale[0, NOW]
-    apart = (trucked["utility"][0] - trucked["utility"][1]) / tau
-    assert np.log(trucked["probability"][0] / trucked["probability"][1]) == pytest.approx(apart, rel=1e-9)
+
+    def odds(first: dict[str, float], other: dict[str, float]) -> tuple[float, float]:
+        return float(np.log(first["probability"] / other["probability"])), first["utility"] - other["utility"]
+
+    # chains alone in their main mode compare by their utilities
+    rail = found.filter(pl.col("alternative") == "rail_siding_siding").to_dicts()
+    road = found.filter(pl.col("alternative").is_in(["road", "road_ordinary"])).to_dicts()
+    assert (len(rail), len(road)) == (1, 1)
+    share, apart = odds(rail[0], road[0])
+    assert share == pytest.approx(apart, rel=1e-9)
+    # ports of one kind of chain by the port scale, terminal pairs by the terminal scale
+    ports = found.filter(pl.col("alternative") == "sea_truck").to_dicts()
+    share, apart = odds(ports[0], ports[1])
+    assert share == pytest.approx(apart / costs.port_scale[0, NOW], rel=1e-9)
+    found = explain(inputs, inputs.params(), fixed_model, "Z_FS", "Z_SY", "general_cargo", YEAR, load=load).chains
+    yards = found.filter(pl.col("alternative") == "rail_truck_truck").to_dicts()
+    share, apart = odds(yards[0], yards[1])
+    assert share == pytest.approx(apart / costs.terminal_scale[0, NOW], rel=1e-9)
 
 
 def test_co2_is_kilometres_times_the_parameter(inputs: Inputs, fixed_model: FreightModel, load: YearLoad) -> None:
@@ -171,6 +253,7 @@ def test_any_two_places_can_be_asked_for(
         assert str(YEAR) in str(error)  # noqa: PT017  (no chain joins the two, and the message says so)
         return
     balanced(found)
+    driven(found)
     assert network_freight.sentence(found, "zh")
     assert network_freight.path_lines(found, "en")
 
@@ -238,56 +321,6 @@ def test_sentence_says_who_wins_and_by_how_much(inputs: Inputs, fixed_model: Fre
     assert f"{100 * tight:.0f}%" in network_freight.sentence(alone, "zh")
 
 
-# --- select
-
-
-def test_goods_over_a_link_add_up_to_its_flow(inputs: Inputs, fixed_model: FreightModel, flows: pl.DataFrame) -> None:
-    used = flows.filter(pl.col("both") > 0).sort("both", descending=True)
-    chosen = pl.concat(
-        [group.gather_every(max(group.height // 8, 1)).head(8) for _, group in used.group_by("mode", maintain_order=True)]
-    )
-    assert chosen["mode"].n_unique() == len(LEG_MODES)
-    for link, both in chosen.select("link_id", "both").iter_rows():
-        found = select(inputs, fixed_model, link, YEAR)
-        assert found.t_per_year == pytest.approx(both, rel=1e-9), link
-        summed(found)
-
-
-def summed(found: Selection) -> None:
-    for table in (found.by_commodity, found.by_alternative, found.by_pair, found.by_area):
-        assert table["t"].sum() == pytest.approx(found.t_per_year, rel=1e-9)
-        assert table["share_pct"].sum() == pytest.approx(100.0)
-        assert table["t"].is_sorted(descending=True)
-        assert table.null_count().sum_horizontal()[0] == 0
-
-
-def test_goods_through_a_terminal_add_up_to_its_load(inputs: Inputs, fixed_model: FreightModel, load: YearLoad) -> None:
-    loads = terminal_frame(load, fixed_model.prepared, inputs.table("networks/terminals"), YEAR)
-    for _, group in loads.filter(pl.col("t_per_year") > 0).group_by("kind", maintain_order=True):
-        for terminal, tonnes in group.sort("t_per_year", descending=True).head(4).select("terminal_id", "t_per_year").iter_rows():
-            found = select(inputs, fixed_model, terminal, YEAR)
-            assert found.t_per_year == pytest.approx(tonnes, rel=1e-9), terminal
-            summed(found)
-
-
-def test_captive_goods_stand_by_themselves(inputs: Inputs, fixed_model: FreightModel) -> None:
-    found = select(inputs, fixed_model, "沈大线", YEAR)
-    captive = found.rows.filter(pl.col("alternative") == "captive")
-    assert captive["t"].sum() > 0
-    parts = [select(inputs, fixed_model, link, YEAR).t_per_year for link in sorted(found.target.links)]
-    assert max(parts) <= found.t_per_year * (1 + 1e-12) <= sum(parts) * (1 + 1e-9)
-
-
-def test_a_wrong_link_is_refused(inputs: Inputs, links: pl.DataFrame) -> None:
-    with pytest.raises(NetworkError, match="RL006"):
-        find_target(inputs, links, "RL00 6", YEAR, "en")
-    with pytest.raises(NetworkError, match="2 lines"):
-        find_target(inputs, links, "沈大", YEAR, "en")
-    later = links.filter(pl.col("link_id") != "RL006")
-    with pytest.raises(NetworkError, match="RL006 is not open in 2030"):
-        find_target(inputs, later, "rl006", YEAR, "en")
-
-
 # --- command line
 
 
@@ -323,24 +356,12 @@ def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["path"][0]["nodes"][0] == "AS"
 
 
-@pytest.mark.usefixtures("solved")
-@pytest.mark.parametrize(("what", "word"), [("RL006", "RL006"), ("沈大线", "沈大线"), ("yard_R_ANSHAN", "yard_R_ANSHAN")])
-def test_select_prints_the_largest_pairs(capsys: pytest.CaptureFixture[str], what: str, word: str) -> None:
-    code, out, err = call(capsys, "select", what, "--top", "3")
-    assert (code, err) == (0, "")
-    assert word in out.splitlines()[0]
-    assert "固定阻抗" in out
-    code, out, _ = call(capsys, "select", what, "--top", "3", "--json")
-    assert len(json.loads(out)["by_pair"]) == 3
-
-
 @pytest.mark.parametrize(
     "argv",
     [
         ("explain", "营口港", "鞍山", "coal"),
         ("explain", "鞍山", "nowhere", "coal"),
         ("explain", "鞍山", "营口", "gold"),
-        ("select", "RL9999"),
     ],
 )
 def test_unknown_names_end_with_two_before_anything_is_solved(
@@ -352,7 +373,7 @@ def test_unknown_names_end_with_two_before_anything_is_solved(
     monkeypatch.setattr(network_freight, "_solved", never)
     code, out, err = call(capsys, *argv)
     assert (code, out) == (2, "")
-    assert argv[1] in err or argv[2] in err or argv[3] in err
+    assert any(word in err for word in argv[1:])
     code, out, _ = call(capsys, *argv, "--json")
     assert code == 2
     assert json.loads(out)["error"]

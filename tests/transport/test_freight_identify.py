@@ -71,12 +71,13 @@ def test_a_dearer_mode_moves_the_goods_as_the_derivative_says(mode: str, fixed_m
     moved = np.array([after[nest == k].sum() / before[nest == k].sum() - 1.0 for k in range(len(LEG_MODES))]) / rise
     cost = row_costs(rows, costs, ONLY, BASE)
     part = (row_costs(rows, dearer, ONLY, BASE) - cost) / rise
-    _, within = group_utility(rows, costs, cost, ONLY, BASE)
+    ports = constants[:, len(CONSTANTS) :]
+    _, within = group_utility(rows, costs, cost, ONLY, BASE, ports)
     slope = np.add.reduceat(-costs.scale[0, BASE] * within * part, rows.group_start[:-1], axis=1)
     blank = np.zeros((rows.demand.size, 1))
-    problem = choice_problem(rows, demand, costs, BASE, blank, np.zeros((1, 1)), draws=ONLY)
+    problem = choice_problem(rows, demand, costs, BASE, blank, np.zeros((1, 1)), draws=ONLY, ports=ports)
     exposed = np.ones((rows.group_demand.size, 1))
-    expected = analytic(problem, constants, slope, NEST[rows.group_alternative], exposure=exposed)[0, :, 0]
+    expected = analytic(problem, constants[:, : len(CONSTANTS)], slope, NEST[rows.group_alternative], exposure=exposed)[0, :, 0]
     np.testing.assert_allclose(moved, expected, rtol=2e-3, atol=1e-5)
 
 

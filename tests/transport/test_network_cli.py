@@ -13,7 +13,7 @@ import pytest
 from networks.formats import read_gmns, read_graphml, read_omx, read_tables, write_gmns, write_tables
 from networks.graph import build_graph, open_links
 from transport.cli import main
-from transport.network_cli import network_tables
+from transport.inputs import network_tables
 
 if TYPE_CHECKING:
     from pathlib import Path

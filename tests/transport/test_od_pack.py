@@ -50,10 +50,11 @@ def demand_of(inputs: Inputs, distance: np.ndarray) -> FreightDemand:
 
 
 def rows_of(demand: FreightDemand, commodity: int) -> dict[tuple[int, int], float]:
+    """Return tonnes by pair; what chooses its port is left out."""
     d = demand.demand
-    mine = d.commodity == commodity
+    mine = np.flatnonzero((d.commodity[d.row] == commodity) & (d.port < 0))
     keys = zip(d.origin[d.pair[mine]].tolist(), d.destination[d.pair[mine]].tolist(), strict=True)
-    return dict(zip(keys, d.t_per_year[mine].tolist(), strict=True))
+    return dict(zip(keys, d.t_per_year[d.row[mine]].tolist(), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,8 @@ def test_the_pairs_of_the_table_are_all_the_pairs(replaced: FreightDemand, input
     for name, commodity in (("coal", COAL), ("steel", STEEL)):
         wanted = {(position[o], position[d]): t for o, d, c, t in ROWS if c == name}
         assert rows_of(replaced, commodity) == wanted
+        # the table says which port, so none is chosen
+        assert (replaced.ports.constant[commodity] < 0).all()
 
 
 def test_other_commodities_and_captive_flows_stay(replaced: FreightDemand, gravity: FreightDemand) -> None:
