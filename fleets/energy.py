@@ -103,6 +103,43 @@ def load_multiplier(load_t: Array, reference_load_t: Array, load_fuel_share: Arr
     return np.asarray(1.0 + load_fuel_share * (load_t / reference_load_t - 1.0))
 
 
+def speed_multiplier(speed_ratio: Array, exponent: Array, auxiliary_share: Array) -> Array:
+    """Return a ship's energy per tonne-km relative to that at its usual speed.
+
+    Parameters
+    ----------
+    speed_ratio
+        Speed relative to the usual one.
+    exponent
+        Power of the speed with which the energy of propulsion per distance grows; 2 where engine power grows with the cube.
+    auxiliary_share
+        Share of the energy at the usual speed that runs with time, not with distance.
+
+    Notes
+    -----
+    (1 - h) v ** n + h / v: slow ships burn less for propulsion and longer for everything else.
+    """
+    propulsion = speed_ratio**exponent
+    return np.asarray(propulsion + auxiliary_share * (1.0 / speed_ratio - propulsion))  # 1 to the last bit at the usual speed
+
+
+def speed_work_multiplier(speed_ratio: Array, sea_time_share: Array) -> Array:
+    """Return the yearly tonne-km of a ship relative to those at its usual speed.
+
+    Parameters
+    ----------
+    speed_ratio
+        Speed relative to the usual one.
+    sea_time_share
+        Share of the year under way at the usual speed.
+
+    Notes
+    -----
+    1 / (s / v + 1 - s): a round trip takes the sea time over v and the same time in port.
+    """
+    return np.asarray(1.0 / (1.0 + sea_time_share * (1.0 / speed_ratio - 1.0)))  # 1 to the last bit at the usual speed
+
+
 def freight_distance_km(turnover_tkm: Array, payload_t: Array, load_factor: Array, loaded_km_share: Array) -> Array:
     """Return the vehicle-km that carry a turnover [km/yr].
 

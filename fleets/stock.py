@@ -21,6 +21,25 @@ class StockError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class UsedTrade:
+    """Used vehicles that move between the province's register and others.
+
+    Attributes
+    ----------
+    rate
+        Array ``[draw, year]`` [1/yr]: net inflow as a share of the stock of the year before; negative = vehicles leave.
+    age
+        Array ``[draw]`` [yr]: mean age of the vehicles that move.
+    spread
+        Array ``[draw]`` [yr], 1 or more: distance from the mean age at which no vehicle moves any more.
+    """
+
+    rate: Array
+    age: Array
+    spread: Array
+
+
+@dataclass(frozen=True, slots=True)
 class StockPath:
     """Stock of one vehicle class over the years.
 
@@ -154,6 +173,76 @@ def steady_ages(chance: Array, growth_per_year: Array | float) -> Array:
     return np.asarray(weight / weight.sum(axis=-1, keepdims=True))
 
 
+def used_flow(survivors: Array, amount: Array, age_years: Array, spread_years: Array) -> Array:
+    """Return used vehicles that enter the register (positive) or leave it, by powertrain and age.
+
+    Parameters
+    ----------
+    survivors
+        Array ``[draw, powertrain, age]`` [veh] of the year before sales.
+    amount
+        Array ``[draw]`` [veh/yr], net inflow.
+    age_years
+        Array ``[draw]`` [yr], mean age of the vehicles that move.
+    spread_years
+        Array ``[draw]`` [yr], 1 or more: distance from that age at which the weight is zero.
+
+    Returns
+    -------
+    array ``[draw, powertrain, age]``
+        Sums to ``amount``, except that of no age more vehicles leave than are there.
+
+    Notes
+    -----
+    Weight of an age: max(0, 1 - |a - age| / spread). Vehicles that enter follow the weight and have the powertrains of the vehicles of their
+    age (of all vehicles where there is none of that age); vehicles that leave are taken from each age in proportion to weight x stock.
+    """
+    ages = np.arange(survivors.shape[-1], dtype=np.float64)
+    weight = np.maximum(1.0 - np.abs(ages - age_years[:, None]) / spread_years[:, None], 0.0)
+    # A window beyond the last age falls into the open last bin.
+    weight[:, -1] += np.where(weight.sum(axis=1) > 0, 0.0, 1.0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    of_age = survivors.sum(axis=1, keepdims=True)
+    of_all = survivors.sum(axis=2, keepdims=True)
+    whole = of_all.sum(axis=1, keepdims=True)
+    overall = of_all / np.where(whole > 0, whole, 1.0)
+    mix = np.where(of_age > 0, survivors / np.where(of_age > 0, of_age, 1.0), overall)
+    enter = np.maximum(amount, 0.0)[:, None, None] * weight[:, None, :] * mix
+    exposed = (weight[:, None, :] * survivors).sum(axis=(1, 2))
+    leaving = np.maximum(-amount, 0.0)
+    rate = np.minimum((leaving / np.where(exposed > 0, exposed, 1.0))[:, None] * weight, 1.0)
+    return np.asarray(enter - rate[:, None, :] * survivors)
+
+
+def adjusted_stock(need: Array, years: Array) -> Array:
+    """Return the stock that owners hold when they follow a need only in part each year.
+
+    Parameters
+    ----------
+    need
+        Array ``[draw, year]`` [veh].
+    years
+        Array ``[draw]`` [yr], 1 or more: time in which a gap to the need closes; 1 = at once.
+
+    Raises
+    ------
+    StockError
+        If a time is below 1 year.
+
+    Notes
+    -----
+    stock(0) = need(0); stock(t) = stock(t - 1) + (need(t) - stock(t - 1)) / years (partial adjustment, Chow 1957). A gap of one year is
+    run off by more or fewer km per vehicle, not by sales.
+    """
+    if bool(np.any(years < 1.0)):
+        msg = f"the time in which a fleet adjusts is at least 1 year, got {float(years.min()):g}"
+        raise StockError(msg)
+    held = need.copy()
+    for year in range(1, need.shape[1]):
+        held[:, year] = need[:, year] / years + held[:, year - 1] * (1.0 - 1.0 / years)
+    return np.asarray(held)
+
+
 def turn_over(
     initial_stock: Array,
     sales_share: Array,
@@ -162,6 +251,7 @@ def turn_over(
     required_stock: Array | None = None,
     sales: Array | None = None,
     inflow: Array | None = None,
+    used: UsedTrade | None = None,
     early_scrap: Array | None = None,
     register_outflow: bool = False,
 ) -> StockPath:
@@ -181,6 +271,8 @@ def turn_over(
         Array ``[draw, year]`` [veh/yr]; give either this or ``required_stock``.
     inflow
         Array ``[draw, year, powertrain, age]`` [veh/yr] of registrations moved in (negative: moved out), before sales.
+    used
+        Used vehicles that move between registers, by rate and age, before sales.
     early_scrap
         Extra share scrapped each year among the survivors, broadcast to ``[draw, year, powertrain, age]``; the age is the one reached.
     register_outflow
@@ -200,7 +292,7 @@ def turn_over(
     survivors(t, a + 1) = stock(t - 1, a) * p(a) * (1 - early(t, a + 1)); the last age bin keeps its survivors;
     sales(t) = max(0, required(t) - sum of survivors and inflow); stock(t) = survivors + inflow + sales at age 0.
     """
-    share, chance = _checked(initial_stock, sales_share, survival, required_stock, sales)
+    share, chance = _checked(initial_stock, sales_share, survival, required_stock, sales, used)
     n_draw, n_year, n_train = share.shape
     n_age = initial_stock.shape[-1]
     early = None if early_scrap is None else np.broadcast_to(early_scrap, (n_draw, n_year, n_train, n_age))
@@ -225,12 +317,16 @@ def turn_over(
             if float(now.min()) < 0:
                 msg = f"the outflow in year {year} exceeds the vehicles that are there"
                 raise StockError(msg)
+        if used is not None:
+            traded = used_flow(now, used.rate[:, year] * before.sum(axis=(1, 2)), used.age, used.spread)
+            now += traded
+            moved[:, year] += traded.sum(axis=-1)
         if required_stock is not None:
             there = now.sum(axis=(1, 2))
             wanted = required_stock[:, year]
             new = np.maximum(wanted - there, 0.0)
             if register_outflow:
-                keep = np.where(there > wanted, wanted / np.where(there > 0, there, 1.0), 1.0)
+                keep = np.divide(wanted, there, out=np.ones_like(there), where=there > wanted)
                 moved[:, year] -= now.sum(axis=-1) * (1.0 - keep)[:, None]
                 now *= keep[:, None, None]
         else:
@@ -242,11 +338,22 @@ def turn_over(
 
 
 def _checked(
-    initial_stock: Array, sales_share: Array, survival: Array, required_stock: Array | None, sales: Array | None
+    initial_stock: Array,
+    sales_share: Array,
+    survival: Array,
+    required_stock: Array | None,
+    sales: Array | None,
+    used: UsedTrade | None,
 ) -> tuple[Array, Array]:
     """Return sales shares and survival on the full axes after checking the input."""
     if (required_stock is None) == (sales is None):
         msg = "give either required_stock or sales"
+        raise StockError(msg)
+    if used is not None and not bool(np.all(np.abs(used.rate) <= 1.0)):
+        msg = f"the yearly inflow of used vehicles is a share of the stock between -1 and 1, got {float(used.rate.min()):g} to {float(used.rate.max()):g}"
+        raise StockError(msg)
+    if used is not None and not bool(np.all(used.spread >= 1.0)):
+        msg = f"the ages of used vehicles spread over at least 1 year, got {float(used.spread.min()):g}"
         raise StockError(msg)
     if (
         initial_stock.ndim != 3

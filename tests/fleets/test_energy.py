@@ -18,6 +18,8 @@ from fleets.energy import (
     load_multiplier,
     passenger_distance_km,
     passenger_gross_tkm,
+    speed_multiplier,
+    speed_work_multiplier,
     temperature_weights,
     traction_energy,
 )
@@ -93,3 +95,15 @@ def test_public_names_resolve_and_unknown_ones_do_not() -> None:
     assert fleets.turn_over.__module__ == "fleets.stock"
     with pytest.raises(AttributeError, match="no attribute"):
         _ = fleets.fly
+
+
+def test_slow_ships_by_hand_and_at_their_usual_speed() -> None:
+    one, two, h = np.ones(1), np.full(1, 2.0), np.full(1, 0.1)
+    assert speed_multiplier(np.full(1, 0.8), two, h)[0] == pytest.approx(0.9 * 0.64 + 0.125)
+    assert speed_multiplier(one, two, h)[0] == 1.0
+    assert speed_work_multiplier(np.full(1, 0.5), np.full(1, 0.6))[0] == pytest.approx(1 / 1.6)
+    assert speed_work_multiplier(one, np.full(1, 0.6))[0] == 1.0
+    # What runs with time sets a least speed: (1 - h) n v ** (n + 1) = h.
+    speeds = np.linspace(0.2, 1.2, 2001)
+    best = speeds[speed_multiplier(speeds, two, h).argmin()]
+    assert best == pytest.approx((0.1 / (0.9 * 2)) ** (1 / 3), abs=1e-3)

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleets import StockPath, turn_over
-from fleets.stock import BALANCE_TOLERANCE, StockError, conditional_survival, steady_ages, weibull_survival
+from fleets.stock import (
+    BALANCE_TOLERANCE,
+    StockError,
+    UsedTrade,
+    adjusted_stock,
+    conditional_survival,
+    steady_ages,
+    used_flow,
+    weibull_survival,
+)
 from fleets.vehicles import (
     CONVENTIONAL,
     GAS,
@@ -215,3 +224,78 @@ def test_draws_are_independent() -> None:
     for d in range(2):
         alone = turn_over(first[d : d + 1], np.ones((1, 9, 1)), chance[d : d + 1], required_stock=np.full((1, 9), 100.0))
         np.testing.assert_array_equal(both.stock[d], alone.stock[0])
+
+
+# --- used vehicles, fleets that follow a need in part ------------------------------------------------------------------------------------
+
+
+THREE = np.asarray([3.0])
+
+
+def test_a_narrow_spread_keeps_used_vehicles_at_their_age() -> None:
+    survivors = np.full((2, 1, 8), 10.0)
+    flow = used_flow(survivors, np.asarray([8.0, 8.0]), np.asarray([4.0, 4.0]), np.asarray([1.0, 2.0]))
+    np.testing.assert_allclose(flow[:, 0], [[0, 0, 0, 0, 8, 0, 0, 0], [0, 0, 0, 2, 4, 2, 0, 0]])
+
+
+def test_used_vehicles_enter_around_their_age_with_the_powertrains_of_that_age() -> None:
+    survivors = np.zeros((1, 2, 8))
+    survivors[0, 0, 4], survivors[0, 1, 4] = 30.0, 10.0
+    flow = used_flow(survivors, np.asarray([9.0]), np.asarray([4.0]), THREE)
+    # Weights 1/3, 2/3, 1, 2/3, 1/3 of 3 at ages 2 to 6; three quarters of the vehicles of age 4, and of all, have the first powertrain.
+    np.testing.assert_allclose(flow.sum(axis=1)[0], [0, 0, 1, 2, 3, 2, 1, 0])
+    np.testing.assert_allclose(flow[0, 0], 0.75 * flow.sum(axis=1)[0])
+
+
+def test_used_vehicles_leave_in_proportion_and_never_more_than_there_are() -> None:
+    survivors = np.asarray([[[0.0, 8.0, 16.0, 8.0, 0.0]]])
+    flow = used_flow(survivors, np.asarray([-4.0]), np.asarray([2.0]), THREE)
+    # weight x stock = 8 x 2/3, 16, 8 x 2/3 -> a fifth, three fifths, a fifth of four vehicles
+    np.testing.assert_allclose(flow[0, 0], [0, -0.8, -2.4, -0.8, 0])
+    np.testing.assert_array_equal(used_flow(survivors, np.asarray([-1e6]), np.asarray([2.0]), THREE), -survivors)
+    assert not used_flow(np.zeros((1, 1, 5)), np.asarray([-3.0]), np.asarray([2.0]), THREE).any()
+
+
+def test_used_inflow_takes_the_place_of_sales() -> None:
+    first = np.asarray([[[40.0, 30.0, 20.0, 10.0]]])
+    share, chance = np.ones((1, 2, 1)), np.asarray([0.9, 0.8, 0.5, 0.0])
+    without = turn_over(first, share, chance, required_stock=one(100, 100))
+    rate = np.asarray([[0.0, 0.05]])
+    with_used = turn_over(first, share, chance, required_stock=one(100, 100), used=UsedTrade(rate, np.asarray([2.0]), THREE))
+    assert with_used.inflow[0, 1, 0] == pytest.approx(5.0)
+    assert with_used.sales[0, 1, 0] == pytest.approx(without.sales[0, 1, 0] - 5.0)
+    np.testing.assert_array_equal(with_used.scrapped, without.scrapped)
+    assert with_used.check() <= BALANCE_TOLERANCE
+    with pytest.raises(StockError, match="between -1 and 1"):
+        turn_over(first, share, chance, required_stock=one(100, 100), used=UsedTrade(rate * 40, np.asarray([2.0]), THREE))
+    with pytest.raises(StockError, match=r"at least 1 year, got 0\.5"):
+        turn_over(first, share, chance, required_stock=one(100, 100), used=UsedTrade(rate, np.asarray([2.0]), THREE / 6))
+
+
+def test_partial_adjustment_by_hand_and_at_once() -> None:
+    need = np.asarray([[100.0, 80.0, 80.0, 120.0]])
+    np.testing.assert_allclose(adjusted_stock(need, np.asarray([2.0])), [[100, 90, 85, 102.5]])
+    np.testing.assert_array_equal(adjusted_stock(need, np.asarray([1.0])), need)
+    with pytest.raises(StockError, match="at least 1 year"):
+        adjusted_stock(need, np.asarray([0.5]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    need=st.lists(st.floats(1, 1e6), min_size=4, max_size=12),
+    years=st.floats(1, 6),
+    rate=st.floats(-0.3, 0.3),
+    age=st.floats(0, 20),
+)
+def test_stock_with_used_trade_balances_and_stays_between_the_needs(
+    need: list[float], years: float, rate: float, age: float
+) -> None:
+    held = adjusted_stock(np.asarray([need]), np.asarray([years]))
+    assert min(need) * (1 - 1e-12) <= held.min() <= held.max() <= max(need) * (1 + 1e-12)
+    chance = conditional_survival(8.0, 4.0, 15)
+    first = initial_stock(held[:, 0], np.asarray([[0.7, 0.3]]), chance, np.zeros((1, 2)))
+    share = np.tile(np.asarray([0.6, 0.4]), (1, len(need), 1))
+    trade = UsedTrade(np.full((1, len(need)), rate), np.asarray([age]), THREE)
+    path = turn_over(first, share, chance, required_stock=held, used=trade)
+    assert path.check() <= BALANCE_TOLERANCE
+    assert (path.total() >= held * (1 - 1e-9)).all()

@@ -5,8 +5,7 @@ Equations are in ``docs/model.md``; the cohorts and the energy formulas are the 
 
 from __future__ import annotations
 
-from transport.vehicles.fit import balance_bridge
 from transport.vehicles.model import VehicleOutcome, model_vehicles
 from transport.vehicles.tables import Activity
 
-__all__ = ["Activity", "VehicleOutcome", "balance_bridge", "model_vehicles"]
+__all__ = ["Activity", "VehicleOutcome", "model_vehicles"]

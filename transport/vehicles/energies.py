@@ -8,11 +8,12 @@ import numpy as np
 
 from fleets import energy as formula
 from fleets import vehicles as fleet
-from transport.layout import BASE_YEAR, YEARS, EnergyKey, EnergyUse, year_index
-from transport.vehicles.work import gross_tkm, road_distance_km, truck_load_t
+from transport.layout import BASE_YEAR, YEARS, EnergyKey, EnergyUse, WorkKey, WorkUse, year_index
+from transport.vehicles.groups import of_member
+from transport.vehicles.work import gross_tkm, road_distance_km, ship_tkm, truck_load_t
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fleets.stock import StockPath
     from transport.params import Params
@@ -21,24 +22,47 @@ if TYPE_CHECKING:
 _SPEED_BANDS = ("urban", "expressway")
 _KG_PER_T = 1000.0
 _DIESEL, _GASOLINE, _GAS, _POWER = "diesel", "gasoline", "natural_gas", "electricity"
+#: Service of the classes whose distance follows a turnover; all others drive for their own sake.
+_SERVICE_OF = {"truck_tkm": "freight", "coach_pkm": "coach"}
 
 
 class EnergyBook:
-    """Energy by key while it is collected."""
+    """Energy by key, and the work behind it, while they are collected."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
         self.rows: dict[tuple[str, str, str], Array] = {}
+        self.moved: dict[WorkKey, tuple[str, Array, Array]] = {}
+        self.spent: dict[tuple[WorkKey, str], Array] = {}
 
-    def add(self, vehicle_class: str, powertrain: str, carrier: str, quantity: Array) -> None:
-        """Add a quantity ``[draw, year]`` in the carrier's native unit."""
+    def move(self, keys: Sequence[WorkKey], unit: str, quantities: Sequence[Array], *, load_ratio: Array | float = 1.0) -> None:
+        """Add work ``[draw, year]`` by key; energy that is added for these keys is split over them by it."""
+        ratio = np.broadcast_to(np.asarray(load_ratio), self.shape)
+        for key, quantity in zip(keys, quantities, strict=True):
+            self.moved[key] = (unit, np.broadcast_to(quantity, self.shape), ratio)
+
+    def add(self, vehicle_class: str, powertrain: str, carrier: str, quantity: Array, work: Sequence[WorkKey] = ()) -> None:
+        """Add a quantity ``[draw, year]`` in the carrier's native unit, for work that has been added before."""
         key = (vehicle_class, powertrain, carrier)
-        self.rows[key] = self.rows.get(key, 0.0) + np.broadcast_to(quantity, self.shape)
+        amount = np.broadcast_to(quantity, self.shape)
+        self.rows[key] = self.rows.get(key, 0.0) + amount
+        total = sum((self.moved[w][1] for w in work), np.zeros(self.shape))
+        for w in work:
+            share = 1.0 if len(work) == 1 else self.moved[w][1] / np.where(total > 0, total, 1.0)
+            self.spent[w, carrier] = self.spent.get((w, carrier), 0.0) + amount * share
 
     def energy(self) -> EnergyUse:
         """Return the collected energy, sorted by key."""
         keys = sorted(self.rows)
         return EnergyUse(tuple(EnergyKey(*key) for key in keys), np.stack([self.rows[key] for key in keys]))
+
+    def work(self) -> WorkUse:
+        """Return the collected work, sorted by key."""
+        keys = sorted(self.moved, key=lambda k: (k.vehicle_class, k.powertrain, k.service, k.drive))
+        at = {key: i for i, key in enumerate(keys)}
+        units = tuple(self.moved[key][0] for key in keys)
+        quantity, ratio = (np.stack([self.moved[key][i] for key in keys]) for i in (1, 2))
+        return WorkUse(tuple(keys), units, quantity, ratio, {(at[key], c): a for (key, c), a in self.spent.items()})
 
 
 def _fuel_index(params: Params, name: str, n_age: int) -> dict[str, Array]:
@@ -77,6 +101,7 @@ def add_road(
     """Add the energy of one road class."""
     name = spec.name
     distance = road_distance_km(spec, params, activity, path)
+    served = _services(spec, params, activity, distance)
     mix = _mix(spec, params, path, hold)
     load = np.ones(book.shape)
     if params.has("load_fuel_share", name):
@@ -99,6 +124,14 @@ def add_road(
         km = distance * mix.distance_share[..., k]
         plug = np.clip(params.get("electric_km_share", key), 0.0, 1.0) if params.has("electric_km_share", key) else None
         dual = np.clip(params.get("gasoline_km_share", key), 0.0, 1.0) if params.has("gasoline_km_share", key) else None
+        electric = [WorkKey(name, train, s, "electric") for s in served]
+        fuelled = [WorkKey(name, train, s, "fuel") for s in served]
+        if params.has("electricity_use", key):
+            book.move(electric, "km", [km * part * (1.0 if plug is None else plug) for part in served.values()], load_ratio=load)
+        if plug is not None or not params.has("electricity_use", key):
+            book.move(
+                fuelled, "km", [km * part * (1.0 if plug is None else 1.0 - plug) for part in served.values()], load_ratio=load
+            )
         for parameter, carrier, to_native in rows:
             if not params.has(parameter, key):
                 continue
@@ -106,26 +139,45 @@ def add_road(
             if dual is not None:
                 part = part * (dual if carrier == _GASOLINE else 1.0 - dual)
             kind, conditions = ("electric", motor) if carrier == "hydrogen" else ("combustion", engine)
-            book.add(name, train, carrier, part * params.get(parameter, key) * mix.index[kind][..., k] * conditions * to_native())
+            used = part * of_member(spec, params, parameter, kind, train) * mix.index[kind][..., k] * conditions * to_native()
+            book.add(name, train, carrier, used, fuelled)
         if params.has("electricity_use", key):
-            _battery_energy(
-                book, spec, params, train, km if plug is None else km * plug, motor * mix.index["electric"][..., k], climate
-            )
+            driven = km if plug is None else km * plug
+            _battery_energy(book, spec, params, electric, driven, motor * mix.index["electric"][..., k], climate)
+
+
+def _services(spec: VehicleClass, params: Params, activity: Activity, distance: Array) -> dict[str, Array | float]:
+    """Return the share of each service in the distance of a road class; only private cars have two."""
+    if spec.distance_driver != "car_pkm":
+        return {_SERVICE_OF.get(spec.distance_driver, "own"): 1.0}
+    away = activity.private_car_pkm / params.get("persons_per_car", spec.name) / distance
+    return {"private_car": away, "own": 1.0 - away}
 
 
 def _battery_energy(
-    book: EnergyBook, spec: VehicleClass, params: Params, train: str, km: Array, conditions: Array, climate: Climate
+    book: EnergyBook,
+    spec: VehicleClass,
+    params: Params,
+    work: Sequence[WorkKey],
+    km: Array,
+    conditions: Array,
+    climate: Climate,
 ) -> None:
     """Add grid electricity of battery vehicles, and the diesel of their cabin heaters."""
-    name = spec.name
+    name, train = spec.name, work[0].powertrain
     weather = climate.electric
-    if params.has("fuel_heater_share", name) and train in {"battery_electric", "battery_swap"}:
-        share = np.clip(params.get("fuel_heater_share", name), 0.0, 1.0)
+    heated = train in {"battery_electric", "battery_swap"}
+    fired = np.zeros(book.shape)
+    if params.has("fuel_heater_share", name) and heated:
+        fired = share = np.clip(params.get("fuel_heater_share", name), 0.0, 1.0)
         weather = weather - share * params.get("fuel_heater_saving") * (climate.electric - climate.electric_without_winter)
-        litres = km * share * climate.heater * params.get("fuel_heater_diesel_use", name)
-        book.add(name, train, _DIESEL, formula.litres_to_t(litres, params.get("fuel_density", _DIESEL)))
-    use = params.get("electricity_use", f"{name}:{train}") * conditions * weather
-    book.add(name, train, _POWER, formula.grid_energy_kwh(km, use, params.get("charging_loss", name)))
+        litres = km * share * climate.heater * of_member(spec, params, "fuel_heater_diesel_use", "electric")
+        book.add(name, train, _DIESEL, formula.litres_to_t(litres, params.get("fuel_density", _DIESEL)), work)
+    if params.has("heat_pump_share", name) and heated:
+        # what has neither a burner nor a heat pump has a resistive heater, for which the temperature rows hold
+        weather = weather - np.clip(params.get("heat_pump_share", name), 0.0, 1.0 - fired) * climate.heat_pump_saving
+    use = of_member(spec, params, "electricity_use", "electric", train) * conditions * weather
+    book.add(name, train, _POWER, formula.grid_energy_kwh(km, use, params.get("charging_loss", name)), work)
 
 
 def add_ships(
@@ -136,20 +188,28 @@ def add_ships(
     mix = _mix(spec, params, path, hold)
     if name == "ro_pax_ship":
         work = activity.passenger_pkm["ro_pax"] / activity.passenger_load["ro_pax"]
+        service, unit, speed = "ro_pax", "seat_km", np.ones(book.shape)
         fuel_use, electricity_use = "ro_pax_fuel_use", "ro_pax_electricity_use"
     else:
-        work = activity.coastal_tkm if name == "coastal_ship" else activity.ocean_tkm
+        work = ship_tkm(spec, params, activity)
+        service, unit = "freight", "tkm"
+        ways = ("ship_speed_ratio", name), ("ship_speed_exponent", "all"), ("ship_auxiliary_share", name)
+        speed = formula.speed_multiplier(*(params.get(parameter, subject) for parameter, subject in ways))
         fuel_use, electricity_use = "ship_fuel_use", "ship_electricity_use"
     carriers = {"heavy_fuel_oil": "fuel_oil", "marine_diesel": _DIESEL, "lng_ship": "lng", "methanol_ship": "methanol"}
     for k, pair in enumerate(spec.pairs):
         key = f"{name}:{pair.powertrain}"
         part = work * mix.distance_share[..., k]
+        moved = [WorkKey(name, pair.powertrain, service, "electric" if params.has(electricity_use, key) else "fuel")]
+        book.move(moved, unit, [part])
         if params.has(fuel_use, key):
-            tonnes = part * params.get(fuel_use, key) * mix.index["combustion"][..., k] / _KG_PER_T
-            book.add(name, pair.powertrain, carriers[pair.powertrain], tonnes)
+            per_unit = of_member(spec, params, fuel_use, "combustion", pair.powertrain) * speed
+            tonnes = part * per_unit * mix.index["combustion"][..., k] / _KG_PER_T
+            book.add(name, pair.powertrain, carriers[pair.powertrain], tonnes, moved)
         if params.has(electricity_use, key):
-            use = params.get(electricity_use, key) * mix.index["electric"][..., k]
-            book.add(name, pair.powertrain, _POWER, formula.grid_energy_kwh(part, use, params.get("charging_loss", name)))
+            per_unit = of_member(spec, params, electricity_use, "combustion", pair.powertrain) * speed
+            use = per_unit * mix.index["electric"][..., k]
+            book.add(name, pair.powertrain, _POWER, formula.grid_energy_kwh(part, use, params.get("charging_loss", name)), moved)
 
 
 def add_rail(book: EnergyBook, params: Params, activity: Activity, electrified: Array) -> Array:
@@ -157,17 +217,24 @@ def add_rail(book: EnergyBook, params: Params, activity: Activity, electrified: 
     index = params.get("rail_energy_index")
     hauled = np.zeros(book.shape)
     total = np.zeros(book.shape)
-    for name in ("locomotive_freight", "locomotive_conventional_passenger"):
+    for name, service in (("locomotive_freight", "freight"), ("locomotive_conventional_passenger", "conventional")):
         gross, electric = gross_tkm(name, params, activity, electrified)
         power, diesel = formula.traction_energy(
             gross, electric, params.get("rail_traction_electricity", name), params.get("rail_traction_diesel", name), index
         )
-        book.add(name, "electric_traction", _POWER, power)
-        book.add(name, "diesel_traction", _DIESEL, diesel)
+        wired, fuelled = (
+            WorkKey(name, "electric_traction", service, "electric"),
+            WorkKey(name, "diesel_traction", service, "fuel"),
+        )
+        book.move([wired, fuelled], "gross_tkm", [gross * electric, gross * (1.0 - electric)])
+        book.add(name, "electric_traction", _POWER, power, [wired])
+        book.add(name, "diesel_traction", _DIESEL, diesel, [fuelled])
         hauled += gross * electric
         total += gross
     seat_km = activity.passenger_pkm["high_speed"] / activity.passenger_load["high_speed"]
-    book.add("high_speed_train", "electric_traction", _POWER, seat_km * params.get("high_speed_electricity") * index)
+    fast = [WorkKey("high_speed_train", "electric_traction", "high_speed", "electric")]
+    book.move(fast, "seat_km", [seat_km])
+    book.add("high_speed_train", "electric_traction", _POWER, seat_km * params.get("high_speed_electricity") * index, fast)
     other = params.get("rail_other_index")
     book.add("rail_other", "electric_drive", _POWER, params.get("rail_other_electricity") * other)
     book.add("rail_other", "diesel_traction", _DIESEL, params.get("rail_other_diesel") * other)
@@ -178,18 +245,26 @@ def add_rail(book: EnergyBook, params: Params, activity: Activity, electrified: 
 def add_metro(book: EnergyBook, params: Params, path: StockPath) -> None:
     """Add the traction electricity of metro trains: train-km x kWh per train-km."""
     train_km = path.total() * params.get("annual_distance", "metro_train")
-    book.add("metro_train", "electric_traction", _POWER, train_km * params.get("metro_electricity"))
+    key = [WorkKey("metro_train", "electric_traction", "own", "electric")]
+    book.move(key, "km", [train_km])
+    book.add("metro_train", "electric_traction", _POWER, train_km * params.get("metro_electricity"), key)
 
 
 def add_pipelines(book: EnergyBook, params: Params, activity: Activity) -> None:
     """Add pumping power, compressor gas and the heating of waxy crude."""
+    # pumps, compressors and heaters act on the same tonne-km: one key per kind of pipeline, for all powertrains
+    keys = {kind: [WorkKey("pipeline_pump", "", f"pipeline_{kind}", "fuel")] for kind in activity.pipeline_tkm}
+    for kind, turnover in activity.pipeline_tkm.items():
+        book.move(keys[kind], "tkm", [turnover])
     for kind in params.subjects("pipeline_electricity"):
         turnover = activity.pipeline_tkm[kind]
-        book.add("pipeline_pump", "electric_drive", _POWER, turnover * params.get("pipeline_electricity", kind))
-    book.add("pipeline_pump", "gas_drive", _GAS, activity.pipeline_tkm["gas"] * params.get("pipeline_gas_use", "gas"))
+        book.add("pipeline_pump", "electric_drive", _POWER, turnover * params.get("pipeline_electricity", kind), keys[kind])
+    gas = activity.pipeline_tkm["gas"] * params.get("pipeline_gas_use", "gas")
+    book.add("pipeline_pump", "gas_drive", _GAS, gas, keys["gas"])
     crude = activity.pipeline_tkm["crude"]
-    book.add("pipeline_pump", "fired_heater", "fuel_oil", crude * params.get("pipeline_heating_oil", "crude") / _KG_PER_T)
-    book.add("pipeline_pump", "fired_heater", _GAS, crude * params.get("pipeline_heating_gas", "crude"))
+    heating_oil = crude * params.get("pipeline_heating_oil", "crude") / _KG_PER_T
+    book.add("pipeline_pump", "fired_heater", "fuel_oil", heating_oil, keys["crude"])
+    book.add("pipeline_pump", "fired_heater", _GAS, crude * params.get("pipeline_heating_gas", "crude"), keys["crude"])
 
 
 def add_aircraft(book: EnergyBook, params: Params, activity: Activity) -> None:
@@ -202,4 +277,8 @@ def add_aircraft(book: EnergyBook, params: Params, activity: Activity) -> None:
         params.get("air_passenger_mass"),
         params.get("aviation_fuel_use"),
     )
-    book.add("aircraft", "turbine", "kerosene", fuel)
+    keys = [WorkKey("aircraft", "turbine", service, "fuel") for service in ("freight", "air")]
+    ratio = params.get("aircraft_reference_occupancy") / activity.passenger_load["air"]
+    seats = activity.passenger_pkm["air"] * params.get("air_passenger_mass") * ratio
+    book.move(keys, "total_tkm", [activity.air_freight_tkm, seats])
+    book.add("aircraft", "turbine", "kerosene", fuel, keys)

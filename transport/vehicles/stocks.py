@@ -8,25 +8,30 @@ import numpy as np
 
 from fleets import energy as formula
 from fleets import vehicles as fleet
-from fleets.stock import StockPath, conditional_survival, turn_over
-from transport.vehicles.work import gross_tkm, truck_distance_km
+from fleets.stock import StockPath, UsedTrade, adjusted_stock, conditional_survival, turn_over
+from transport.vehicles.groups import of_member, share_in_group
+from transport.vehicles.work import gross_tkm, ship_tkm, truck_distance_km
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from transport.params import Params
+    from transport.vehicles.sales import SalesRule
     from transport.vehicles.tables import Activity, Array, VehicleClass
 
-#: Ages are followed up to this multiple of the Weibull scale, where hardly anything is left; the last bin is open.
+#: Ages are followed up to this multiple of the upper end of the Weibull scale, where hardly anything is left; the last bin is open.
 _AGES_PER_SCALE = 2.2
 
 
 def _survival(params: Params, name: str) -> Array:
-    """Return conditional survival ``[draw, 1, age]`` of a class; the first year's draw holds for all vintages."""
+    """Return conditional survival ``[draw, 1, age]`` of a class; the first year's draw holds for all vintages.
+
+    The number of ages follows from the ranges of the rows, so that no draw depends on another.
+    """
     scale = params.get("survival_scale", name)[:, 0]
     shape = params.get("survival_shape", name)[:, 0]
     limit = params.get("mandatory_age", name)[:, 0] if params.has("mandatory_age", name) else None
-    longest = float(scale.max()) * _AGES_PER_SCALE if limit is None else float(limit.max())
+    longest = params.highest("survival_scale", name) * _AGES_PER_SCALE if limit is None else params.highest("mandatory_age", name)
     return conditional_survival(scale, shape, int(np.ceil(longest)), mandatory_years=limit)[:, None, :]
 
 
@@ -55,34 +60,24 @@ def _initial_share(params: Params, spec: VehicleClass, n_draw: int) -> Array:
     return share
 
 
-def _sales_share(params: Params, spec: VehicleClass, shape: tuple[int, int]) -> Array:
-    """Return sales by powertrain ``[draw, year, powertrain]``."""
-    if len(spec.pairs) == 1:
-        return np.ones((*shape, 1))
-    weights = {
-        p.powertrain: params.get("split_in_group", f"{spec.name}:{p.powertrain}")
-        for p in spec.pairs
-        if not p.remainder and params.has("split_in_group", f"{spec.name}:{p.powertrain}")
-    }
-    clean = params.get("clean_sales_share", spec.name)
-    named = params.has("new_energy_share_of_clean", spec.name)
-    new_energy = params.get("new_energy_share_of_clean", spec.name) if named else np.ones(shape)
-    return fleet.sales_shares(spec.pairs, clean, new_energy, weights)
-
-
-def _required_stock(spec: VehicleClass, params: Params, activity: Activity) -> Array:
+def required_stock(spec: VehicleClass, params: Params, activity: Activity) -> Array:
     """Return the vehicles that are needed ``[draw, year]``."""
     if spec.stock_driver == "path":
-        return params.get("vehicle_stock", spec.name)
+        total = params.get("vehicle_stock", spec.name)
+        return total if params.own("vehicle_stock", spec.name) else np.asarray(total * share_in_group(spec, params))
     if spec.stock_driver == "truck_tkm":
-        return truck_distance_km(spec.name, params, activity) / params.get("annual_distance", spec.name)
+        need = truck_distance_km(spec.name, params, activity) / params.get("annual_distance", spec.name)
+        return adjusted_stock(need, params.get("fleet_adjustment_years", spec.name)[:, 0])
     if spec.stock_driver == "high_speed_pkm":
         distance = formula.passenger_distance_km(
             activity.passenger_pkm["high_speed"], params.get("seats", spec.name), activity.passenger_load["high_speed"]
         )
         return distance / params.get("annual_distance", spec.name)
-    turnover = activity.coastal_tkm if spec.name == "coastal_ship" else activity.ocean_tkm
-    return turnover / params.get("ship_annual_tkm", spec.name)
+    per_ship = of_member(spec, params, "ship_annual_tkm", "work", harmonic=True)
+    slower = formula.speed_work_multiplier(
+        params.get("ship_speed_ratio", spec.name), params.get("ship_sea_time_share", spec.name)
+    )
+    return ship_tkm(spec, params, activity) / (per_ship * slower)
 
 
 def _early_scrap(spec: VehicleClass, params: Params, n_age: int) -> Array | None:
@@ -98,17 +93,26 @@ def _early_scrap(spec: VehicleClass, params: Params, n_age: int) -> Array | None
     return None
 
 
-def stock_path(spec: VehicleClass, params: Params, activity: Activity, hold: int | None) -> StockPath:
-    """Return the cohorts of a class that makes up for its missing vehicles with sales; ``hold`` is a position on the year axis."""
-    required = _required_stock(spec, params, activity)
-    shape = (required.shape[0], required.shape[1])
+def _used_trade(spec: VehicleClass, params: Params) -> UsedTrade | None:
+    """Return the used vehicles that move between registers, None where there are none."""
+    if not params.has("used_inflow_share", spec.name):
+        return None
+    rate, age = params.get("used_inflow_share", spec.name), params.get("used_inflow_age", spec.mode)[:, 0]
+    spread = params.get("used_inflow_age_spread")[:, 0]
+    return UsedTrade(rate, age, spread) if rate.any() else None
+
+
+def stock_path(spec: VehicleClass, params: Params, activity: Activity, hold: int | None, shares: SalesRule) -> StockPath:
+    """Return the cohorts of a class that makes up for its missing vehicles with sales by ``shares``; ``hold`` is a position on the year axis."""
+    required = required_stock(spec, params, activity)
     chance = _survival(params, spec.name)
-    first = fleet.initial_stock(required[:, 0], _initial_share(params, spec, shape[0]), chance, _growth(params, spec))
+    first = fleet.initial_stock(required[:, 0], _initial_share(params, spec, required.shape[0]), chance, _growth(params, spec))
     path = turn_over(
         first,
-        _sales_share(params, spec, shape),
+        shares(spec, required),
         chance,
         required_stock=required,
+        used=_used_trade(spec, params),
         early_scrap=_early_scrap(spec, params, chance.shape[-1]),
         register_outflow=spec.register_outflow,
     )
@@ -119,20 +123,38 @@ def locomotive_path(spec: VehicleClass, params: Params, activity: Activity, elec
     """Return locomotives by traction: each side follows its own gross tonne-km, sales make up for what is missing."""
     gross, electric = gross_tkm(spec.name, params, activity, electrified)
     chance = _survival(params, spec.name)
-    growth = params.get("prior_sales_growth", spec.name)[:, :1]
     paths = []
-    for pair in spec.pairs:
+    early = _early_scrap(spec, params, chance.shape[-1])
+    for k, pair in enumerate(spec.pairs):
         share = electric if pair.powertrain == "electric_traction" else 1.0 - electric
         required = gross * share / params.get("locomotive_annual_gross_tkm", f"{spec.name}:{pair.powertrain}")
+        # The building of diesel locomotives passed its peak long before that of electric ones: a traction may have a row of its own.
+        own = f"{spec.name}:{pair.powertrain}"
+        growth = params.get("prior_sales_growth", own if params.has("prior_sales_growth", own) else spec.name)[:, :1]
         first = fleet.initial_stock(required[:, 0], np.ones((required.shape[0], 1)), chance, growth)
         # Locomotives move between the provinces of a railway bureau: what is not needed leaves.
-        paths.append(turn_over(first, np.ones((*required.shape, 1)), chance, required_stock=required, register_outflow=True))
+        scrap = None if early is None else early[:, :, k : k + 1]
+        all_of_it = np.ones((*required.shape, 1))
+        paths.append(turn_over(first, all_of_it, chance, required_stock=required, early_scrap=scrap, register_outflow=True))
     return StockPath(
         np.concatenate([p.stock for p in paths], axis=2),
         np.concatenate([p.sales for p in paths], axis=2),
         np.concatenate([p.scrapped for p in paths], axis=2),
         np.concatenate([p.inflow for p in paths], axis=2),
     )
+
+
+def old_diesel_share(classes: Sequence[VehicleClass], paths: Mapping[str, StockPath], params: Params) -> Array:
+    """Return the share of old ones among the diesel locomotives ``[draw, year]``, 0 where there is none."""
+    old: Array | float = 0.0
+    every: Array | float = 0.0
+    for spec in classes:
+        if spec.stock_driver == "locomotive":
+            diesel = [k for k, pair in enumerate(spec.pairs) if pair.group == fleet.CONVENTIONAL]
+            held = paths[spec.name].stock[:, :, diesel].sum(axis=2)
+            aged = np.arange(held.shape[-1]) >= params.get("old_locomotive_age")[:, :1]
+            old, every = old + (held * aged[:, None]).sum(axis=-1), every + held.sum(axis=-1)
+    return np.asarray(old / np.where(np.asarray(every) > 0, every, 1.0))
 
 
 def stock_arrays(
@@ -150,16 +172,3 @@ def stock_arrays(
             made[0][i, j], made[1][i, j] = held[..., k], path.sales[..., k]
             made[2][i, j], made[3][i, j] = path.scrapped[..., k], path.inflow[..., k]
     return made[0], made[1], made[2], made[3]
-
-
-def retired_battery_kwh(
-    classes: Sequence[VehicleClass], paths: Mapping[str, StockPath], params: Params, shape: tuple[int, int]
-) -> Array:
-    """Return the nominal capacity of the batteries in scrapped vehicles ``[draw, year]`` [kWh/yr]."""
-    total = np.zeros(shape)
-    for spec in classes:
-        for k, pair in enumerate(spec.pairs):
-            key = f"{spec.name}:{pair.powertrain}"
-            if spec.name in paths and params.has("battery_capacity", key):
-                total += paths[spec.name].scrapped[..., k] * params.get("battery_capacity", key)
-    return total

@@ -60,7 +60,11 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class VehicleClass:
-    """One row of ``fleets/classes`` with its powertrains."""
+    """One row of ``fleets/classes`` with its powertrains.
+
+    ``group`` is the parent the class is a part of (the class itself if it has none), ``members`` are all classes of that group. Rows of
+    the parent hold for its members unless a member has a row of its own.
+    """
 
     name: str
     mode: str
@@ -72,16 +76,33 @@ class VehicleClass:
     climate: str
     register_outflow: bool
     pairs: tuple[Pair, ...]
+    group: str
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Climate:
-    """Weather multipliers of one climate group, arrays ``[draw, year]``; the heater is 1 in the coldest weather."""
+    """Weather multipliers of one climate group, arrays ``[draw, year]``.
+
+    Attributes
+    ----------
+    electric
+        Of battery vehicles with a resistive cabin heater.
+    electric_without_winter
+        The same without what the cold adds.
+    combustion
+        Of engines.
+    heater
+        Use of a fuel-fired heater, 1 in the coldest weather.
+    heat_pump_saving
+        What a heat pump takes off ``electric``; little in deep cold.
+    """
 
     electric: Array
     electric_without_winter: Array
     combustion: Array
     heater: Array
+    heat_pump_saving: Array
 
 
 def _true(value: object) -> bool:
@@ -95,6 +116,8 @@ def read_classes(inputs: Inputs) -> tuple[VehicleClass, ...]:
     for row in inputs.table("fleets/powertrains").iter_rows(named=True):
         pair = Pair(row["powertrain"], row["powertrain_group"], _true(row["remainder"]))
         pairs.setdefault(row["vehicle_class"], []).append(pair)
+    rows = inputs.table("fleets/classes").to_dicts()
+    groups = {row["vehicle_class"]: row.get("parent") or row["vehicle_class"] for row in rows}
     return tuple(
         VehicleClass(
             row["vehicle_class"],
@@ -106,10 +129,32 @@ def read_classes(inputs: Inputs) -> tuple[VehicleClass, ...]:
             row["distance_driver"],
             row["climate_group"] or "",
             _true(row["register_outflow"]),
-            tuple(pairs.get(row["vehicle_class"], [])),
+            tuple(pairs.get(row["vehicle_class"]) or pairs.get(groups[row["vehicle_class"]], [])),
+            groups[row["vehicle_class"]],
+            tuple(name for name, group in groups.items() if group == groups[row["vehicle_class"]]),
         )
-        for row in inputs.table("fleets/classes").iter_rows(named=True)
+        for row in rows
     )
+
+
+def parents(classes: Sequence[VehicleClass]) -> dict[str, str]:
+    """Return class -> parent, of the classes that have one."""
+    return {spec.name: spec.group for spec in classes if spec.group != spec.name}
+
+
+def members(classes: Sequence[VehicleClass], name: str) -> tuple[str, ...]:
+    """Return the classes of a group; a class without parts stands for itself.
+
+    Raises
+    ------
+    ValueError
+        If no class has this name or parent.
+    """
+    found = tuple(spec.name for spec in classes if name in {spec.name, spec.group})
+    if not found:
+        msg = f"no vehicle class or group {name!r} in fleets/classes"
+        raise ValueError(msg)
+    return found
 
 
 def find_class(classes: Sequence[VehicleClass], name: str) -> VehicleClass:
@@ -118,12 +163,17 @@ def find_class(classes: Sequence[VehicleClass], name: str) -> VehicleClass:
 
 
 def read_clean(inputs: Inputs) -> dict[str, dict[tuple[str, str], bool]]:
-    """Return definition -> (class, powertrain) -> counts as clean."""
+    """Return definition -> (class, powertrain) -> counts as clean; parts of a group take the rows of the group."""
     table = inputs.table("fleets/clean_powertrains")
-    return {
-        definition: {(row["vehicle_class"], row["powertrain"]): _true(row[definition]) for row in table.iter_rows(named=True)}
-        for definition in ("plan", "nev_only")
-    }
+    made: dict[str, dict[tuple[str, str], bool]] = {}
+    for definition in ("plan", "nev_only"):
+        named = {(row["vehicle_class"], row["powertrain"]): _true(row[definition]) for row in table.iter_rows(named=True)}
+        for spec in read_classes(inputs):
+            for pair in spec.pairs:
+                if (spec.group, pair.powertrain) in named:
+                    named.setdefault((spec.name, pair.powertrain), named[spec.group, pair.powertrain])
+        made[definition] = named
+    return made
 
 
 def read_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
@@ -139,6 +189,7 @@ def read_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
     shifted = (offset[:, :1] if steady else offset)[..., None, None] + normal
     weights = formula.temperature_weights(shifted, people, knots)
     cold, freezing, _, hot = (np.broadcast_to(weights[..., k], offset.shape) for k in range(len(_KNOTS)))
+    saving = {k: np.clip(params.get("heat_pump_saving", k), 0.0, 1.0) for k in ("cold", "freezing")}
     made: dict[str, Climate] = {}
     for group in ("bus", "car", "truck"):
         e_cold, e_freezing, e_hot = (
@@ -153,5 +204,6 @@ def read_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
             electric_without_winter=summer,
             combustion=1.0 + cold * c_cold + freezing * c_freezing + hot * c_hot,
             heater=cold + freezing * e_freezing / np.where(e_cold > 0, e_cold, 1.0),
+            heat_pump_saving=cold * e_cold * saving["cold"] + freezing * e_freezing * saving["freezing"],
         )
     return made

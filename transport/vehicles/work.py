@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fleets import energy as formula
+from transport.vehicles.groups import share_in_group
 
 if TYPE_CHECKING:
     from fleets.stock import StockPath
@@ -23,15 +24,26 @@ def truck_load_t(name: str, params: Params) -> Array:
     )
 
 
-def truck_distance_km(name: str, params: Params, activity: Activity) -> Array:
-    """Return the distance of a truck class; tractors take the tonne-km that the others leave."""
+def truck_tkm(name: str, params: Params, activity: Activity) -> Array:
+    """Return the tonne-km of a truck class [tkm/yr]; tractors take what the others leave."""
     named = [s for s in params.subjects("truck_tkm_share") if s != name]
     share = (
         params.get("truck_tkm_share", name)
         if params.has("truck_tkm_share", name)
         else 1.0 - sum((params.get("truck_tkm_share", s) for s in named), np.zeros_like(activity.road_freight_tkm))
     )
-    return activity.road_freight_tkm * share / truck_load_t(name, params)
+    return activity.road_freight_tkm * share
+
+
+def truck_distance_km(name: str, params: Params, activity: Activity) -> Array:
+    """Return the distance of a truck class [km/yr]."""
+    return truck_tkm(name, params, activity) / truck_load_t(name, params)
+
+
+def ship_tkm(spec: VehicleClass, params: Params, activity: Activity) -> Array:
+    """Return the tonne-km of a class of cargo ships [tkm/yr]."""
+    turnover = activity.coastal_tkm if spec.group == "coastal_ship" else activity.ocean_tkm
+    return np.asarray(turnover * share_in_group(spec, params))
 
 
 def road_distance_km(spec: VehicleClass, params: Params, activity: Activity, path: StockPath) -> Array:
