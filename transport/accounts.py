@@ -1,6 +1,7 @@
 """Carbon, energy and converted-turnover accounts over any boundary.
 
-The accounts only add up what the models report, under named definitions: no module here reads a lever.
+The accounts only add up what the models report, under named definitions: no module here reads a lever. Series of different statistical
+principles are refused unless a named bridge has carried them over (:mod:`transport.principles`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import numpy as np
 import polars as pl
 
 from transport.layout import CARRIER_UNITS, FIRST_YEAR, SCOPES, YEARS, EnergyUse, Turnover, TurnoverKey
+from transport.power import hydrogen_factor
+from transport.principles import Stated, cross, find_bridge, read_bridges, read_statements, require, statement_of, summed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from transport.inputs import Inputs
     from transport.params import Params
 
 _KG_PER_T = 1000.0
@@ -61,7 +65,7 @@ def carbon_factors(params: Params, grid_kg_per_kwh: NDArray[np.float64]) -> Carb
             wtw = power * (1.0 + params.get("upstream_electricity", "electricity"))
         elif carrier == "hydrogen":
             combustion = power = zero
-            wtw = params.get("upstream_hydrogen", "hydrogen") + zero
+            wtw = hydrogen_factor(params, grid_kg_per_kwh)
         else:
             if unit == "t":
                 combustion = params.get("co2_factor_mass", carrier) + zero
@@ -140,18 +144,97 @@ def converted_turnover(turnover: Turnover, params: Params) -> NDArray[np.float64
     return made
 
 
-def make_turnover(
-    freight_tkm: Mapping[str, NDArray[np.float64]], passenger_pkm: Mapping[tuple[str, str], NDArray[np.float64]]
+def stated_turnover(
+    inputs: Inputs,
+    params: Params,
+    freight_tkm: Mapping[str, NDArray[np.float64]],
+    passenger_pkm: Mapping[tuple[str, str], NDArray[np.float64]],
+    *,
+    principle: str = "carrier",
 ) -> Turnover:
-    """Return turnover by key from freight tkm by part and passenger-km by (part, service).
+    """Return turnover of the models under one principle: every series is stated, and crosses its bridge where it counts by another.
+
+    Parameters
+    ----------
+    inputs
+        Tables ``accounts/statements`` and ``accounts/bridges``.
+    params
+        Holds the parameters of the bridges.
+    freight_tkm
+        Part -> ``[draw, year]`` [tkm/yr].
+    passenger_pkm
+        (part, service) -> ``[draw, year]`` [pkm/yr].
+    principle
+        Principle of the sums.
+
+    Raises
+    ------
+    PrincipleError
+        If a series has no statement, or no bridge leads from it to the principle.
+    """
+    statements, bridges = read_statements(inputs, "turnover"), read_bridges(inputs)
+
+    def state(part: str, service: str, values: NDArray[np.float64], unit: str) -> Stated:
+        found = statement_of(statements, f"{part}:{service}")
+        stated = Stated(f"{unit} of {part}:{service}", values, unit, found.principle, found.definition)
+        if found.principle == principle:
+            return stated
+        return cross(stated, find_bridge(bridges, stated.what, found.group, found.principle, principle), params)
+
+    return make_turnover(
+        {part: state(part, "freight", tkm, "tkm") for part, tkm in freight_tkm.items()},
+        {(part, service): state(part, service, pkm, "pkm") for (part, service), pkm in passenger_pkm.items()},
+        principle=principle,
+    )
+
+
+def carrier_pkm(inputs: Inputs, params: Params, part: str, service: str, pkm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return passenger-km of one service as the carriers count them ``[draw, year]``, so that energy and turnover move together."""
+    return np.asarray(stated_turnover(inputs, params, {}, {(part, service): pkm}).pkm[0])
+
+
+def make_turnover(
+    freight_tkm: Mapping[str, Stated], passenger_pkm: Mapping[tuple[str, str], Stated], *, principle: str = "carrier"
+) -> Turnover:
+    """Return turnover by key from freight tkm by part and passenger-km by (part, service), all of one principle.
 
     Parts are ``road rail coastal ocean pipeline air``.
+
+    Raises
+    ------
+    PrincipleError
+        If a series counts by another principle.
     """
     keys = tuple(TurnoverKey(part, "freight") for part in freight_tkm) + tuple(TurnoverKey(p, s) for p, s in passenger_pkm)
-    arrays = [*freight_tkm.values(), *passenger_pkm.values()]
-    values = np.stack(arrays)
+    values = np.stack([require(stated, principle).values for stated in (*freight_tkm.values(), *passenger_pkm.values())])
     is_freight = np.asarray([k.service == "freight" for k in keys])[:, None, None]
-    return Turnover(keys, np.where(is_freight, values, 0.0), np.where(is_freight, 0.0, values))
+    return Turnover(keys, np.where(is_freight, values, 0.0), np.where(is_freight, 0.0, values), principle)
+
+
+def require_summable(inputs: Inputs, boundaries: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a boundary whose parts cannot be added.
+
+    Parameters
+    ----------
+    inputs
+        Tables ``accounts/statements`` and ``accounts/bridges``.
+    boundaries
+        Boundary -> parts whose freight turnover is summed.
+
+    Raises
+    ------
+    PrincipleError
+        If parts differ in principle, or in a definition that no named row joins.
+    """
+    statements, bridges = read_statements(inputs, "turnover"), read_bridges(inputs)
+    nothing = np.zeros(0)
+    for boundary, parts in boundaries.items():
+        found = [statement_of(statements, f"{part}:freight") for part in parts]
+        stated = [
+            Stated(f"{part} in boundary {boundary}", nothing, "tkm", f.principle, f.definition)
+            for part, f in zip(parts, found, strict=True)
+        ]
+        summed(stated, bridges.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +343,7 @@ def turnover_frame(turnover: Turnover, converted_tkm: NDArray[np.float64], *, dr
             "year": np.tile(np.asarray(YEARS), len(modes)),
             "mode": np.repeat(modes, n_year),
             "service": np.repeat([k.service for k in turnover.keys], n_year),
-            "principle": np.repeat(["carrier"] * len(modes), n_year),
+            "principle": np.repeat([turnover.principle] * len(modes), n_year),
             "tkm": turnover.tkm[:, draw].ravel(),
             "pkm": turnover.pkm[:, draw].ravel(),
             "converted_tkm": converted_tkm[:, draw].ravel(),

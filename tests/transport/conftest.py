@@ -1,16 +1,28 @@
-"""A small clean data folder beside the bundled one, so that a test of the loader does not depend on the province's numbers."""
+"""A small clean data folder, so that a test of the loader does not depend on the province's numbers; runs of the command line, made once."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transport.freight import FreightOutcome
     from transport.freight_model import FreightModel
     from transport.inputs import Inputs
+    from transport.parts import Parts
+    from transport.store import StoredRun
+
+    #: Name of a folder and how to make it -> the folder.
+    Shared = Callable[[str, Callable[[Path], object]], Path]
 
 BAD_INPUTS = Path(__file__).resolve().parents[1] / "bad_inputs"
 
@@ -37,3 +49,63 @@ def fixed_model(inputs: Inputs) -> FreightModel:
     from transport.freight_model import solve_model
 
     return solve_model(inputs, inputs.params(), capacity="fixed", detail=(2020, 2030))
+
+
+@pytest.fixture(scope="session")
+def fixed_freight(inputs: Inputs, fixed_model: FreightModel) -> FreightOutcome:
+    """Return the outcome of ``fixed_model``."""
+    from transport.freight import freight_outcome
+
+    return freight_outcome(inputs, inputs.params(), fixed_model)
+
+
+@pytest.fixture(scope="session")
+def parts_of(inputs: Inputs, fixed_freight: FreightOutcome) -> Callable[..., Parts]:
+    """Return a function from a scenario and levers to the parts of its run, on the freight of the baseline at the fixed speed.
+
+    The freight is held where the scenario holds it; levers and scenarios that move freight do not move it here.
+    """
+    import numpy as np
+
+    from transport import study
+    from transport.layout import YEARS, year_index
+    from transport.scenario import load_scenario
+
+    @cache
+    def make(name: str, **levers: float) -> Parts:
+        scenario = load_scenario(name, inputs.folder, inputs.levers, extra=levers, simulate="none", capacity="fixed")
+        kept = fixed_freight
+        if scenario.hold_year:
+            at = np.minimum(np.arange(len(YEARS)), year_index(scenario.hold_year))
+            kept = replace(kept, carrier_tkm={part: tkm[:, at] for part, tkm in kept.carrier_tkm.items()})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "model_freight", lambda *_, **__: kept)
+            return study.model_parts(scenario, inputs)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def baseline_run(shared: Shared) -> StoredRun:
+    """Return the baseline without simulation at the fixed speed, run by the command line; what it printed stands beside the folder (``.txt``)."""
+    return run_by_command(shared, "baseline", "run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json")
+
+
+@pytest.fixture(scope="session")
+def lever_run(shared: Shared) -> StoredRun:
+    """Return the baseline with another rail tariff, without simulation, at the equilibrium of every year; as ``baseline_run``, but with the texts."""
+    tariff = "rail_tariff=2025:0.95,2030:0.9"
+    return run_by_command(shared, "lever", "run", "baseline", "--simulate", "none", "--set", tariff, "--lang", "en")
+
+
+def run_by_command(shared: Shared, name: str, *argv: str) -> StoredRun:
+    from transport.cli import main
+    from transport.store import read_run
+
+    def make(folder: Path) -> None:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            code = main([*argv, "--out", str(folder)])
+        folder.with_suffix(".txt").write_text(printed.getvalue(), encoding="utf-8")
+        assert code == 0, argv
+
+    return read_run(shared(name, make))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transport import accounts
 from transport.layout import YEARS, EnergyKey, EnergyUse, year_index
 from transport.params import Params
+from transport.principles import Stated
 
 N = len(YEARS)
 
@@ -48,6 +49,10 @@ CARBON = {
 } | {f"upstream_share__{c}": 0.2 for c in ("gasoline", "diesel", "kerosene", "fuel_oil", "lpg", "lng", "methanol", "natural_gas")}
 
 
+def _carried(value: float, unit: str) -> Stated:
+    return Stated("turnover", np.full((1, N), value), unit, "carrier")
+
+
 def _energy(*rows: tuple[str, str, float]) -> EnergyUse:
     keys = tuple(EnergyKey(c, "any", carrier) for c, carrier, _ in rows)
     return EnergyUse(keys, np.stack([np.full((1, N), q) for _, _, q in rows]))
@@ -79,8 +84,8 @@ def test_coal_equivalent_by_hand() -> None:
 def test_converted_turnover_reproduces_the_national_rail_total_of_2021() -> None:
     """29,950.01 freight tkm + 9,559.09 pkm x 1 = 39,509.10 (1e8), as published."""
     turnover = accounts.make_turnover(
-        {"rail": np.full((1, N), 29950.01e8)},
-        {("rail", "conventional"): np.full((1, N), 9559.09e8), ("road", "coach"): np.full((1, N), 10.0)},
+        {"rail": _carried(29950.01e8, "tkm")},
+        {("rail", "conventional"): _carried(9559.09e8, "pkm"), ("road", "coach"): _carried(10.0, "pkm")},
     )
     params = _params(
         pkm_to_tkm__conventional=1.0,
@@ -93,7 +98,7 @@ def test_converted_turnover_reproduces_the_national_rail_total_of_2021() -> None
 
 
 def test_ro_pax_mixes_berths_and_seats() -> None:
-    turnover = accounts.make_turnover({}, {("coastal", "ro_pax"): np.full((1, N), 100.0)})
+    turnover = accounts.make_turnover({}, {("coastal", "ro_pax"): _carried(100.0, "pkm")})
     params = _params(ro_pax_berth_share__all=0.25, pkm_to_tkm__ro_pax_berth=1.0, pkm_to_tkm__ro_pax_seat=0.33)
     assert accounts.converted_turnover(turnover, params)[0, 0, 0] == pytest.approx(25.0 + 75.0 * 0.33)
 
@@ -128,7 +133,7 @@ def test_energy_counted_twice_is_refused() -> None:
 @given(st.floats(0.0, 1e9), st.floats(1.0, 1e9))
 def test_a_class_outside_the_operating_parts_never_moves_a_reading(private_t: float, operating_t: float) -> None:
     factors = accounts.carbon_factors(_params(**CARBON), np.full((1, N), 0.5))
-    turnover = accounts.make_turnover({"road": np.full((1, N), 1e9)}, {})
+    turnover = accounts.make_turnover({"road": _carried(1e9, "tkm")}, {})
     converted = turnover.tkm
 
     def intensity(energy: EnergyUse) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,14 +49,10 @@ def test_findings_as_json_have_the_fields_of_the_contract(capsys: pytest.Capture
     assert all(list(f) == ["code", "file", "row", "column", "value", "rule", "remedy"] for f in findings)
 
 
-def test_run_writes_the_folder_and_prints_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    out_folder = tmp_path / "run"
-    code, out, _ = call(
-        capsys, "run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json", "--out", str(out_folder)
-    )
-    assert code == 0
-    printed = json.loads(out)
+def test_run_writes_the_folder_and_prints_json(baseline_run: StoredRun) -> None:
+    printed = json.loads(baseline_run.folder.with_suffix(".txt").read_text(encoding="utf-8"))
     assert printed["scenario"] == "baseline"
+    assert printed["folder"] == str(baseline_run.folder)
     assert len(printed["hash"]) == 12
     wanted = {"id", "area", "year", "scope", "boundary", "base", "value", "unit", "target", "direction", "verdict"}
     assert all(wanted <= set(row) for row in printed["indicators"])
@@ -63,25 +60,17 @@ def test_run_writes_the_folder_and_prints_json(capsys: pytest.CaptureFixture[str
         r for r in printed["indicators"] if r["id"] == "operating_co2_intensity" and r["year"] == 2030 and r["variant"] == ""
     ]
     assert len(headline) == 36
-    assert (out_folder / "manifest.json").is_file()
+    files = {path.name for path in baseline_run.folder.iterdir()}
+    assert files == {"manifest.json", *(f"{name}.parquet" for name in baseline_run.manifest["tables"])}
 
 
-def test_run_with_a_lever_prints_the_scorecard(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    arguments = [
-        "run",
-        "baseline",
-        "--simulate",
-        "none",
-        "--set",
-        "rail_tariff=2025:0.95,2030:0.9",
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    code, out, _ = call(capsys, *arguments, "--lang", "en")
-    assert code == 0
+def test_run_with_a_lever_prints_the_scorecard(lever_run: StoredRun) -> None:
+    out = lever_run.folder.with_suffix(".txt").read_text(encoding="utf-8")
     assert "CO2 per converted turnover of operating transport" in out
     assert "of 36 readings" in out
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text(encoding="utf-8"))
+    assert str(lever_run.folder) in out
+    manifest = json.loads((lever_run.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["resolved"]["run"]["capacity"] == "equilibrium"
     assert manifest["resolved"]["set"] == {"rail_tariff": {"2025": 0.95, "2030": 0.9}}
 
 
@@ -111,10 +100,8 @@ def test_an_unknown_scenario_names_the_nearest(capsys: pytest.CaptureFixture[str
     assert "plan_2030" in err
 
 
-def test_compare_of_two_stored_runs(capsys: pytest.CaptureFixture[str], stored_run: StoredRun, tmp_path: Path) -> None:
-    other = tmp_path / "baseline"
-    assert main(["run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json", "--out", str(other)]) == 0
-    capsys.readouterr()
+def test_compare_of_two_stored_runs(capsys: pytest.CaptureFixture[str], stored_run: StoredRun, baseline_run: StoredRun) -> None:
+    other = baseline_run.folder
     code, out, _ = call(capsys, "compare", str(other), str(stored_run.folder))
     assert code == 0
     assert "B - A" in out
@@ -159,11 +146,10 @@ def test_usage_errors_exit_with_two() -> None:
     assert stopped.value.code == 2
 
 
-def test_a_killed_run_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_nothing_half_written(baseline_run: StoredRun, tmp_path: Path) -> None:
     """Kill a run at several moments: the folder is whole or absent, and an earlier run stays."""
-    runs = tmp_path / "runs"
-    earlier = runs / "earlier"
-    assert main(["run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json", "--out", str(earlier)]) == 0
+    earlier = tmp_path / "runs" / "earlier"
+    shutil.copytree(baseline_run.folder, earlier)
     before = {p.name: p.read_bytes() for p in earlier.iterdir()}
     command = [
         sys.executable,

@@ -48,7 +48,7 @@ def test_sea_rail_share_and_growth_by_hand() -> None:
 
 
 def test_additions_by_hand() -> None:
-    classes, powertrains = ("urban_bus", "private_car", "tractor_trailer"), ("diesel", "battery_electric", "cng")
+    classes, powertrains = ("urban_bus_8m", "private_car", "tractor_trailer"), ("diesel", "battery_electric", "cng")
     sales = np.zeros((3, 3, 1, N))
     sales[0, :, 0, :] = np.array([10.0, 60.0, 30.0])[:, None]
     sales[1, :, 0, :] = np.array([600.0, 400.0, 0.0])[:, None]
@@ -58,13 +58,21 @@ def test_additions_by_hand() -> None:
     found = {
         (s.id, s.variant): s.values[0, 0]
         for s in indicators.additions_series(
-            sales, classes, powertrains, {"plan": plan, "nev_only": nev}, {"tractor_trailer": True}, dict.fromkeys(classes, True)
+            sales,
+            classes,
+            powertrains,
+            {"plan": plan, "nev_only": nev},
+            {"tractor_trailer": True},
+            dict.fromkeys(classes, True),
+            {"urban_bus_8m": "urban_bus"},
         )
     }
     assert found["clean_share_of_additions", "all_civil:plan"] == pytest.approx(100 * 500 / 1200)
     assert found["clean_share_of_additions", "without_private_cars:plan"] == pytest.approx(50.0)
     assert found["clean_share_of_additions", "operating:plan"] == pytest.approx(10.0)
     assert found["clean_share_new_bus_taxi", "plan"] == pytest.approx(90.0)
+    assert found["clean_share_of_class_additions", "urban_bus:plan"] == pytest.approx(90.0)
+    assert found["clean_share_of_class_additions", "urban_bus_8m:plan"] == pytest.approx(90.0)
     assert found["clean_share_new_bus_taxi", "nev_only"] == pytest.approx(60.0)
     assert found["nev_sales_share", ""] == pytest.approx(100 * 470 / 1200)
 

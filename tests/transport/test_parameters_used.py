@@ -22,7 +22,9 @@ from transport.scenario import load_scenario
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from transport.scenario import Scenario
+    from transport.params import LeverValue
+    from transport.scenario import Capacity, Scenario
+    from transport.store import StoredRun
     from transport.study import Results
 
 Key = tuple[str, str]
@@ -41,8 +43,8 @@ NOT_SHOWN = frozenset({"demand"})
 SHOWN_YEAR = 2030
 
 
-def without_simulation(inputs: Inputs, name: str) -> Scenario:
-    return load_scenario(name, inputs.folder, inputs.levers, simulate="none")
+def without_simulation(inputs: Inputs, name: str, capacity: Capacity, **levers: LeverValue) -> Scenario:
+    return load_scenario(name, inputs.folder, inputs.levers, extra=levers, simulate="none", capacity=capacity)
 
 
 def keys_of(rows: pl.DataFrame) -> list[Key]:
@@ -64,35 +66,41 @@ def unused(inputs: Inputs) -> list[Key]:
 
 @dataclass(frozen=True)
 class Reads:
-    """Keys that runs of the baseline and of the plan read: at all, and by the plan's simulation; and the tables of the baseline."""
+    """Keys that runs of the baseline and of the plan read: at all, and by the plan's simulation."""
 
     by_any: frozenset[Key]
     by_simulation: frozenset[Key]
-    baseline: Mapping[str, pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def reads(inputs: Inputs, results: Results) -> Reads:
-    """Ask every set of parameters made during runs without simulation, and the record of the plan's run with it.
+def reads(inputs: Inputs, results: Results, baseline_run: StoredRun) -> Reads:
+    """Ask every set of parameters made during a run of the plan, before and after its simulation, and the records of two other runs.
 
-    The freight model takes the values that no lever may move from central parameters of its own; those of the run do not count these reads.
+    The freight model takes the values that no lever may move from central parameters of its own.
     """
     made: list[Params] = []
-    make = Inputs.params
+    before: dict[Key, int] = {}
+    after: dict[Key, int] = {}
+    make, simulate = Inputs.params, study.simulate_weeks
 
     def remembered(self: Inputs, *, draws: int = 1, seed: int = 0) -> Params:
         made.append(make(self, draws=draws, seed=seed))
         return made[-1]
 
+    def watched(tables: Inputs, params: Params, **options: Any) -> Any:
+        before.update({(p, s): n for p, s, n in params.reads().iter_rows()})
+        outcome = simulate(tables, params, **options)
+        after.update({(p, s): n for p, s, n in params.reads().iter_rows()})
+        return outcome
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Inputs, "params", remembered)
-        baseline, plan = (study.run(without_simulation(inputs, name), inputs) for name in ("baseline", "plan_2030"))
-    counted = results.tables["parameters_used"].join(
-        plan.tables["parameters_used"], on=["parameter", "subject"], how="left", suffix="_plan"
-    )
-    simulated = counted.filter(pl.col("reads") > pl.col("reads_plan")).select("parameter", "subject").iter_rows()
-    shown = counted.filter(pl.col("reads") > 0).select("parameter", "subject").iter_rows()
-    return Reads(frozenset(keys_read(made) | set(shown)), frozenset(simulated), baseline.tables)
+        patch.setattr(study, "simulate_weeks", watched)
+        study.run(load_scenario("plan_2030", inputs.folder, inputs.levers, capacity="fixed"), inputs)
+    simulated = frozenset(key for key, n in after.items() if n > before[key])
+    assert simulated, "the simulation reads parameters of its own"
+    shown = pl.concat([results.tables["parameters_used"], baseline_run.table("parameters_used")]).filter(pl.col("reads") > 0)
+    return Reads(frozenset(keys_read(made) | set(shown.select("parameter", "subject").iter_rows())), simulated)
 
 
 # --- the list and the reads ---------------------------------------------------------------------------------------------------------
@@ -109,23 +117,31 @@ def test_a_parameter_that_no_run_reads_stands_in_the_list(inputs: Inputs, unused
     assert not reads.by_simulation & set(unused)
 
 
-def test_nothing_in_the_list_moves_the_baseline(inputs: Inputs, unused: list[Key], reads: Reads) -> None:
-    """All listed values moved at once leave every table of the baseline as it is."""
-    scenario = without_simulation(inputs, "baseline")
+def test_nothing_in_the_list_moves_the_baseline(inputs: Inputs, unused: list[Key], lever_run: StoredRun) -> None:
+    """All listed values moved at once leave every table of the baseline (with a rail tariff that no listed row acts through) as it is."""
+    scenario = without_simulation(inputs, "baseline", "equilibrium", rail_tariff={2025: 0.95, 2030: 0.9})
+    assert scenario.scenario_hash() == lever_run.manifest["scenario_hash"]
     rows = inputs.parameters
     listed = pl.struct("parameter", "subject").is_in([{"parameter": p, "subject": s} for p, s in unused])
     moved = rows.with_columns(value=pl.when(listed).then(_elsewhere()).otherwise(pl.col("value")))
     assert (moved["value"] != rows["value"]).sum() >= len(unused)
-    assert changed_tables(reads.baseline, study.run(scenario, _with_rows(inputs, moved)).tables) == []
+    assert changed_tables(tables_of(lever_run), study.run(scenario, _with_rows(inputs, moved)).tables) == []
 
 
-def test_a_moved_row_that_is_used_would_be_seen(inputs: Inputs, reads: Reads) -> None:
-    """The comparison above can fail: one row of a fuel moves tables."""
-    scenario = without_simulation(inputs, "baseline")
+def test_a_moved_row_that_is_used_would_be_seen(inputs: Inputs, baseline_run: StoredRun) -> None:
+    """The comparison above can fail: one row of a fuel moves tables, and leaves others as they were."""
+    scenario = without_simulation(inputs, "baseline", "fixed")
+    assert scenario.scenario_hash() == baseline_run.manifest["scenario_hash"]
     fuel = (pl.col("parameter") == "co2_factor_mass") & (pl.col("subject") == "diesel")
     moved = inputs.parameters.with_columns(value=pl.when(fuel).then(_elsewhere()).otherwise(pl.col("value")))
     after = study.run(scenario, _with_rows(inputs, moved))
-    assert {"co2", "indicators"} <= set(changed_tables(reads.baseline, after.tables))
+    changed = set(changed_tables(tables_of(baseline_run), after.tables))
+    assert {"co2", "indicators"} <= changed
+    assert not {"freight_links", "stock", "turnover"} & changed
+
+
+def tables_of(stored: StoredRun) -> dict[str, pl.DataFrame]:
+    return {name: stored.table(name) for name in stored.manifest["tables"]}
 
 
 def _elsewhere() -> pl.Expr:

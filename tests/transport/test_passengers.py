@@ -155,6 +155,14 @@ def test_more_cars_per_resident_take_from_coaches(params: Params) -> None:
     assert after.pkm["coach"][0, I2030] < before.pkm["coach"][0, I2030]
 
 
+def test_every_service_has_a_lever_on_fare_and_time_and_every_carrier_one_on_load(data_folder: Path) -> None:
+    levers = pl.read_csv(data_folder / "levers.csv").select("parameter", "subject").rows()
+    for service in SERVICES:
+        assert ("passenger_fare_index", service) in levers, service
+        assert ("passenger_time_index", service) in levers, service
+        assert ("passenger_load" if service != "private_car" else "persons_per_car", service) in levers, service
+
+
 def test_loads_move_with_their_lever_and_stop_at_full(params: Params) -> None:
     lever = scale("passenger_load", "high_speed")
     before = model_passengers(params)
@@ -243,6 +251,14 @@ def test_a_service_without_rival_needs_induced_trips(params: Params) -> None:
     with pytest.raises(ValueError, match="ro_pax"):
         own_response(alone, np.zeros(1))
     assert own_response(alone, np.full(1, 0.2))[ship, 0] == pytest.approx(0.2)
+
+
+def test_fit_takes_the_first_draw(rows: pl.DataFrame, params: Params, data_folder: Path) -> None:
+    """The fit takes the central draw as every other table does: more draws move no row."""
+    drawn = Params.from_frame(rows, draws=5, seed=3)
+    one, many = (model_passengers(p, inputs=Tables(data_folder)).fit for p in (params, drawn))
+    for column in ("modelled", "observed", "error_pct"):
+        np.testing.assert_allclose(many[column].to_numpy(), one[column].to_numpy(), rtol=1e-9, atol=1e-9)
 
 
 def test_fit_states_its_errors_and_keeps_samples_apart(params: Params, data_folder: Path) -> None:

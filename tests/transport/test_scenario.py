@@ -65,6 +65,49 @@ def test_the_hash_follows_the_numbers_and_not_the_titles(folder: Path) -> None:
     assert load("plan", folder).scenario_hash() != before
 
 
+def test_the_road_network_is_part_of_the_scenario(folder: Path) -> None:
+    assert load("plan", folder).network == "compact"
+    write(folder, "fine", 'title_zh = "细"\nbase = "plan"\n[run]\nnetwork = "fine"\n')
+    found = load("fine", folder)
+    assert found.network == "fine"
+    assert found.resolved()["run"]["network"] == "fine"
+    assert found.scenario_hash() != load("plan", folder).scenario_hash()
+    assert load("plan", folder, network="fine").scenario_hash() == found.scenario_hash()
+    assert load("fine", folder, network="compact").scenario_hash() == load("plan", folder).scenario_hash()
+
+
+def test_an_unknown_road_network_is_told_with_the_known_ones(folder: Path) -> None:
+    write(folder, "typo", 'title_zh = "错"\n[run]\nnetwork = "coarse"\n')
+    with pytest.raises(DataError) as caught:
+        load("typo", folder)
+    finding = caught.value.findings[0]
+    assert (finding.file, finding.column, finding.value) == ("typo.toml", "run.network", "coarse")
+    assert "compact" in finding.rule + finding.remedy
+    assert "fine" in finding.rule + finding.remedy
+
+
+def test_the_way_sales_split_is_part_of_the_scenario(folder: Path) -> None:
+    assert load("plan", folder).sales == "path"
+    write(folder, "costs", 'title_zh = "成本"\nbase = "plan"\n[run]\nsales = "tco"\n')
+    found = load("costs", folder)
+    assert found.sales == "tco"
+    assert found.resolved()["run"]["sales"] == "tco"
+    assert found.scenario_hash() != load("plan", folder).scenario_hash()
+    assert load("plan", folder, sales="tco").scenario_hash() == found.scenario_hash()
+    assert load("costs", folder, sales="path").scenario_hash() == load("plan", folder).scenario_hash()
+
+
+def test_an_unknown_way_of_splitting_sales_is_one_message_with_the_known_ones(folder: Path) -> None:
+    write(folder, "typo", 'title_zh = "错"\n[run]\nsales = "cheapest"\n')
+    with pytest.raises(DataError) as caught:
+        load("typo", folder)
+    assert len(caught.value.findings) == 1
+    finding = caught.value.findings[0]
+    assert (finding.file, finding.column, finding.value) == ("typo.toml", "run.sales", "cheapest")
+    assert "path" in finding.rule + finding.remedy
+    assert "tco" in finding.rule + finding.remedy
+
+
 def test_a_scenario_file_outside_the_data_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     own = tmp_path_factory.mktemp("own") / "what_if.toml"
     own.write_text('title_zh = "假设"\nbase = "plan"\n[set]\nroad_toll = 2\n', encoding="utf-8-sig")
@@ -106,6 +149,8 @@ def test_unknown_keys_get_a_suggestion(folder: Path) -> None:
         ('title_zh = "x"\n[set]\nroad_toll = { 2020 = 1.0 }\n', "lever.years"),
         ('title_zh = "x"\n[set]\nroad_toll = { soon = 1.0 }\n', "scenario.value"),
         ('title_zh = "x"\n[run]\nsimulate = "all"\n', "scenario.value"),
+        ('title_zh = "x"\n[run]\nnetwork = "coarse"\n', "scenario.value"),
+        ('title_zh = "x"\n[run]\nsales = "cheapest"\n', "scenario.value"),
         ('title_zh = "x"\nbase = "nowhere"\n', "scenario.missing"),
         ('title_zh = "x"\noverrides = ["nothing"]\n', "scenario.missing"),
         ('title_zh = "x"\nbase = "wrong"\n', "scenario.cycle"),

@@ -29,6 +29,8 @@ def scenario(**changes: object) -> Scenario:
         "draws": 1,
         "simulate": "none",
         "capacity": "equilibrium",
+        "network": "compact",
+        "sales": "path",
         "hold_year": 0,
         "hold_but": (),
     }
@@ -50,6 +52,7 @@ def test_run_id_follows_scenario_and_data() -> None:
     assert len(known) == 12
     assert run_id(scenario(title_zh="别名"), "data") == known
     assert run_id(scenario(seed=2), "data") != known
+    assert run_id(scenario(network="fine"), "data") != known
     assert run_id(scenario(settings={"rail_tariff": 0.8}), "data") != known
     assert run_id(scenario(), "other") != known
 

@@ -11,25 +11,34 @@ import pytest
 from transport.layout import YEARS
 from transport.scenario import load_scenario
 from transport.store import write_run
-from transport.study import run
+from transport.study import Results, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from transport.inputs import Inputs
     from transport.params import LeverValue
-    from transport.study import Results
+    from transport.scenario import Capacity
+    from transport.store import StoredRun
 
+#: The fixed speed tells what levers do in a third of the time; the equilibrium of every year has tests of its own, the slow ones repeat these with it.
+SPEEDS = ["fixed", pytest.param("equilibrium", marks=pytest.mark.slow)]
 READING = ["scope", "boundary", "base", "variant"]
 
 
-def ran(inputs: Inputs, name: str, **levers: LeverValue) -> Results:
-    return run(load_scenario(name, inputs.folder, inputs.levers, extra=levers, simulate="none"), inputs)
+def ran(inputs: Inputs, name: str, *, capacity: Capacity = "fixed", draws: int = 1, **levers: LeverValue) -> Results:
+    scenario = load_scenario(name, inputs.folder, inputs.levers, extra=levers, draws=draws, simulate="none", capacity=capacity)
+    return run(scenario, inputs)
+
+
+def tables_of(stored: StoredRun) -> dict[str, pl.DataFrame]:
+    return {name: stored.table(name) for name in stored.manifest["tables"]}
 
 
 @pytest.fixture(scope="module")
-def baseline(inputs: Inputs) -> Results:
-    return ran(inputs, "baseline")
+def baseline(inputs: Inputs, baseline_run: StoredRun) -> Results:
+    scenario = load_scenario("baseline", inputs.folder, inputs.levers, simulate="none", capacity="fixed")
+    return Results(scenario, inputs.data_hash, tables_of(baseline_run))
 
 
 def series(results: Results, indicator: str, **where: str) -> pl.DataFrame:
@@ -39,10 +48,11 @@ def series(results: Results, indicator: str, **where: str) -> pl.DataFrame:
     return table.sort("area", "year", *READING)
 
 
-def test_two_runs_give_the_same_bytes(inputs: Inputs, baseline: Results, tmp_path: Path) -> None:
-    again = ran(inputs, "baseline")
-    first = write_run(tmp_path / "a", baseline.tables, baseline.scenario, baseline.data_hash, seconds=1.0)
-    second = write_run(tmp_path / "b", again.tables, again.scenario, again.data_hash, seconds=2.0)
+def test_two_runs_give_the_same_bytes(inputs: Inputs, stored_run: StoredRun, tmp_path: Path) -> None:
+    """With the equilibrium of every year and the simulation."""
+    first, again = stored_run, run(load_scenario("plan_2030", inputs.folder, inputs.levers), inputs)
+    second = write_run(tmp_path / "again", again.tables, again.scenario, again.data_hash, seconds=2.0)
+    assert first.manifest["resolved"]["run"]["capacity"] == "equilibrium"
     assert first.manifest["tables"] == second.manifest["tables"]
     for name in first.manifest["tables"]:
         assert (first.folder / f"{name}.parquet").read_bytes() == (second.folder / f"{name}.parquet").read_bytes(), name
@@ -121,10 +131,14 @@ def test_stock_balance_holds_for_every_class(results: Results) -> None:
     assert (error <= limit).all(), wide.filter(error > limit).head()
 
 
-def test_no_lever_moves_the_past(results: Results, baseline: Results) -> None:
+def test_no_lever_moves_the_past(results: Results, lever_run: StoredRun) -> None:
+    """The plan and the baseline with one lever share the years up to 2020, each found as an equilibrium."""
+    assert lever_run.manifest["data_hash"] == results.data_hash
+    other = tables_of(lever_run)
+    assert not other["freight"].equals(results.tables["freight"])
     for name in ("freight", "turnover", "energy", "stock", "passengers", "green_travel"):
         keys = results.tables[name].columns
-        plan, base = (r.tables[name].filter(pl.col("year") <= 2020).sort(keys[:4]) for r in (results, baseline))
+        plan, base = (tables[name].filter(pl.col("year") <= 2020).sort(keys[:4]) for tables in (results.tables, other))
         numbers = [c for c, dtype in plan.schema.items() if dtype == pl.Float64]
         for column in numbers:
             np.testing.assert_allclose(plan[column].sum(), base[column].sum(), rtol=1e-12, err_msg=f"{name}.{column}")
@@ -169,16 +183,22 @@ def test_a_shift_to_water_is_carried_and_fuelled(inputs: Inputs, baseline: Resul
         tkm = results.tables["turnover"].filter(
             pl.col("mode") == "coastal", pl.col("service") == "freight", pl.col("year") == 2030
         )["tkm"][0]
-        fuel = results.tables["energy"].filter(pl.col("vehicle_class") == "coastal_ship", pl.col("year") == 2030)["kgce"].sum()
+        fuel = (
+            results.tables["energy"]
+            .filter(pl.col("vehicle_class").str.starts_with("coastal_"), pl.col("year") == 2030)["kgce"]
+            .sum()
+        )
         return float(tkm), float(fuel)
 
     assert coastal(cheaper)[0] > coastal(baseline)[0]
     assert coastal(cheaper)[1] > coastal(baseline)[1]
 
 
-def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Results) -> None:
+@pytest.mark.parametrize("capacity", SPEEDS)
+def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Results, capacity: Capacity) -> None:
     """Tables hold the first draw: they must not change when more draws are asked for."""
-    drawn = run(load_scenario("baseline", inputs.folder, inputs.levers, draws=2, simulate="none"), inputs)
+    baseline = baseline if capacity == "fixed" else ran(inputs, "baseline", capacity=capacity)
+    drawn = ran(inputs, "baseline", capacity=capacity, draws=2)
     for name in ("indicators", "freight", "energy", "turnover", "green_travel"):
         first, central = drawn.tables[name], baseline.tables[name]
         for column in (c for c, dtype in central.schema.items() if dtype == pl.Float64):
@@ -187,8 +207,9 @@ def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Re
             )
 
 
-def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs) -> None:
-    rebound = ran(inputs, "rebound_only")
+@pytest.mark.parametrize("capacity", SPEEDS)
+def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs, capacity: Capacity) -> None:
+    rebound = ran(inputs, "rebound_only", capacity=capacity)
     freight = rebound.tables["freight"].group_by("year").agg(pl.col("t").sum()).sort("year").filter(pl.col("year") >= 2020)
     # the years are equilibria of their own, found to a gap of 1e-4 from the same start
     np.testing.assert_allclose(freight["t"], freight["t"][0], rtol=1e-6)
@@ -199,6 +220,20 @@ def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs) -> None:
     assert moved != 0.0
     against_normal = series(rebound, "operating_co2_intensity", base="2020_normal", scope="direct", boundary="all", variant="")
     assert abs(against_normal.filter(pl.col("year") == 2030)["value"][0]) < abs(moved)
+
+
+def test_errors_in_and_out_of_sample_stand_in_columns_of_their_own(results: Results) -> None:
+    fit = results.tables["fit"]
+    columns = {"calibration": "error_in_sample_pct", "validation": "error_held_out_pct"}
+    for use, column in columns.items():
+        mine, others = (fit.filter(pl.col("used_for").eq(use) == is_mine) for is_mine in (True, False))
+        assert mine[column].equals(mine["error_pct"].alias(column))
+        assert mine[column].count() > 10
+        assert others[column].count() == 0
+    freight = fit.filter(pl.col("item").is_in(["freight_t", "territory_tkm", "carrier_tkm", "total_tkm"]))
+    seen = {use: set(freight.drop_nulls(column)["mode"]) for use, column in columns.items()}
+    assert seen["calibration"] >= {"road", "rail", "water", "pipeline"}
+    assert seen["validation"] >= {"rail", "pipeline"}
 
 
 def test_years_are_complete(results: Results) -> None:

@@ -1,0 +1,88 @@
+"""The Shapley value: an exact split of the change of a quantity over the factors that were changed together.
+
+The value of a set of factors is the quantity with these factors at their new and all others at their old values. Each factor receives its
+mean effect over all orders in which the factors can be changed, so that the parts sum to the whole change, a factor that changes nothing
+receives nothing, and equal factors receive the same (Shapley 1953, A value for n-person games). For a product of factors this is the
+complete decomposition of Sun (1998, Energy Economics 20, 85-100).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import factorial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+def coalitions(players: Sequence[str], player: str) -> Iterator[tuple[frozenset[str], float]]:
+    """Yield every set of the other players with its weight in the mean over all orders.
+
+    Parameters
+    ----------
+    players
+        All players; a player stands in it once.
+    player
+        The one whose effect is averaged.
+
+    Yields
+    ------
+    frozenset of str
+        A set S without the player.
+    float
+        ``|S|! (n - |S| - 1)! / n!``; the weights sum to 1.
+
+    Examples
+    --------
+    >>> [(sorted(s), w) for s, w in coalitions(["a", "b"], "a")]
+    [([], 0.5), (['b'], 0.5)]
+    """
+    others = [p for p in players if p != player]
+    n = len(players)
+    for size in range(n):
+        weight = factorial(size) * factorial(n - size - 1) / factorial(n)
+        for members in combinations(others, size):
+            yield frozenset(members), weight
+
+
+def split(value: Callable[[frozenset[str]], Array], players: Sequence[str]) -> Mapping[str, Array]:
+    """Return the Shapley value of every player.
+
+    Parameters
+    ----------
+    value
+        Quantity with the players of a set changed and all others not, any shape ``[...]``; called once per set.
+    players
+        Names of the players; at most about 15, since there are 2 ** n sets.
+
+    Returns
+    -------
+    mapping of str to array ``[...]``
+        Sums to ``value(all) - value(none)``.
+
+    Raises
+    ------
+    ValueError
+        If a player is named twice.
+
+    Examples
+    --------
+    >>> area = lambda grown: np.asarray((3.0 if "width" in grown else 1.0) * (2.0 if "height" in grown else 1.0))
+    >>> {name: float(part) for name, part in split(area, ["width", "height"]).items()}
+    {'width': 3.0, 'height': 2.0}
+    """
+    if len(set(players)) != len(players):
+        msg = f"a player is named twice in {', '.join(players)}; each may stand once"
+        raise ValueError(msg)
+    known = {frozenset(s): value(frozenset(s)) for size in range(len(players) + 1) for s in combinations(players, size)}
+    return {
+        player: np.sum([weight * (known[s | {player}] - known[s]) for s, weight in coalitions(players, player)], axis=0)
+        for player in players
+    }
