@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,18 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from transport.inputs import Inputs
     from transport.store import StoredRun
     from transport.study import Results
 
+    #: Name of a folder and how to make it -> the folder.
+    Shared = Callable[[str, Callable[[Path], object]], Path]
+
 ROOT = Path(__file__).resolve().parents[1]
+#: Longest time one worker waits for what another makes [s].
+PATIENCE = 900
 
 # A data folder set in the shell must not change what the tests see.
 os.environ.pop("TRANSPORT_DATA", None)
@@ -120,18 +126,62 @@ def inputs() -> Inputs:
 
 
 @pytest.fixture(scope="session")
-def results(inputs: Inputs) -> Results:
-    """Return one whole run of the plan, SimPy sample included."""
-    from transport.scenario import load_scenario
-    from transport.study import run
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """Return a function that has a folder made once for all workers: the first one to ask makes it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    base.mkdir(exist_ok=True)
 
-    return run(load_scenario("plan_2030", inputs.folder, inputs.levers), inputs)
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, taken, done = (base / f"{name}{end}" for end in ("", ".taken", ".done"))
+        try:
+            os.close(os.open(taken, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            waited_for(done)
+            return folder
+        outcome = "it failed in another worker, see there"
+        try:
+            make(folder)
+            outcome = ""
+        finally:
+            partial = done.with_suffix(".partial")
+            partial.write_text(outcome, encoding="utf-8")
+            partial.rename(done)  # whoever sees it can read it
+        return folder
+
+    return once
+
+
+def waited_for(done: Path) -> None:
+    """Wait for a file and fail with its text, if it has any."""
+    end = time.monotonic() + PATIENCE
+    while not done.exists():
+        if time.monotonic() > end:
+            pytest.fail(f"{done.stem} was begun by another worker and not finished in {PATIENCE} s")
+        time.sleep(0.05)
+    if text := done.read_text(encoding="utf-8"):
+        pytest.fail(f"{done.stem}: {text}")
 
 
 @pytest.fixture(scope="session")
-def stored_run(results: Results, tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
-    """Return the plan's run as a folder."""
-    from transport.store import write_run
+def stored_run(inputs: Inputs, shared: Shared) -> StoredRun:
+    """Return the folder of one whole run of the plan, SimPy sample included; tests must not write to it."""
+    from transport.scenario import load_scenario
+    from transport.store import read_run, write_run
+    from transport.study import run
 
-    folder = tmp_path_factory.mktemp("stored") / "run"
-    return write_run(folder, results.tables, results.scenario, results.data_hash, seconds=1.0)
+    def make(folder: Path) -> None:
+        found = run(load_scenario("plan_2030", inputs.folder, inputs.levers), inputs)
+        write_run(folder, found.tables, found.scenario, found.data_hash, seconds=1.0)
+
+    return read_run(shared("plan", make))
+
+
+@pytest.fixture(scope="session")
+def results(stored_run: StoredRun, inputs: Inputs) -> Results:
+    """Return the tables of the plan's run."""
+    from transport.scenario import load_scenario
+    from transport.study import Results
+
+    tables = {name: stored_run.table(name) for name in stored_run.manifest["tables"]}
+    return Results(load_scenario("plan_2030", inputs.folder, inputs.levers), inputs.data_hash, tables)

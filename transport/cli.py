@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport import __version__, network_cli
+from transport import __version__, account_cli, network_cli
 from transport.i18n import LANGUAGES, t
 from transport.layout import YEARS
 
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _failed(error: Exception, args: argparse.Namespace) -> int:
     """Print an error as one clear message; data problems are findings, everything else a failure."""
+    from networks.errors import NetworkError
     from transport.findings import DataError
     from transport.params import ParameterError
     from transport.store import StoreError
@@ -54,7 +55,7 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
     if isinstance(error, DataError):
         _print_findings(error.findings, args)
         return FINDINGS
-    if isinstance(error, (ParameterError, StoreError, FileNotFoundError, PermissionError)):
+    if isinstance(error, (ParameterError, StoreError, NetworkError, FileNotFoundError, PermissionError)):
         _err(t("cli.failed", args.lang, problem=str(error)))
         return FAILURE
     if args.traceback:
@@ -94,13 +95,16 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--year", type=int, choices=YEARS, metavar="YEAR", action="append", help="year to compare (default 2025 and 2030)"
     )
-    compare.set_defaults(command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none", capacity=None)
+    compare.set_defaults(
+        command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none", capacity=None, network=None, sales=None
+    )
 
     show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources or scenarios")
     show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios"))
     show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
     show.set_defaults(command=_show)
 
+    account_cli.register(verbs, [with_data])
     network_cli.register(verbs, [with_data])
 
     app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
@@ -134,6 +138,12 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
         "--capacity",
         choices=("equilibrium", "fixed"),
         help="freight delays and prices of every year (default), or those of 2020 (faster)",
+    )
+    parser.add_argument(
+        "--network", choices=network_cli.NETWORKS, help="road network: compact (default), or the finer one (slower)"
+    )
+    parser.add_argument(
+        "--sales", choices=("path", "tco"), help="sales by powertrain: shares of the levers (default), or costs of ownership"
     )
 
 
@@ -182,6 +192,8 @@ def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: P
         draws=args.draws,
         simulate=args.simulate,
         capacity=args.capacity,
+        network=args.network,
+        sales=args.sales,
         lang=args.lang,
     )
     folder = out or runs_folder() / run_id(scenario, inputs.data_hash)

@@ -141,6 +141,7 @@ def additions_series(
     clean: Mapping[str, Mapping[tuple[str, str], bool]],
     is_operating: Mapping[str, bool],
     is_road: Mapping[str, bool],
+    parent: Mapping[str, str],
 ) -> list[Series]:
     """Return the clean share of the year's additions (all civil, operating only, by class) and the new-energy share of new motor vehicles.
 
@@ -150,8 +151,13 @@ def additions_series(
         ``[class, powertrain, draw, year]`` [veh/yr].
     clean
         Definition (``plan`` or ``nev_only``) -> (class, powertrain) -> counts as clean.
+    parent
+        Vehicle class -> group; the group has a share of its own beside those of its classes.
     """
     made: list[Series] = []
+    of_group: dict[str, list[int]] = {}
+    for i, vehicle_class in enumerate(classes):
+        of_group.setdefault(parent.get(vehicle_class, vehicle_class), []).append(i)
     for definition, counts in clean.items():
         mask = np.asarray([[counts.get((c, p), False) for p in powertrains] for c in classes])[:, :, None, None]
         cleaned = (sales * mask).sum(axis=1)
@@ -169,14 +175,14 @@ def additions_series(
         groups = {"all_civil": everything, "operating": operating, "without_private_cars": without_cars}
         for group, rows in groups.items():
             made.append(Series("clean_share_of_additions", PROVINCE, "percent", share(rows), variant=f"{group}:{definition}"))
-        for i, vehicle_class in enumerate(classes):
-            if total[i].sum() > 0:
-                variant = f"{vehicle_class}:{definition}"
-                made.append(Series("clean_share_of_class_additions", PROVINCE, "percent", share([i]), variant=variant))
+        for name, rows in ({c: [i] for i, c in enumerate(classes)} | of_group).items():
+            if total[rows].sum() > 0:
+                variant = f"{name}:{definition}"
+                made.append(Series("clean_share_of_class_additions", PROVINCE, "percent", share(rows), variant=variant))
         if definition == "nev_only":
             motor = [i for i, c in enumerate(classes) if is_road.get(c, False)]
             made.append(Series("nev_sales_share", PROVINCE, "percent", share(motor)))
-        both = [i for i, c in enumerate(classes) if c in {"urban_bus", "taxi"}]
+        both = [i for name in ("urban_bus", "taxi") for i in of_group.get(name, [])]
         made.append(Series("clean_share_new_bus_taxi", PROVINCE, "percent", share(both), variant=definition))
     return made
 

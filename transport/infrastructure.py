@@ -237,25 +237,36 @@ def peak_response_share(params: Params) -> Array:
     return top / bottom
 
 
+def paving_mix(params: Params) -> tuple[Array, Array]:
+    """Return the asphalt laid at upkeep and on new roads [t/yr].
+
+    Notes
+    -----
+    Upkeep = length x width x asphalt share x depth / interval x density; new roads = new length x width x asphalt share x depth x density;
+    new length is the yearly growth of the network.
+    """
+    density = params.get("asphalt_density")
+    upkeep_t, new_t = np.zeros_like(density), np.zeros_like(density)
+    for road in params.subjects("road_length"):
+        length_m = params.get("road_length", road) * 1000.0
+        area_m2 = length_m * params.get("paved_width", road) * params.get("asphalt_share", road)
+        upkeep_t = upkeep_t + area_m2 * params.get("resurfacing_depth", road) / params.get("resurfacing_interval", road) * density
+        # the first year has no year before it: its growth is taken as that of the next
+        new_m2 = np.maximum(np.diff(area_m2, axis=1), 0.0)
+        new_m2 = np.concatenate([new_m2[:, :1], new_m2], axis=1)
+        new_t = new_t + new_m2 * params.get("new_road_depth", road) * density
+    return upkeep_t, new_t
+
+
 def paving_co2(params: Params) -> Array:
     """Return the CO2 of asphalt paving [t CO2/yr].
 
     Notes
     -----
-    Mix laid = length x width x asphalt share x depth / interval x density for upkeep, and new length x width x asphalt share x depth x
-    density for new roads; new length is the yearly growth of the network. CO2 = mix x factor x (1 - recycled share x saving). Base layers,
-    earthworks, bridges, tunnels, rails and ports are outside.
+    CO2 = mix x factor x (1 - recycled share x saving), mix as in :func:`paving_mix`. Base layers, earthworks, bridges, tunnels, rails and
+    ports are outside.
     """
-    mix_t = np.zeros_like(params.get("asphalt_density"))
-    density = params.get("asphalt_density")
-    for road in params.subjects("road_length"):
-        length_m = params.get("road_length", road) * 1000.0
-        area_m2 = length_m * params.get("paved_width", road) * params.get("asphalt_share", road)
-        mix_t = mix_t + area_m2 * params.get("resurfacing_depth", road) / params.get("resurfacing_interval", road) * density
-        # the first year has no year before it: its growth is taken as that of the next
-        new_m2 = np.maximum(np.diff(area_m2, axis=1), 0.0)
-        new_m2 = np.concatenate([new_m2[:, :1], new_m2], axis=1)
-        mix_t = mix_t + new_m2 * params.get("new_road_depth", road) * density
+    upkeep_t, new_t = paving_mix(params)
     recycled = np.clip(params.get("recycled_paving_share"), 0.0, 1.0)
     saved = 1.0 - recycled * params.get("recycled_co2_saving")
-    return np.asarray(mix_t * params.get("asphalt_co2", "virgin") / _KG_PER_T * saved)
+    return np.asarray((upkeep_t + new_t) * params.get("asphalt_co2", "virgin") / _KG_PER_T * saved)

@@ -13,7 +13,7 @@ import io
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ REFERENCE_PREFIX = "ref_"
 #: Files of a pack that speak to people.
 _NOTES = (".md", ".txt", ".doc", ".docx", ".pdf")
 _FOLDERS = frozenset({"parameters", "networks", "demand", "observed", "fleets", "targets", "scenarios", "accounts"})
+#: Tables that make a network.
+NETWORK_TABLES = ("nodes", "links", "zones", "connectors")
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
 
@@ -194,6 +196,57 @@ def load_inputs(folder: Path | None = None, pack: Path | None = None, *, lang: s
         targets=_targets(found),
         data_hash=data_hash(base, over),
     )
+
+
+def network_tables(inputs: Inputs, name: str = "compact") -> dict[str, pl.DataFrame]:
+    """Return nodes, links, zones and connectors of a bundled network with the pack laid over.
+
+    Parameters
+    ----------
+    inputs
+        Checked inputs.
+    name
+        ``compact`` (the tables of the data folder) or ``fine`` (the finer road network).
+
+    Raises
+    ------
+    NetworkError
+        If the data holds no such network.
+    """
+    from networks.errors import NetworkError
+
+    compact = {table: inputs.table(f"networks/{table}") for table in NETWORK_TABLES}
+    if name == "compact":
+        return compact
+    needed = ["networks/fine/nodes", "networks/fine/links", "networks/shapes"]
+    if name != "fine" or any(table not in inputs.tables for table in needed):
+        msg = f"the data holds no network {name!r}; fine needs {', '.join(needed)}; use --network compact"
+        raise NetworkError(msg)
+    from networks.fine import fine_tables, road_rules
+
+    nodes, links, shapes = (inputs.table(table) for table in needed)
+    return fine_tables(nodes, links, {**compact, "shapes": shapes}, road_rules(inputs.parameters))
+
+
+def on_network(inputs: Inputs, name: str) -> Inputs:
+    """Return inputs whose network tables are those of a chosen network: whoever reads them asks for no other name.
+
+    Parameters
+    ----------
+    inputs
+        Checked inputs, on the compact network.
+    name
+        As in :func:`network_tables`.
+
+    Raises
+    ------
+    NetworkError
+        As in :func:`network_tables`.
+    """
+    if name == "compact":
+        return inputs
+    chosen = {f"networks/{table}": frame for table, frame in network_tables(inputs, name).items()}
+    return replace(inputs, tables={**inputs.tables, **chosen})
 
 
 def read_layers(folder: Path, pack: Path | None) -> tuple[Layer, Layer | None, list[Problem]]:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -22,6 +22,8 @@ LAST_YEAR = 2035
 YEARS: tuple[int, ...] = tuple(range(FIRST_YEAR, LAST_YEAR + 1))
 #: Base year of the plan's targets; no lever acts in it or before it.
 BASE_YEAR = 2020
+#: The last year before COVID: pivot of every relative change of travel.
+NORMAL_YEAR = 2019
 PROVINCE = "210000"
 
 MODES: tuple[str, ...] = ("road", "rail", "water", "pipeline", "air")
@@ -136,6 +138,74 @@ class EnergyUse:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkKey:
+    """Which vehicles moved for which service, on electricity or on fuel.
+
+    Attributes
+    ----------
+    vehicle_class
+        Code of the class.
+    powertrain
+        Code of the powertrain; empty where all powertrains of the class act on the same work, as the pumps and heaters of a pipeline.
+    service
+        What is carried: ``freight``, a service of intercity passengers (``conventional``, ``high_speed``, ``coach``, ``ro_pax``, ``air``,
+        ``private_car``), ``pipeline_crude``, ``pipeline_product``, ``pipeline_gas``, or ``own`` where no turnover is counted.
+    drive
+        ``electric`` where the work is done with electricity from the grid, else ``fuel``; a plug-in vehicle has a key for each.
+    """
+
+    vehicle_class: str
+    powertrain: str
+    service: str
+    drive: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkUse:
+    """Physical work by key and the energy it took.
+
+    Attributes
+    ----------
+    keys
+        One key per row; unique.
+    units
+        Unit of each row: ``km``, ``gross_tkm``, ``seat_km``, ``tkm`` or ``total_tkm``; the same for all rows of a class and service.
+    quantity
+        Array ``[key, draw, year]`` per year.
+    load_ratio
+        Array ``[key, draw, year]``: energy per unit of work relative to the one at the reference load; 1 where energy does not depend on
+        the load of the single vehicle.
+    energy
+        (position of the key, carrier) -> array ``[draw, year]`` in the carrier's native unit. Over the keys of a class it sums to the rows
+        of :class:`EnergyUse`; what is used without work that is counted (stations, shunting) has no key.
+    """
+
+    keys: tuple[WorkKey, ...]
+    units: tuple[str, ...]
+    quantity: NDArray[np.float64]
+    load_ratio: NDArray[np.float64]
+    energy: Mapping[tuple[int, str], NDArray[np.float64]]
+
+    def __post_init__(self) -> None:
+        if len(set(self.keys)) != len(self.keys):
+            twice = sorted({str(k) for k in self.keys if self.keys.count(k) > 1})
+            msg = f"work counted twice: {', '.join(twice)}"
+            raise ValueError(msg)
+        if not len(self.keys) == len(self.units) == self.quantity.shape[0] == self.load_ratio.shape[0]:
+            msg = f"{len(self.keys)} work keys but {len(self.units)} units and {self.quantity.shape[0]} rows"
+            raise ValueError(msg)
+        if not bool(np.all(np.isfinite(self.quantity) & (self.quantity >= 0))):
+            bad = {str(k) for k, row in zip(self.keys, self.quantity, strict=True) if not np.all(row >= 0)}
+            msg = f"negative or missing work: {', '.join(sorted(bad))}"
+            raise ValueError(msg)
+
+    def service_energy(self, service: str, carrier: str) -> NDArray[np.float64]:
+        """Return the energy ``[draw, year]`` of one carrier that a service took, in native units; zeros where it took none."""
+        rows = [a for (k, c), a in self.energy.items() if c == carrier and self.keys[k].service == service]
+        return np.sum(rows, axis=0) if rows else np.zeros(self.quantity.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
 class TurnoverKey:
     """Mode and service of a turnover series, for example (rail, freight) or (rail, high_speed)."""
 
@@ -145,7 +215,7 @@ class TurnoverKey:
 
 @dataclass(frozen=True, slots=True)
 class Turnover:
-    """Freight tonne-km and passenger-km of operating transport by key (principle: carrier).
+    """Freight tonne-km and passenger-km of operating transport by key, all of one statistical principle.
 
     Attributes
     ----------
@@ -153,8 +223,11 @@ class Turnover:
         One key per row.
     tkm, pkm
         Arrays ``[key, draw, year]`` [tkm/yr] and [pkm/yr]; one of them is zero in each row.
+    principle
+        What all rows count by.
     """
 
     keys: tuple[TurnoverKey, ...]
     tkm: NDArray[np.float64]
     pkm: NDArray[np.float64]
+    principle: str = "carrier"

@@ -129,8 +129,12 @@ class Params:
         units: Mapping[str, str],
         draws: int,
         reads: dict[tuple[str, str], int] | None = None,
+        parents: Mapping[str, str] | None = None,
+        highest: Mapping[tuple[str, str], float] | None = None,
     ) -> None:
         self._values = dict(values)
+        self._highest = dict(highest or {})
+        self._parents = dict(parents or {})
         self._units = dict(units)
         self._reads = {} if reads is None else reads
         self._subjects: dict[str, list[str]] = {}
@@ -159,12 +163,14 @@ class Params:
         """
         values: dict[tuple[str, str], NDArray[np.float64]] = {}
         units: dict[str, str] = {}
+        highest: dict[tuple[str, str], float] = {}
         known = rows.filter(pl.col("value").is_not_null()).sort("parameter", "subject", "year", nulls_last=True)
         for (parameter, subject), group in known.group_by(["parameter", "subject"], maintain_order=True):
             key = (str(parameter), str(subject))
             units[key[0]] = group["unit"][0]
             values[key] = _sample(key, group, draws, seed)
-        return cls(values, units, draws, reads)
+            highest[key] = float(_filled(group, "high").max())
+        return cls(values, units, draws, reads, highest=highest)
 
     def get(self, parameter: str, subject: str = "all") -> NDArray[np.float64]:
         """Return one parameter as a read-only array ``[draw, year]`` in the unit of its rows.
@@ -174,7 +180,7 @@ class Params:
         ParameterError
             If no data row holds the parameter or the subject; the message names the nearest one.
         """
-        key = (parameter, subject)
+        key = self._key(parameter, subject)
         try:
             found = self._values[key]
         except KeyError:
@@ -182,9 +188,43 @@ class Params:
         self._reads[key] = self._reads.get(key, 0) + 1
         return found
 
+    def highest(self, parameter: str, subject: str = "all") -> float:
+        """Return the upper end of the rows of a key, the largest value where they have no range: the same whatever the number of draws.
+
+        Raises
+        ------
+        ParameterError
+            If no data row holds the parameter or the subject.
+        """
+        try:
+            return self._highest[self._key(parameter, subject)]
+        except KeyError:
+            raise ParameterError(self._hint(parameter, subject)) from None
+
     def has(self, parameter: str, subject: str = "all") -> bool:
         """Return whether a data row holds this parameter and subject."""
+        return self._key(parameter, subject) in self._values
+
+    def own(self, parameter: str, subject: str) -> bool:
+        """Return whether the subject has a row itself, not by its parent."""
         return (parameter, subject) in self._values
+
+    def inheriting(self, parents: Mapping[str, str]) -> Params:
+        """Return parameters in which a subject without a row of its own takes its parent's.
+
+        Parameters
+        ----------
+        parents
+            Subject -> parent. It also holds for compound subjects: ``urban_bus_8m:diesel`` takes ``urban_bus:diesel``.
+        """
+        return Params(self._values, self._units, self.draws, self._reads, parents, self._highest)
+
+    def _key(self, parameter: str, subject: str) -> tuple[str, str]:
+        """Return the key that holds a value: the subject's own row, else its parent's."""
+        head, colon, rest = subject.partition(":")
+        if (parameter, subject) in self._values or head not in self._parents:
+            return parameter, subject
+        return parameter, f"{self._parents[head]}{colon}{rest}"
 
     def subjects(self, parameter: str) -> tuple[str, ...]:
         """Return the subjects of a parameter, sorted.
@@ -259,7 +299,9 @@ class Params:
         return self._copy(values)
 
     def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
-        return Params(values, self._units, self.draws, self._reads)  # one run, one record of what was read
+        return Params(
+            values, self._units, self.draws, self._reads, self._parents, self._highest
+        )  # one run, one record of what was read
 
     def _hint(self, parameter: str, subject: str) -> str:
         if parameter in self._subjects:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
-from transport.layout import BASE_YEAR, FIRST_YEAR, FIT_SCHEMA, PROVINCE, QUALITY_ORDER, YEARS, year_index
+from transport.layout import BASE_YEAR, FIRST_YEAR, FIT_SCHEMA, NORMAL_YEAR, PROVINCE, QUALITY_ORDER, YEARS, year_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,6 @@ SERVICES: tuple[str, ...] = ("conventional", "high_speed", "coach", "ro_pax", "a
 MARKETS: tuple[str, ...] = ("within_province", "inter_province", "bohai")
 #: The market that takes what the rows of the others leave.
 _REST = MARKETS.index("inter_province")
-#: The last year before COVID: pivot of every relative change.
-NORMAL_YEAR = 2019
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,16 @@ class PassengerOutcome:
         Occupied share of the seats by service [dimensionless], arrays [draw, year]; private_car is persons per car over its seats.
     air_freight_tkm
         Air cargo by carrier [tkm/yr], array [draw, year].
+    trend_pkm
+        Passenger-km by service without the shock of COVID [pkm/yr], arrays [draw, year]; times ``recovery`` they are ``pkm``.
+    recovery
+        Level against the trend by service [dimensionless], arrays [draw, year].
+    base_load
+        Load without the shock by service [dimensionless], arrays [draw, year]; times ``load_recovery`` it is ``load``.
+    load_recovery
+        Load against the one without the shock, after the cap at full [dimensionless], arrays [draw, year].
+    air_freight_recovery
+        Air cargo against its trend [dimensionless], array [draw, year].
     fit
         Observed against modelled values; no rows if the model was run without tables.
     """
@@ -54,6 +62,11 @@ class PassengerOutcome:
     passengers: Mapping[str, NDArray[np.float64]]
     load: Mapping[str, NDArray[np.float64]]
     air_freight_tkm: NDArray[np.float64]
+    trend_pkm: Mapping[str, NDArray[np.float64]]
+    recovery: Mapping[str, NDArray[np.float64]]
+    base_load: Mapping[str, NDArray[np.float64]]
+    load_recovery: Mapping[str, NDArray[np.float64]]
+    air_freight_recovery: NDArray[np.float64]
     fit: pl.DataFrame
 
 
@@ -115,22 +128,30 @@ def model_passengers(params: Params, *, normal_2020: bool = False, inputs: Table
     trend = _trend_trips(params, base, utility)
     recovery = _by_service(params, "passenger_recovery")
     trips = _over_axis(trend, 1) * recovery
-    pkm = _over_axis(trend * base.distance_km[..., None], 1) * recovery
-    load = np.minimum(_loads(params), 1.0)
+    trend_pkm = _over_axis(trend * base.distance_km[..., None], 1)
+    pkm = trend_pkm * recovery
+    normal_load = _normal_loads(params)
+    load = np.minimum(normal_load * _by_service(params, "passenger_load_recovery"), 1.0)
+    base_load = np.minimum(normal_load, 1.0)
     if normal_2020:
         here, there = year_index(BASE_YEAR), year_index(NORMAL_YEAR)
-        for array in (trips, pkm, load):
+        for array in (trips, pkm, load, trend_pkm, recovery, base_load):
             array[:, :, here] = array[:, :, there]
     outcome = PassengerOutcome(
-        pkm=dict(zip(SERVICES, pkm, strict=True)),
-        passengers=dict(zip(SERVICES, trips, strict=True)),
-        load=dict(zip(SERVICES, load, strict=True)),
+        pkm=_as_mapping(pkm),
+        passengers=_as_mapping(trips),
+        load=_as_mapping(load),
         air_freight_tkm=_air_freight_tkm(params),
+        trend_pkm=_as_mapping(trend_pkm),
+        recovery=_as_mapping(recovery),
+        base_load=_as_mapping(base_load),
+        load_recovery=_as_mapping(load / base_load),
+        air_freight_recovery=params.get("air_cargo_recovery"),
         fit=pl.DataFrame(schema=FIT_SCHEMA),
     )
     if inputs is None:
         return outcome
-    departing = float(np.median(_normal(params.get("airport_departing_share"))))
+    departing = float(_normal(params.get("airport_departing_share"))[0])
     return replace(outcome, fit=fit_table(_anchors(outcome, departing), inputs))
 
 
@@ -191,6 +212,10 @@ def _over_axis(array: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
 
 def _by_service(params: Params, parameter: str) -> NDArray[np.float64]:
     return np.stack([params.get(parameter, service) for service in SERVICES])
+
+
+def _as_mapping(array: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    return dict(zip(SERVICES, array, strict=True))
 
 
 def _normal(array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -259,11 +284,11 @@ def cars_per_resident(params: Params) -> NDArray[np.float64]:
     return params.get("vehicle_stock", "private_car") / params.get("province_population", PROVINCE)
 
 
-def _loads(params: Params) -> NDArray[np.float64]:
-    """Return the occupied share of seats before the cap at full, [service, draw, year]."""
+def _normal_loads(params: Params) -> NDArray[np.float64]:
+    """Return the occupied share of seats without COVID, before the cap at full, [service, draw, year]."""
     normal = {s: params.get("passenger_load", s) for s in SERVICES if s != "private_car"}
     normal["private_car"] = params.get("persons_per_car", "private_car") / params.get("private_car_seats")
-    return np.stack([normal[s] for s in SERVICES]) * _by_service(params, "passenger_load_recovery")
+    return np.stack([normal[s] for s in SERVICES])
 
 
 def high_speed_network_km(params: Params) -> NDArray[np.float64]:
@@ -336,7 +361,7 @@ class Anchor:
 
 
 def fit_table(anchors: list[Anchor], inputs: TableSource) -> pl.DataFrame:
-    """Return observed against modelled values, medians over the draws; an anchor without an observed row keeps empty cells."""
+    """Return observed against modelled values, the first draw as in every table; an anchor without an observed row keeps empty cells."""
     rows = [_fit_row(anchor, inputs.table(anchor.table)) for anchor in anchors]
     return pl.DataFrame(rows, schema=FIT_SCHEMA)
 
@@ -344,7 +369,7 @@ def fit_table(anchors: list[Anchor], inputs: TableSource) -> pl.DataFrame:
 def _fit_row(anchor: Anchor, table: pl.DataFrame) -> dict[str, object]:
     found = table.filter(pl.all_horizontal(pl.col(c) == v for c, v in anchor.keys.items()) & pl.col("value").is_not_null())
     found = found.filter(~pl.col("item").str.starts_with("all"))
-    modelled = float(np.median(anchor.modelled))
+    modelled = float(anchor.modelled[0])
     row: dict[str, object] = {
         "item": anchor.item,
         "mode": anchor.mode,

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Simulate: TypeAlias = Literal["none", "sample", "full"]
 #: Two speeds of the freight model: delays and scarcity prices of every year, or those of the base year.
 Capacity: TypeAlias = Literal["equilibrium", "fixed"]
+#: Road networks of the data: one link per road between towns, or the finer graph of OpenStreetMap; all other modes are the same.
+Network: TypeAlias = Literal["compact", "fine"]
+#: Sales by powertrain after the base year: as rows and levers say, or as costs of ownership make them.
+Sales: TypeAlias = Literal["path", "tco"]
 
 
 class HoldOptions(BaseModel):
@@ -46,6 +50,8 @@ class RunOptions(BaseModel):
     draws: int | None = Field(default=None, ge=1, le=100_000)
     simulate: Simulate | None = None
     capacity: Capacity | None = None
+    network: Network | None = None
+    sales: Sales | None = None
     hold: HoldOptions | None = None
 
 
@@ -76,7 +82,7 @@ class Scenario:
         Lever -> value, after base, overrides and own settings in this order.
     lineage
         The names that were joined, first to last.
-    seed, draws, simulate, capacity, hold_year, hold_but
+    seed, draws, simulate, capacity, network, sales, hold_year, hold_but
         Run options; ``hold_year`` 0 = nothing held.
     """
 
@@ -91,6 +97,8 @@ class Scenario:
     draws: int
     simulate: Simulate
     capacity: Capacity
+    network: Network
+    sales: Sales
     hold_year: int
     hold_but: tuple[str, ...]
 
@@ -103,6 +111,8 @@ class Scenario:
                 "draws": self.draws,
                 "simulate": self.simulate,
                 "capacity": self.capacity,
+                "network": self.network,
+                "sales": self.sales,
                 "hold_year": self.hold_year,
                 "hold_but": sorted(self.hold_but),
             },
@@ -128,6 +138,8 @@ def load_scenario(
     draws: int | None = None,
     simulate: Simulate | None = None,
     capacity: Capacity | None = None,
+    network: Network | None = None,
+    sales: Sales | None = None,
     lang: str = "zh",
 ) -> Scenario:
     """Read and resolve a scenario.
@@ -142,8 +154,8 @@ def load_scenario(
         The known levers.
     extra
         Settings of the command line, applied last.
-    draws, simulate, capacity
-        Replace the file's number of draws, amount of simulation and speed of the freight model.
+    draws, simulate, capacity, network, sales
+        Replace the file's number of draws, amount of simulation, speed of the freight model, road network and way of splitting sales.
     lang
         Language of the findings.
 
@@ -183,6 +195,8 @@ def load_scenario(
         draws=draws or options.draws or 1,
         simulate=simulate or options.simulate or "sample",
         capacity=capacity or options.capacity or "equilibrium",
+        network=network or options.network or "compact",
+        sales=sales or options.sales or "path",
         hold_year=options.hold.year if options.hold else 0,
         hold_but=options.hold.but if options.hold else (),
     )

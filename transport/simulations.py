@@ -51,6 +51,8 @@ FULL: tuple[tuple[str, str, str], ...] = (
     ("airport", "210200", "A_DLC"),
 )
 _KNOTS = ("cold", "freezing", "mild", "hot")
+#: Climate group -> vehicle class whose cabin heaters the simulated batteries feed.
+_HEATED = {"bus": "urban_bus", "car": "taxi"}
 _WEEKEND = (5, 6)
 #: Charging sessions per system and week that are kept for plots.
 _SESSIONS_KEPT = 400
@@ -232,10 +234,13 @@ class _Values:
         """Return energy per km relative to mild weather: linear between the knots, flat outside."""
         knots = [self("temperature_knot", k) for k in _KNOTS]
         values = [1.0 if k == "mild" else self("electric_temperature_ratio", f"{group}:{k}") for k in _KNOTS]
-        if group == "bus":
-            # fuel heaters take over part of the winter surplus, as in the vehicle model
-            relief = self("fuel_heater_share", "urban_bus") * self("fuel_heater_saving")
-            values[:2] = [1.0 + (v - 1.0) * (1.0 - relief) for v in values[:2]]
+        if group in _HEATED:
+            # fuel heaters and heat pumps take over part of the winter surplus, as in the vehicle model
+            name = _HEATED[group]
+            fired = self("fuel_heater_share", name) if self.params.has("fuel_heater_share", name) else 0.0
+            pumped = min(max(self("heat_pump_share", name), 0.0), 1.0 - fired)
+            relief = [fired * self("fuel_heater_saving") + pumped * self("heat_pump_saving", k) for k in _KNOTS[:2]]
+            values[:2] = [1.0 + (v - 1.0) * (1.0 - r) for v, r in zip(values[:2], relief, strict=True)]
         return np.asarray(np.interp(temperature_c, knots, values))
 
     def battery(self, vehicle_class: str, nominal_kwh: float, temperature_c: float | None) -> Battery:

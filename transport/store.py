@@ -45,6 +45,11 @@ class StoredRun:
     folder: Path
     manifest: Mapping[str, Any]
 
+    @property
+    def network(self) -> str:
+        """Return the road network the run was made on; runs from before there was a choice have the compact one."""
+        return str(self.manifest.get("resolved", {}).get("run", {}).get("network", "compact"))
+
     def table(self, name: str) -> pl.DataFrame:
         """Return one result table.
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from transport import accounts, indicators
+from transport import accounts, bridge, indicators
+from transport.account_tables import account_tables
+from transport.attribution import attribution_tables
+from transport.costs import cost_tables
+from transport.decompose import decompose_tables
 from transport.freight import FreightOutcome, model_freight
-from transport.infrastructure import InfrastructureOutcome, model_infrastructure
-from transport.layout import BASE_YEAR, PROVINCE, QUALITY_ORDER, SCOPES, YEARS, EnergyUse, Turnover, year_index
+from transport.hindcast import hindcast_tables
+from transport.infrastructure import model_infrastructure
+from transport.inputs import on_network
+from transport.layout import BASE_YEAR, PROVINCE, QUALITY_ORDER, SCOPES, YEARS, EnergyUse, year_index
+from transport.parts import Books, Models, Parts, activity_of, boundaries, make_parts, part_of_class
+from transport.passenger_energy import passenger_tables
 from transport.passengers import PassengerOutcome, model_passengers
-from transport.power import grid_factor
+from transport.prefectures import area_checks, prefecture_tables
+from transport.progress import default_as_of, progress_table
 from transport.simulations import simulate_weeks
 from transport.targets import attach_targets
 from transport.travel import TravelOutcome, model_travel
-from transport.vehicles import Activity, VehicleOutcome, model_vehicles
+from transport.vehicles import VehicleOutcome, model_vehicles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,13 +38,27 @@ if TYPE_CHECKING:
     from transport.scenario import Scenario
 
     Progress = Callable[[int, int, str], None]
+    #: Result tables by name from the parts of a run.
+    Tables = Callable[[Parts], Mapping[str, pl.DataFrame]]
 
 #: Year whose fleet and demand the representative weeks simulate.
 SIMULATED_YEAR = 2030
 #: Year of the green-travel target, to which the break-even base share refers.
 GREEN_TARGET_YEAR = 2030
+#: Years in which the moves between sectors of the energy balance are checked: first, last published and base year.
+BRIDGE_YEARS = (2015, 2019, 2020)
 #: The steps of a run, in order, as the progress bar names them.
 STEPS = ("params", "freight", "passengers", "vehicles", "infrastructure", "travel", "simulation", "accounts", "indicators")
+#: Result tables of the floors between the parts and the study, each function's by name.
+EXTRA_TABLES: tuple[Tables, ...] = (
+    attribution_tables,
+    account_tables,
+    cost_tables,
+    passenger_tables,
+    prefecture_tables,
+    decompose_tables,
+    hindcast_tables,
+)
 
 
 @dataclass(frozen=True)
@@ -45,17 +68,6 @@ class Results:
     scenario: Scenario
     data_hash: str
     tables: Mapping[str, pl.DataFrame]
-
-
-class Books(NamedTuple):
-    """Energy, carbon and converted turnover of one set of passenger loads."""
-
-    energy: EnergyUse
-    co2_t: NDArray[np.float64]
-    turnover: Turnover
-    converted_tkm: NDArray[np.float64]
-    book: accounts.Ledger
-    vehicles: VehicleOutcome
 
 
 def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None) -> Results:
@@ -75,13 +87,24 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
     Results
         Tables of the first draw; deterministic for a given scenario and data.
     """
+    parts = model_parts(scenario, inputs, progress=progress)
+    _teller(progress)(STEPS.index("indicators"))
+    return Results(scenario, inputs.data_hash, tables_of(parts))
 
-    def tell(step: int) -> None:
-        if progress is not None:
-            progress(step, len(STEPS), STEPS[step])
 
+def model_parts(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None) -> Parts:
+    """Run the models of one scenario and make their accounts, without any result table.
+
+    Parameters
+    ----------
+    scenario, inputs, progress
+        As in :func:`run`.
+    """
+    tell = _teller(progress)
     tell(0)
-    inputs = replace(inputs, reads={})  # the freight model makes central parameters of its own; their reads count too
+    inputs = replace(
+        on_network(inputs, scenario.network), reads={}
+    )  # the freight model makes central parameters of its own; their reads count too
     params = scenario_params(scenario, inputs)
     held = scenario.hold_year or None
     tell(1)
@@ -90,8 +113,12 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
     passengers = model_passengers(params, inputs=inputs)
     normal = model_passengers(params, inputs=inputs, normal_2020=True)
     tell(3)
-    vehicles = model_vehicles(inputs, params, _activity(freight, passengers), hold_composition_after=held)
-    vehicles_normal = model_vehicles(inputs, params, _activity(freight, normal), hold_composition_after=held)
+    vehicles, vehicles_normal = (
+        model_vehicles(
+            inputs, params, activity_of(inputs, params, freight, who), hold_composition_after=held, sales=scenario.sales
+        )
+        for who in (passengers, normal)
+    )
     tell(4)
     infrastructure = model_infrastructure(inputs, params)
     tell(5)
@@ -99,18 +126,25 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
     tell(6)
     simulation = simulate_weeks(inputs, params, year=SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
     tell(7)
-    grid = grid_factor(params)
-    factors = accounts.carbon_factors(params, grid)
-    now = _books(inputs, params, factors, freight, passengers, vehicles, infrastructure)
-    before = _books(inputs, params, factors, freight, normal, vehicles_normal, infrastructure)
-    frozen = accounts.carbon_factors(params, np.repeat(grid[:, [BASE_YEAR - YEARS[0]]], len(YEARS), axis=1))
-    tell(8)
-    series = _all_series(inputs, params, now, before, frozen, freight, infrastructure, travel)
-    quality = _indicator_quality(inputs)
-    vintage = int(params.get("data_vintage_year")[0, 0])
-    table = attach_targets(indicators.series_frame(series, quality), inputs.targets, _actuals(inputs), vintage_year=vintage)
+    models = Models(freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, simulation)
+    return make_parts(inputs, params, models, hold_year=held)
+
+
+def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
+    """Return the result tables (draw 0) of the parts of a run, as in the contract."""
+    inputs, params, now = parts.inputs, parts.params, parts.now
+    freight, passengers, infrastructure, travel, simulation = (
+        parts.freight,
+        parts.passengers,
+        parts.infrastructure,
+        parts.travel,
+        parts.simulation,
+    )
+    table = indicator_table(parts)
+    balance = bridge.bridge_table(inputs, params, now.energy)
     tables = {
         "indicators": table,
+        "progress": progress_table(inputs, table, as_of=default_as_of(inputs, _vintage(params))),
         "freight": _freight_frame(freight),
         **freight.tables,
         "turnover": accounts.turnover_frame(now.turnover, now.converted_tkm),
@@ -120,20 +154,51 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
         "passengers": _passenger_frame(passengers),
         "green_travel": _travel_frame(travel),
         "port_containers": freight.port_containers,
-        "grid_factor": pl.DataFrame({"year": list(YEARS), "kgco2_per_kwh": grid[0]}),
+        "grid_factor": pl.DataFrame({"year": list(YEARS), "kgco2_per_kwh": parts.grid[0]}),
         "airports": infrastructure.airports,
         "berths": infrastructure.berths,
-        "retired_batteries": pl.DataFrame({"year": list(YEARS), "kwh": now.vehicles.retired_battery_kwh[0]}),
+        "retired_batteries": now.vehicles.retired.frame(),
         "simulation": simulation.summary,
         "simulation_load": simulation.load_profile,
-        "fit": pl.concat([freight.fit, passengers.fit, now.vehicles.fit, travel.fit], how="vertical"),
+        "fit": _fit_frame([freight.fit, passengers.fit, now.vehicles.fit, bridge.balance_fit(inputs, balance), travel.fit]),
+        "balance_bridge": balance,
         "defaults": freight.defaults,
         "checks": pl.concat(
-            [freight.checks, now.vehicles.checks, infrastructure.checks, simulation.checks, _balance_checks(now)], how="vertical"
+            [
+                freight.checks,
+                now.vehicles.checks,
+                infrastructure.checks,
+                simulation.checks,
+                _balance_checks(now),
+                area_checks(parts),
+                bridge.bridge_checks(balance, bridge.moved_totals(inputs, params, now.energy, BRIDGE_YEARS)),
+            ],
+            how="vertical",
         ),
-        "parameters_used": _parameters_used(inputs, params),
     }
-    return Results(scenario, inputs.data_hash, tables)
+    for more in EXTRA_TABLES:
+        tables |= more(parts)
+    tables["parameters_used"] = _parameters_used(inputs, params)  # last: the tables above read parameters too
+    return tables
+
+
+def indicator_table(parts: Parts) -> pl.DataFrame:
+    """Return the result table ``indicators`` of the parts of a run."""
+    series = indicators.series_frame(_all_series(parts), _indicator_quality(parts.inputs))
+    return attach_targets(series, parts.inputs.targets, _actuals(parts.inputs), vintage_year=_vintage(parts.params))
+
+
+def _vintage(params: Params) -> int:
+    """Return the year of the data: a target of an earlier year is past."""
+    return int(params.get("data_vintage_year")[0, 0])
+
+
+def _teller(progress: Progress | None) -> Callable[[int], None]:
+    def tell(step: int) -> None:
+        if progress is not None:
+            progress(step, len(STEPS), STEPS[step])
+
+    return tell
 
 
 def scenario_params(scenario: Scenario, inputs: Inputs) -> Params:
@@ -145,94 +210,28 @@ def scenario_params(scenario: Scenario, inputs: Inputs) -> Params:
     return params.with_levers((levers[name], value) for name, value in scenario.settings.items())
 
 
-def _activity(freight: FreightOutcome, passengers: PassengerOutcome) -> Activity:
-    carrier = freight.carrier_tkm
-    return Activity(
-        road_freight_tkm=carrier["road"],
-        rail_freight_tkm=carrier["rail"],
-        coastal_tkm=carrier["coastal"],
-        ocean_tkm=carrier["ocean"],
-        pipeline_tkm={kind: carrier[f"pipeline_{kind}"] for kind in ("crude", "product", "gas")},
-        air_freight_tkm=passengers.air_freight_tkm,
-        passenger_pkm={s: passengers.pkm[s] for s in ("conventional", "high_speed", "coach", "ro_pax", "air")},
-        passenger_load={s: passengers.load[s] for s in ("conventional", "high_speed", "coach", "ro_pax", "air")},
-        private_car_pkm=passengers.pkm["private_car"],
-    )
-
-
-def _parts(inputs: Inputs, *, operating_only: bool) -> dict[str, str]:
-    """Return vehicle class -> part of the transport system."""
-    table = inputs.table("fleets/classes")
-    rows = table.filter(pl.col("is_operating")) if operating_only else table
-    return dict(rows.select("vehicle_class", "part").iter_rows())
-
-
-def _boundaries(inputs: Inputs) -> dict[str, list[str]]:
-    table = inputs.table("accounts/boundaries")
-    return {str(boundary): group["part"].to_list() for (boundary,), group in table.group_by(["boundary"], maintain_order=True)}
-
-
-def _books(
-    inputs: Inputs,
-    params: Params,
-    factors: accounts.CarbonFactors,
-    freight: FreightOutcome,
-    passengers: PassengerOutcome,
-    vehicles: VehicleOutcome,
-    infrastructure: InfrastructureOutcome,
-) -> Books:
-    energy = EnergyUse.concat([vehicles.energy, infrastructure.energy])
-    co2 = accounts.account(energy, factors)
-    carrier = freight.carrier_tkm
-    turnover = accounts.make_turnover(
-        {
-            "road": carrier["road"],
-            "rail": carrier["rail"],
-            "coastal": carrier["coastal"],
-            "ocean": carrier["ocean"],
-            "pipeline": carrier["pipeline_crude"] + carrier["pipeline_product"] + carrier["pipeline_gas"],
-            "air": passengers.air_freight_tkm,
-        },
-        {
-            ("rail", "conventional"): passengers.pkm["conventional"],
-            ("rail", "high_speed"): passengers.pkm["high_speed"],
-            ("road", "coach"): passengers.pkm["coach"],
-            ("coastal", "ro_pax"): passengers.pkm["ro_pax"],
-            ("air", "air"): passengers.pkm["air"],
-        },
-    )
-    converted = accounts.converted_turnover(turnover, params)
-    book = accounts.ledger(energy, co2, turnover, converted, _parts(inputs, operating_only=True))
-    return Books(energy, co2, turnover, converted, book, vehicles)
-
-
-def _all_series(
-    inputs: Inputs,
-    params: Params,
-    now: Books,
-    before: Books,
-    frozen: accounts.CarbonFactors,
-    freight: FreightOutcome,
-    infrastructure: InfrastructureOutcome,
-    travel: TravelOutcome,
-) -> list[indicators.Series]:
-    boundaries = _boundaries(inputs)
-    matrix = accounts.readings(now.book, before.book, boundaries)
+def _all_series(parts: Parts) -> list[indicators.Series]:
+    now, before, freight, infrastructure, travel = parts.now, parts.before, parts.freight, parts.infrastructure, parts.travel
+    counted = boundaries(parts.inputs)
+    matrix = accounts.readings(now.book, before.book, counted)
     made = indicators.intensity_series(matrix)
-    made += _frozen_grid(inputs, now, frozen, boundaries)
+    made += _frozen_grid(parts, counted)
     carried = {k.mode: now.turnover.tkm[i] for i, k in enumerate(now.turnover.keys) if k.service == "freight"}
     effective = freight.effective_tkm / freight.total_tkm.sum(axis=(2, 3))
-    made += indicators.companions(now.book, boundaries, carried, effective)
-    made += indicators.sea_rail_series(freight.sea_rail_teu, freight.port_teu, _base_range(inputs))
+    made += indicators.companions(now.book, counted, carried, effective)
+    made += indicators.sea_rail_series(freight.sea_rail_teu, freight.port_teu, _base_range(parts.inputs))
     fleet = now.vehicles
     is_road = {c: fleet.mode[c] == "road" for c in fleet.classes}
-    made += indicators.additions_series(fleet.sales, fleet.classes, fleet.powertrains, fleet.clean, fleet.is_operating, is_road)
+    made += indicators.additions_series(
+        fleet.sales, fleet.classes, fleet.powertrains, fleet.clean, fleet.is_operating, is_road, fleet.parent
+    )
     made.append(indicators.rail_increase(freight.rail_loaded_t))
-    made += _rail(inputs, params, now, before)
-    made += _oil(inputs, params, now)
+    made += _rail(parts)
+    made += _oil(parts)
     made += _travel_series(travel)
     made += [
         indicators.share_series("airport_gse_electric_share", now.vehicles.airside_electric_share),
+        indicators.share_series("old_diesel_locomotive_share", now.vehicles.old_diesel_locomotive_share),
         indicators.share_series("bridge_power_share", infrastructure.bridge_power_share),
         indicators.share_series("shore_power_calls_share", infrastructure.shore_power_calls_share),
         indicators.share_series("shore_power_energy_share", infrastructure.shore_power_energy_share),
@@ -250,25 +249,25 @@ def _all_series(
     return made
 
 
-def _frozen_grid(
-    inputs: Inputs, now: Books, frozen: accounts.CarbonFactors, boundaries: Mapping[str, list[str]]
-) -> list[indicators.Series]:
+def _frozen_grid(parts: Parts, counted: Mapping[str, list[str]]) -> list[indicators.Series]:
     """Return the intensity with the grid factor frozen at 2020, so that the grid's part in the change is seen."""
-    co2 = accounts.account(now.energy, frozen)
-    book = accounts.ledger(now.energy, co2, now.turnover, now.converted_tkm, _parts(inputs, operating_only=True))
+    now = parts.now
+    co2 = accounts.account(now.energy, parts.frozen)
+    book = accounts.ledger(now.energy, co2, now.turnover, now.converted_tkm, part_of_class(parts.inputs, operating_only=True))
     return [
         indicators.Series("operating_co2_intensity_frozen_grid", PROVINCE, "percent", r.change_pct, r.scope, r.boundary, r.base)
-        for r in accounts.readings(book, book, boundaries)
+        for r in accounts.readings(book, book, counted)
         if r.scope != "direct" and r.base == str(BASE_YEAR)
     ]
 
 
-def _rail(inputs: Inputs, params: Params, now: Books, before: Books) -> list[indicators.Series]:
-    parts = _parts(inputs, operating_only=False)
+def _rail(parts: Parts) -> list[indicators.Series]:
+    now, before = parts.now, parts.before
+    part_of = part_of_class(parts.inputs, operating_only=False)
 
     def energy_of(books: Books, conversion: str) -> NDArray[np.float64]:
-        kgce = accounts.coal_equivalent(books.energy, params, electricity=conversion)
-        rows = [k for k, key in enumerate(books.energy.keys) if parts.get(key.vehicle_class) == "rail"]
+        kgce = accounts.coal_equivalent(books.energy, parts.params, electricity=conversion)
+        rows = [k for k, key in enumerate(books.energy.keys) if part_of.get(key.vehicle_class) == "rail"]
         return np.asarray(kgce[rows].sum(axis=0))
 
     conversions = ("calorific", "equivalence")
@@ -280,14 +279,15 @@ def _rail(inputs: Inputs, params: Params, now: Books, before: Books) -> list[ind
     )
 
 
-def _oil(inputs: Inputs, params: Params, now: Books) -> list[indicators.Series]:
-    kgce = accounts.coal_equivalent(now.energy, params)
-    parts = _parts(inputs, operating_only=False)
+def _oil(parts: Parts) -> list[indicators.Series]:
+    params, energy = parts.params, parts.now.energy
+    kgce = accounts.coal_equivalent(energy, params)
+    part_of = part_of_class(parts.inputs, operating_only=False)
     margin = float(params.get("oil_peak_margin")[0, 0])
     later = int(params.get("oil_peak_later_years")[0, 0])
     made: list[indicators.Series] = []
     for variant, without in (("", ()), ("without_private_cars", ("private_car",))):
-        toe = indicators.land_oil_toe(now.energy, kgce, parts, params.get("oil_equivalent"), without=without)
+        toe = indicators.land_oil_toe(energy, kgce, part_of, params.get("oil_equivalent"), without=without)
         made += indicators.oil_series(toe, margin=margin, later_years=later, variant=variant)
     return made
 
@@ -331,6 +331,16 @@ def _indicator_quality(inputs: Inputs) -> dict[str, str]:
         qualities = [by_parameter[p] for p in basis.split()]
         found[indicator] = max(qualities, key=QUALITY_ORDER.index)
     return found
+
+
+def _fit_frame(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the fit of all parts, the errors of what was fitted and of what was held out in columns of their own."""
+    fit = pl.concat(parts, how="vertical")
+    uses = {"error_in_sample_pct": "calibration", "error_held_out_pct": "validation"}
+    at = fit.columns.index("error_pct") + 1
+    return fit.with_columns(
+        pl.when(pl.col("used_for") == use).then("error_pct").alias(name) for name, use in uses.items()
+    ).select(*fit.columns[:at], *uses, *fit.columns[at:])
 
 
 def _freight_frame(freight: FreightOutcome) -> pl.DataFrame:

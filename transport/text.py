@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport.i18n import labels, t
+from transport.layout import BASE_YEAR
 from transport.scorecard import READING, ScoreLine, scorecard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transport.inputs import Inputs
     from transport.store import StoredRun
 
 #: Base years whose totals are printed: fuel of 2019, freight of 2020.
 FIT_YEARS = (2019, 2020)
+#: Freight of the table ``fit`` whose held-out rows are printed for every year.
+FREIGHT_ITEMS = ("freight_t", "territory_tkm", "carrier_tkm", "total_tkm", "tkm_share", "sea_rail_share")
+#: Use of an observation -> column of its error.
+FIT_ERRORS = {"calibration": "error_in_sample", "validation": "error_held_out", "context": "error_context"}
 #: Years printed beside target years.
 SHOWN_YEARS = (2025, 2030)
+#: Parameters that levers on sales shares move; where sales follow costs they only say what was sold through the base year.
+_SHARE_ROWS = frozenset({"clean_sales_share", "new_energy_share_of_clean", "split_in_group"})
 
 
 def width(text: str) -> int:
@@ -92,7 +99,8 @@ def unit_label(unit: str, lang: str) -> str:
     """Return a unit as the reader writes it, on the scale of :func:`shown`."""
     if unit in _SHOWN_UNITS[lang]:
         return t(_SHOWN_UNITS[lang][unit][1], lang)
-    return {"percent": "%", "percent/yr": t("unit.percent_per_year", lang), "year": ""}.get(unit, unit)
+    named = {name: t(f"unit.{name.replace('/yr', '_per_year')}", lang) for name in ("percent/yr", "veh/yr", "train/yr")}
+    return {"percent": "%", "year": "", **named}.get(unit, unit)
 
 
 def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
@@ -100,6 +108,7 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
     manifest = stored.manifest
     lines = scorecard(stored.table("indicators"), inputs.table("indicators"))
     made = [t("cli.title", lang, title=manifest[f"title_{lang}"], run=manifest["run_id"])]
+    made += [t("cli.network_fine", lang)] if stored.network == "fine" else []
     made += table_lines(scorecard_frame(lines, inputs, lang))
     # Readings of a target that waits for its actual value say nothing yet.
     many = [line for line in lines if line.readings > 1 and line.verdict != "actual_pending"]
@@ -107,7 +116,14 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
         t("cli.readings", lang, name=labels(inputs, "indicator", lang)[line.id], met=line.met, readings=line.readings)
         for line in many
     ]
-    return [*made, *(line for line in (capacity_line(stored, inputs, lang), response_line(stored, lang)) if line)]
+    return [
+        *made,
+        *(
+            line
+            for line in (capacity_line(stored, inputs, lang), response_line(stored, lang), sales_line(stored, inputs, lang))
+            if line
+        ),
+    ]
 
 
 _HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit", "verdict", "quality")
@@ -149,6 +165,17 @@ def response_line(run: StoredRun, lang: str) -> str:
     return t("cli.response", lang, central=f"{cases['central']:+.0f}", low=f"{low:+.0f}", high=f"{high:+.0f}")
 
 
+def sales_line(run: StoredRun, inputs: Inputs, lang: str) -> str:
+    """Return that sales follow costs of ownership, and how many levers on sales shares therefore do nothing; empty where levers set the sales."""
+    resolved = run.manifest["resolved"]
+    if resolved["run"].get("sales", "path") == "path":
+        return ""
+    priced = {s.split(":")[0] for s in inputs.params().subjects("vehicle_price")}
+    target = {lever.lever: (lever.parameter, lever.subject.split(":")[0]) for lever in inputs.levers}
+    idle = [name for name in resolved["set"] if target[name][0] in _SHARE_ROWS and target[name][1] in priced]
+    return t("cli.sales_tco", lang, count=len(idle), year=BASE_YEAR)
+
+
 def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl.DataFrame:
     """Return the scorecard with labels, ready to show."""
     names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
@@ -178,19 +205,62 @@ def target_text(line: ScoreLine, lang: str) -> str:
     return ("≥ " if line.direction == "at_least" else "≤ ") + shown(line.target, line.unit, lang)
 
 
+def reason_text(row: Mapping[str, Any], lang: str) -> str:
+    """Return the reason of a light in words.
+
+    Parameters
+    ----------
+    row
+        One row of the result table ``progress``.
+    lang
+        Language of the text.
+    """
+    unit = row["unit"]
+
+    def written(column: str) -> str:
+        return shown(row[column], unit, lang)
+
+    made = [
+        t(
+            f"progress.reason.{row['reason']}",
+            lang,
+            year=row["target_year"],
+            start_year=row["start_year"],
+            period=row["period"] or "-",
+            period_year=(row["period"] or "-")[:4],
+            unit=unit_label(unit, lang),
+            gap=shown(None if row["gap"] is None else abs(row["gap"]), unit, lang),
+            **{name: written(name) for name in ("actual", "path", "target")},
+            needed=written("needed_per_year"),
+            achieved=written("achieved_per_year"),
+        )
+    ]
+    lights = {row["light"], row["light_low"], row["light_high"]} - {None}
+    if len(lights) > 1:
+        ends = {end: t(f"progress.light.{row[f'light_{end}'] or row['light']}", lang) for end in ("low", "high")}
+        made.append(t("progress.open", lang, low_value=written("low"), high_value=written("high"), **ends))
+    if row["start_from"] == "model" and row["path"] is not None:
+        made.append(t("progress.modelled_start", lang, year=row["start_year"]))
+    return ("" if lang == "zh" else " ").join(made)
+
+
 def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
-    """Return the rows of the table ``fit`` that have an observed value, with labels, on the reader's scale."""
+    """Return the rows of the table ``fit`` that have an observed value, with labels, on the reader's scale.
+
+    The error stands in the column that says how the observation was used: fitted, held out or neither; a dash there means that nothing is modelled.
+    """
     names, modes = labels(inputs, "fit_item", lang), labels(inputs, "mode", lang)
-    uses, qualities = labels(inputs, "used_for", lang), labels(inputs, "quality", lang)
+    qualities = labels(inputs, "quality", lang)
     head = {
         c: t(f"fit.{c}", lang)
-        for c in ("item", "mode", "year", "observed", "modelled", "error", "range", "unit", "used_for", "quality")
+        for c in ("item", "mode", "year", "observed", "modelled", *FIT_ERRORS.values(), "range", "unit", "quality")
     }
     rows = []
     for r in fit.filter(pl.col("observed").is_not_null()).iter_rows(named=True):
         unit = r["unit"].replace("/year", "/yr").replace("dimensionless", "")
         unit = f"{unit}/yr" if f"{unit}/yr" in _SHOWN_UNITS[lang] else unit
         low, high = (shown(r[c], unit, lang) for c in ("low", "high"))
+        error = "-" if r["error_pct"] is None else f"{round(r['error_pct'], 1) + 0.0:+.1f}"
         span = f"{low} - {high}" if "-" not in (low, high) else f">= {low}" if low != "-" else f"<= {high}" if high != "-" else ""
         rows.append(
             {
@@ -199,10 +269,9 @@ def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
                 head["year"]: str(r["year"]),
                 head["observed"]: shown(r["observed"], unit, lang),
                 head["modelled"]: shown(r["modelled"], unit, lang),
-                head["error"]: "-" if r["error_pct"] is None else f"{round(r['error_pct'], 1) + 0.0:+.1f}",
+                **{head[column]: error if r["used_for"] == use else "" for use, column in FIT_ERRORS.items()},
                 head["range"]: span,
                 head["unit"]: unit_label(unit, lang),
-                head["used_for"]: uses.get(r["used_for"], r["used_for"]),
                 head["quality"]: qualities.get(r["quality"], r["quality"]),
             }
         )
@@ -210,8 +279,9 @@ def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
 
 
 def fit_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
-    """Return the totals of the base years, observed beside modelled, with the error of each; the table ``fit`` holds all years."""
-    fit = stored.table("fit").filter(pl.col("year").is_in(FIT_YEARS))
+    """Return the totals of the base years and all held-out freight, observed beside modelled, with the errors; the table ``fit`` holds all years."""
+    held_out = pl.col("item").is_in(FREIGHT_ITEMS) & (pl.col("used_for") == "validation")
+    fit = stored.table("fit").filter(pl.col("year").is_in(FIT_YEARS) | held_out)
     return ["", t("cli.fit", lang), *table_lines(fit_frame(fit, inputs, lang))]
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from transport.layout import BASE_YEAR, PROVINCE, YEARS, year_index
-from transport.passengers import NORMAL_YEAR, Anchor, cars_per_resident, fit_table
+from transport.layout import BASE_YEAR, NORMAL_YEAR, PROVINCE, YEARS, year_index
+from transport.passengers import Anchor, cars_per_resident, fit_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

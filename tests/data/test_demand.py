@@ -24,7 +24,7 @@ COLLECTED_T = {
     ("crude", "production"): 111_500_000,
     ("finished_vehicles", "attraction"): 2_649_000,
     ("finished_vehicles", "production"): 2_450_000,
-    ("gas", "attraction"): 4_648_000,
+    ("gas", "attraction"): 8_000_000,  # 4.648 Mt in the prefectures, the rest goes on to North China
     ("gas", "production"): 8_000_000,
     ("general_cargo", "attraction"): 89_800_000,
     ("general_cargo", "production"): 88_500_000,

@@ -180,15 +180,42 @@ def test_pipeline_connectors_meet_a_line_of_their_kind(links: pl.DataFrame, conn
 
 
 def test_pipeline_flows_have_a_pipe(links: pl.DataFrame, connectors: pl.DataFrame) -> None:
-    """Each known pipeline flow must find a path in the pipes of its commodity in 2020."""
+    """Each known pipeline flow must find a path in the pipes of its commodity in 2020, in the direction they run."""
     pipes = open_in(links, CALIBRATION_YEAR).filter((pl.col("mode") == "pipeline") & (pl.col("link_class") == "crude"))
-    net = graph(pipes, ("pipeline",))
+    net: nx.DiGraph[str] = nx.DiGraph()
+    for pipe in pipes.iter_rows(named=True):
+        net.add_edge(pipe["from_node"], pipe["to_node"])
+        if pipe["oneway"] != "true":
+            net.add_edge(pipe["to_node"], pipe["from_node"])
     for c in connectors.filter((pl.col("mode") == "pipeline") & (pl.col("link_class") == "crude")).iter_rows(named=True):
-        net.add_edge(c["zone_id"], c["node_id"], km=c["length_km"])
+        net.add_edge(f"{c['zone_id']}>", c["node_id"])
+        net.add_edge(c["node_id"], f"{c['zone_id']}<")
     flows = table("flows", "demand").filter(pl.col("mode") == "pipeline")
     assert flows.height == 12
-    missing = [f["flow_id"] for f in flows.iter_rows(named=True) if not nx.has_path(net, f["origin"], f["destination"])]
+    missing = [
+        f["flow_id"] for f in flows.iter_rows(named=True) if not nx.has_path(net, f"{f['origin']}>", f"{f['destination']}<")
+    ]
     assert missing == []
+
+
+def test_every_pipe_says_which_way_it_runs(links: pl.DataFrame) -> None:
+    """Pipes run one way, except where the note says why not; nothing else is one-way."""
+    pipes = links.filter(pl.col("mode") == "pipeline")
+    assert set(pipes["oneway"]) == {"true", "false"}
+    both = pipes.filter(pl.col("oneway") == "false")
+    assert both["note"].str.contains("two-way|both directions").all()
+    assert (links.filter(pl.col("mode") != "pipeline")["oneway"] == "").all()
+    # crude comes from Daqing to the south and the west, from the berths to the works
+    ends = {
+        row["link_id"]: (row["from_node"], row["to_node"])
+        for row in pipes.filter(pl.col("oneway") == "true").iter_rows(named=True)
+    }
+    assert [ends[i] for i in ("PP001", "PP003", "PP004", "PP012")] == [
+        ("GW_DAQING", "PL_TIELING"),
+        ("PL_TIELING", "RF_LYSH"),
+        ("RF_LYSH", "PL_DALIAN"),
+        ("PT_CHANGXING", "RF_HENGLI"),
+    ]
 
 
 def test_openings_and_closings(links: pl.DataFrame) -> None:

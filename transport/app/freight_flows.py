@@ -145,6 +145,41 @@ def prefectures(areas: pl.DataFrame, names: Names, year: int, lang: str) -> tupl
     return moved, found.select(area, *[tonnes(lang, f"{end}_t").alias(end) for end in ends])
 
 
+def ports(
+    table: pl.DataFrame, names: Names, commodities: Mapping[str, str], directions: Mapping[str, str], year: int, lang: str
+) -> pl.DataFrame:
+    """Return goods by port of choice, the largest port first in each commodity and direction.
+
+    Parameters
+    ----------
+    table
+        Result table ``freight_ports``.
+    names
+        Names of places.
+    commodities, directions
+        Code -> label.
+    year, lang
+        As in :func:`prefectures`.
+
+    Returns
+    -------
+    frame
+        Columns commodity, direction, port, t, share, fitted [percent].
+    """
+    return (
+        table.filter(pl.col("year") == year)
+        .sort("commodity", "direction", "t", descending=[False, True, True])
+        .select(
+            pl.col("commodity").replace_strict(commodities, default=pl.col("commodity"), return_dtype=pl.String),
+            pl.col("direction").replace_strict(directions, return_dtype=pl.String),
+            pl.col("zone_id").replace_strict(names.places, default=pl.col("zone_id"), return_dtype=pl.String).alias("port"),
+            tonnes(lang, "t").alias("t"),
+            pl.col("share_pct").round(1).alias("share"),
+            pl.col("fitted_share_pct").round(1).alias("fitted"),
+        )
+    )
+
+
 def speeds(table: pl.DataFrame, modes: Mapping[str, str], year: int, lang: str) -> pl.DataFrame:
     """Return what capacity changes by mode in one year.
 

@@ -40,6 +40,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "freight_lines": ("year", "mode", "line_zh", "km", "mean_t", "territory_tkm", "worst_vc_ratio", "worst_link_id"),
     "freight_areas": ("year", "area", "mode", "territory_tkm", "sent_t", "received_t"),
     "freight_corridors": ("year", "from_place", "to_place", "mode", "t", "tkm"),
+    "freight_ports": ("year", "zone_id", "commodity", "direction", "t", "share_pct", "fitted_share_pct"),
     "freight_unmet": ("year", "constraint", "place", "vc_ratio", "mode", "commodity", "unmet_t", "first_year"),
     "freight_speeds": ("year", "mode", "t_equilibrium", "t_fixed", "territory_tkm_equilibrium", "territory_tkm_fixed"),
     "freight_convergence": ("year", "iterations", "choice_gap", "road_gap", "line_gap"),

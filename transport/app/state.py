@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from transport.inputs import Inputs, data_folder, load_inputs
+from transport.inputs import Inputs, data_folder, load_inputs, on_network
 from transport.scenario import Scenario, load_scenario, scenario_names
 from transport.store import StoredRun, StoreError, read_run, run_id, runs_folder
 
@@ -58,6 +58,16 @@ def _inputs(stamp: float, pack_path: str) -> Inputs:
 def inputs() -> Inputs:
     """Return the checked data; read again when a file changed."""
     return _inputs(_stamp(), str(pack() or ""))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _inputs_on(stamp: float, pack_path: str, network: str) -> Inputs:
+    return on_network(_inputs(stamp, pack_path), network)
+
+
+def inputs_of(run: StoredRun) -> Inputs:
+    """Return the checked data with the network tables that a run was made on."""
+    return _inputs_on(_stamp(), str(pack() or ""), run.network)
 
 
 def scenarios() -> Sequence[str]:

@@ -45,7 +45,7 @@ def freight() -> None:
         st.warning(t("freight.old_run", lang, tables=", ".join(lacking), scenario=name))
         return
     st.caption(t("freight.question", lang))
-    data = state.inputs()
+    data = state.inputs_of(run)
     names = facts.names_of(data, lang)
     year, modes, colour_by = _controls(run, data, lang)
     _metrics(run, year, lang)
@@ -55,6 +55,7 @@ def freight() -> None:
     _commodities(run, data, year, lang)
     _corridors(run, data, names, year, lang)
     _areas(run, data, names, year, lang)
+    _ports(run, data, names, year, lang)
     _speeds(run, data, year, lang)
     _chains(run, data, names, year, lang)
 
@@ -384,6 +385,24 @@ def _areas(run: StoredRun, data: Inputs, names: Names, year: int, lang: str) -> 
             st.markdown(f"**{t(f'freight.{head}', lang)}**")
             _show(table, config, t(f"freight.{head}", lang), height=35 * 15 + 3)
     st.caption(t("freight.area_note", lang))
+
+
+def _ports(run: StoredRun, data: Inputs, names: Names, year: int, lang: str) -> None:
+    """Show which port the goods of each commodity take, beside what the port is fitted to."""
+    title = t("freight.port_title", lang, year=year)
+    with st.expander(title):
+        directions = {d: t(f"freight.port_{d}", lang) for d in ("to_sea", "from_sea")}
+        config = {
+            "commodity": st.column_config.TextColumn(t("freight.od_commodity", lang)),
+            "direction": st.column_config.TextColumn(t("freight.port_direction", lang)),
+            "port": st.column_config.TextColumn(t("freight.port_port", lang)),
+            "t": _tonnes("flow_t", lang),
+            "share": _number(t("freight.port_share", lang), "%.1f"),
+            "fitted": _number(t("freight.port_fitted", lang, base=BASE_YEAR), "%.1f"),
+        }
+        table = state.table(run, "freight_ports")
+        _show(flows.ports(table, names, labels(data, "commodity", lang), directions, year, lang), config, title)
+        st.caption(t("freight.port_note", lang, base=BASE_YEAR))
 
 
 def _speeds(run: StoredRun, data: Inputs, year: int, lang: str) -> None:

@@ -11,7 +11,7 @@ from transport.app import charts, maps, state
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
 from transport.scorecard import MET, READING, reading_matrix, scorecard
-from transport.text import capacity_line, fit_frame, scorecard_frame, shown, target_text, unit_label
+from transport.text import capacity_line, fit_frame, sales_line, scorecard_frame, shown, target_text, unit_label
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -42,7 +42,7 @@ def overview() -> None:
     if run is None:
         st.info(t("app.nothing_yet", lang))
         return
-    data = state.inputs()
+    data = state.inputs_of(run)
     indicators = state.table(run, "indicators")
     lines = scorecard(indicators, data.table("indicators"))
     _cards(lines, data, lang)
@@ -139,7 +139,7 @@ def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang:
 
 def _matrix(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
     line = next(line for line in lines if line.id == INTENSITY)
-    st.subheader(t("app.matrix_title", lang, met=line.met, readings=line.readings))
+    st.subheader(t("app.matrix_title", lang, year=TARGET_YEAR, met=line.met, readings=line.readings))
     matrix = reading_matrix(indicators, INTENSITY, TARGET_YEAR).with_columns(
         pl.col("boundary").replace(labels(data, "boundary", lang)), pl.col("base").replace(labels(data, "base", lang))
     )
@@ -151,7 +151,7 @@ def _matrix(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang
         hide_index=True,
         column_config=config,
         height=35 * (matrix.height + 1) + 3,
-        alt=t("app.matrix_title", lang, met=line.met, readings=line.readings),
+        alt=t("app.matrix_title", lang, year=TARGET_YEAR, met=line.met, readings=line.readings),
     )
     st.caption(t("app.matrix_note", lang))
 
@@ -189,9 +189,9 @@ def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
             pl.col("vc_ratio").round(2).alias(t("app.saturation", lang)),
         )
         st.dataframe(table, hide_index=True, alt=t("app.freight_table", lang))
-    warning = capacity_line(run, data, lang)
-    if warning:
-        st.warning(warning)
+    for warning in (capacity_line(run, data, lang), sales_line(run, data, lang)):
+        if warning:
+            st.warning(warning)
     st.caption(t("app.freight_note", lang))
 
 

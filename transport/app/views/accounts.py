@@ -1,0 +1,432 @@
+"""Fleets, energy and accounts: under which definitions the targets are met, why, what it costs, and who must contribute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import streamlit as st
+
+from transport.app import account_charts as charts
+from transport.app import account_tables as facts
+from transport.app import state
+from transport.hindcast import explanation, explanations, summary
+from transport.i18n import labels, t
+from transport.layout import BASE_YEAR
+from transport.progress import default_as_of, progress_table
+from transport.text import fit_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transport.inputs import Inputs
+    from transport.store import StoredRun
+
+INTENSITY = "operating_co2_intensity"
+TARGET_YEAR = 2030
+#: Last year with a published energy balance, and what the page opens with.
+BALANCE = (2019, "transport", "diesel")
+OPENING_CLASS = "tractor_trailer"
+SECTIONS = ("readings", "attribution", "balance", "hindcast", "progress", "cost", "areas", "shares")
+TABLE_HEIGHT = 35 * 17 + 3
+
+
+def accounts() -> None:
+    """Draw the page."""
+    lang = state.language()
+    name = str(st.session_state.get("scenario") or state.DEFAULT_SCENARIO)
+    st.header(t("app.accounts.title", lang, scenario=getattr(state.scenario(name), f"title_{lang}")))
+    run = state.stored(name)
+    if run is None:
+        st.info(t("app.nothing_yet", lang))
+        return
+    st.caption(t("app.accounts.question", lang))
+    data = state.inputs_of(run)
+    drawn = {
+        "readings": _readings,
+        "attribution": _attribution,
+        "balance": _balance,
+        "hindcast": _hindcast,
+        "progress": _progress,
+        "cost": _cost,
+        "areas": _areas,
+        "shares": _shares,
+    }
+    for section, tab in zip(SECTIONS, st.tabs([t(f"app.accounts.tab_{s}", lang) for s in SECTIONS]), strict=True):
+        with tab:
+            drawn[section](run, data, lang)
+
+
+# ---- shared ------------------------------------------------------------------------------------------------------------------------
+
+
+def _table(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
+    """Return a table of the run, or say that it is not there yet."""
+    found = state.table(run, name) if name in run.manifest["tables"] else None
+    if found is None or facts.lacking(found.columns, name):
+        st.info(t("app.accounts.not_yet", lang, table=name, scenario=run.manifest["scenario"]))
+        return None
+    return found
+
+
+def _number(label: str, form: str = "localized", **options: Any) -> Any:
+    return st.column_config.NumberColumn(label, format=form, **options)
+
+
+def _text(label: str, **options: Any) -> Any:
+    return st.column_config.TextColumn(label, **options)
+
+
+def _show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TABLE_HEIGHT) -> None:
+    high = min(height, 35 * (table.height + 1) + 3)
+    st.dataframe(table, hide_index=True, column_config={c: config[c] for c in table.columns}, height=high, alt=alt)
+
+
+def _choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str) -> Any:
+    """Return the chosen option; what a new run does not offer falls back to the start."""
+    widget = f"accounts_{key}"
+    if st.session_state.get(widget) not in options:
+        st.session_state[widget] = start if start in options else options[0]
+    return st.selectbox(
+        t(f"app.accounts.{key}", lang),
+        options,
+        format_func=lambda code: called.get(code, str(code)),
+        key=widget,
+        persist_state="session",
+        placeholder=t("app.choose", lang),
+    )
+
+
+def _year(key: str, table: pl.DataFrame, column: str, start: int, lang: str) -> int:
+    years = sorted(table[column].unique().to_list())
+    return int(_choose(key, years, start, {}, lang))
+
+
+def _scopes(data: Inputs, lang: str) -> dict[str, str]:
+    named = labels(data, "scope", lang)
+    return {scope: named[scope] for scope in ("direct", "direct_power", "wtw")}
+
+
+# ---- sections ----------------------------------------------------------------------------------------------------------------------
+
+
+def _headline(data: Inputs) -> dict[str, str]:
+    row = data.table("indicators").filter(pl.col("id") == INTENSITY).row(0, named=True)
+    return {name: str(row[name]) for name in ("boundary", "scope", "base")}
+
+
+def _readings(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show the matrix of definitions, and how the scenarios that have been run stand in it."""
+    found = facts.verdicts(state.table(run, "indicators"), INTENSITY, TARGET_YEAR, _headline(data))
+    met = int(found["is_met"].sum())
+    st.subheader(t("app.accounts.readings_title", lang, year=TARGET_YEAR, met=met, readings=found.height))
+    named = {key: labels(data, key, lang) for key in ("boundary", "scope", "base")}
+    used = {key: {c: named[key][c] for c in named[key] if c in set(found[key].to_list())} for key in named}
+    alt = t("app.accounts.readings_title", lang, year=TARGET_YEAR, met=met, readings=found.height)
+    st.altair_chart(charts.readings(found, used["boundary"], used["scope"], used["base"], lang=lang), alt=alt, width="content")
+    reading = {key: named[key][code] for key, code in _headline(data).items()}
+    st.caption(t("app.accounts.readings_note", lang, year=TARGET_YEAR, **facts.demand(data, INTENSITY, TARGET_YEAR), **reading))
+    rows = []
+    for name in state.scenarios():
+        other = state.stored(name)
+        if other is None:
+            continue
+        mine = facts.verdicts(state.table(other, "indicators"), INTENSITY, TARGET_YEAR, _headline(data))
+        rows.append(
+            {
+                "scenario": getattr(state.scenario(name), f"title_{lang}"),
+                "value": mine.filter("is_headline")["value"][0],
+                "met": t("app.accounts.met_of", lang, met=int(mine["is_met"].sum()), readings=mine.height),
+                "low": mine["value"].min(),
+                "high": mine["value"].max(),
+            }
+        )
+    title = t("app.accounts.scenarios_title", lang)
+    st.markdown(f"**{title}**")
+    config = {
+        "scenario": _text(t("app.scenario", lang), width=330),
+        "value": _number(t("app.accounts.headline_value", lang), "%+.1f"),
+        "met": _text(t("app.accounts.met_readings", lang)),
+        "low": _number(t("app.lowest_reading", lang), "%+.1f"),
+        "high": _number(t("app.highest_reading", lang), "%+.1f"),
+    }
+    _show(pl.DataFrame(rows), config, title)
+    st.caption(t("app.accounts.scenarios_note", lang))
+
+
+def _attribution(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show what changed the headline since the base year, factor by factor."""
+    table = _table(run, "attribution", lang)
+    if table is None:
+        return
+    start = _headline(data)
+    columns = st.columns([1, 2, 2, 2])
+    with columns[0]:
+        year = _year("attribution_year", table, "to_year", TARGET_YEAR, lang)
+    reading = {}
+    for column, key in zip(columns[1:], ("boundary", "scope", "base"), strict=True):
+        codes = [code for code in labels(data, key, lang) if code in set(table[key].to_list())]
+        with column:
+            reading[key] = str(_choose(key, codes, start[key], labels(data, key, lang), lang))
+    bars = facts.steps(table, year, reading)
+    total = float(bars["change"][-1])
+    title = t("app.accounts.attribution_title", lang, base=BASE_YEAR, year=year, total=f"{total:+.1f}")
+    st.subheader(title)
+    shown = bars.select(
+        name=pl.Series([t(f"attribution.factor.{key}", lang) for key in bars["key"]], dtype=pl.String),
+        value="change",
+        kind=pl.Series(
+            ["total" if key == "total" else charts.change_kind(value) for key, value in bars.select("key", "change").iter_rows()],
+            dtype=pl.String,
+        ),
+        start="start",
+        end="end",
+    )
+    left, right = st.columns([3, 2])
+    with left:
+        axis = t("app.accounts.points", lang)
+        st.altair_chart(charts.waterfall(shown, charts.CHANGE_COLOURS, title=axis, form="+.1f"), alt=title)
+    with right:
+        inner = t("app.accounts.structure_title", lang)
+        st.markdown(f"**{inner}**")
+        config = {
+            "name": _text(t("app.accounts.line", lang), width=265),
+            "points": _number(t("attribution.points", lang), "%+.2f"),
+        }
+        _show(facts.structure(table, year, reading, lang), config, inner)
+        without = total - float(bars.filter(pl.col("key") == "covid_rebound")["change"][0])
+        st.info(t("app.accounts.without_covid", lang, total=f"{total:+.1f}", without=f"{without:+.1f}"))
+    for key in ("prices", "structure", "covid"):
+        st.caption(t(f"attribution.note.{key}", lang))
+
+
+def _balance(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show the bridge from model classes to the entries of the energy balance."""
+    table = _table(run, "balance_bridge", lang)
+    if table is None:
+        return
+    left, middle, right = st.columns(3)
+    with left:
+        year = _year("balance_year", table, "year", BALANCE[0], lang)
+    rows = table.filter(pl.col("year") == year)
+    sectors, fuels = labels(data, "nbs_sector", lang), labels(data, "carrier", lang)
+    with middle:
+        found = [code for code in sectors if code in set(rows["sector"].to_list())]
+        sector = str(_choose("sector", found, BALANCE[1], sectors, lang))
+    with right:
+        of_sector = set(rows.filter(pl.col("sector") == sector)["fuel"].to_list())
+        fuel = str(_choose("fuel", [code for code in fuels if code in of_sector], BALANCE[2], fuels, lang))
+    title = t("app.accounts.balance_title", lang, year=year, sector=sectors[sector], fuel=fuels[fuel])
+    st.subheader(title)
+    bars = facts.balance_steps(table, year, sector, fuel, data, lang).rename({"quantity": "value"})
+    axis = t(f"app.accounts.unit_{'gas' if fuel == 'natural_gas' else 'mass'}", lang)
+    st.altair_chart(charts.waterfall(bars, charts.BRIDGE_COLOURS, title=axis, form=",.2f"), alt=title)
+    for note in data.table("accounts/balance_notes").filter(pl.col("sector") == sector, pl.col("fuel") == fuel)[f"note_{lang}"]:
+        st.caption(note)
+    entries = facts.balance_entries(table, year, data, lang)
+    inner = t("app.accounts.entries_title", lang, year=year)
+    st.markdown(f"**{inner}**")
+    config = {
+        "sector": _text(t("app.accounts.sector", lang)),
+        "fuel": _text(t("app.accounts.fuel", lang), width=95),
+        "unit": _text(t("app.accounts.unit", lang), width=75),
+        "entry": _number(t("app.accounts.entry", lang), "%.2f"),
+        "explained": _number(t("app.accounts.explained", lang), "%.2f"),
+        "rest_pct": _number(t("app.accounts.rest_pct", lang), "%+.1f"),
+        "limit_pct": _number(t("app.accounts.limit_pct", lang), "%.0f"),
+        "verdict": _text(t("app.accounts.verdict", lang)),
+        "used_for": _text(t("app.accounts.used_for", lang)),
+    }
+    _show(entries, config, inner)
+    st.caption(t("app.accounts.balance_note", lang))
+
+
+def _hindcast(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show modelled beside observed values of the past, fitted and held out apart."""
+    table = _table(run, "hindcast", lang)
+    if table is None:
+        return
+    title = t("app.accounts.hindcast_title", lang)
+    st.subheader(title)
+    rows = summary(table)
+    config = {
+        "series": _text(t("app.accounts.series", lang), width=300),
+        "years": _text(t("app.accounts.years", lang), width=85),
+        "held_out": st.column_config.ProgressColumn(
+            t("app.accounts.held_out", lang), format="%.1f", min_value=0.0, max_value=100.0, width=150
+        ),
+        "in_sample": _text(t("app.accounts.in_sample", lang), alignment="right", width=95),
+        "context": _text(t("app.accounts.context", lang), alignment="right", width=95),
+        "bias": _text(t("app.accounts.bias", lang), alignment="right", width=95),
+    }
+    _show(facts.errors(rows, data, lang), config, title)
+    st.caption(t("app.accounts.hindcast_note", lang))
+    with st.expander(t("app.accounts.why", lang)):
+        names, found = labels(data, "fit_item", lang), explanations(data, lang)
+        why: dict[str, list[str]] = {}
+        for item, mode in rows.select("item", "mode").iter_rows():
+            text = explanation(found, item, mode or "")
+            if text:
+                why.setdefault(text, []).append(names.get(item, item))
+        for text, items in why.items():
+            st.markdown(f"**{' · '.join(dict.fromkeys(items))}**  \n{text}")
+    with st.expander(t("app.accounts.hindcast_all", lang)):
+        st.dataframe(fit_frame(table, data, lang), hide_index=True, alt=t("app.accounts.hindcast_all", lang))
+
+
+def _progress(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show the actual values entered so far against the path to each target; a run lends no more than the starts of the paths."""
+    as_of = default_as_of(data, int(data.params().get("data_vintage_year")[0, 0]))
+    table = progress_table(data, state.table(run, "indicators"), as_of=as_of)
+    title = t("app.accounts.progress_title", lang, year=as_of)
+    st.subheader(title)
+    for column, light in zip(st.columns(4), ("green", "amber", "red", "grey"), strict=True):
+        count = table.filter(pl.col("light") == light).height
+        column.metric(t(f"app.accounts.light_{light}", lang), count, border=True)
+    config = {
+        "light": _text(t("app.accounts.light", lang), width=105),
+        "target": _text(t("app.accounts.target", lang), width=205),
+        "area": _text(t("scorecard.area", lang), width=75),
+        "year": _number(t("app.accounts.due", lang), "%d", width=60),
+        "unit": _text(t("app.accounts.unit", lang), width=70),
+        "goal": _text(t("app.accounts.goal", lang), alignment="right", width=60),
+        "actual": _text(t("app.accounts.actual", lang), alignment="right", width=60),
+        "period": _text(t("app.accounts.period", lang), width=75),
+        "path": _text(t("app.accounts.path", lang), alignment="right", width=75),
+        "needed": _text(t("app.accounts.needed", lang), alignment="right", width=95),
+    }
+    shown = facts.lights(table, data, lang)
+    _show(shown.drop("reason"), config, title, 35 * 24)
+    st.caption(t("app.accounts.progress_note", lang))
+    with st.expander(t("app.accounts.reason", lang), expanded=True):
+        reasons: dict[str, list[str]] = {}
+        for light, target, area, reason in shown.select("light", "target", "area", "reason").iter_rows():
+            reasons.setdefault(f"{light.split()[0]} {reason}", []).append(
+                t("app.accounts.target_of", lang, target=target, area=area)
+            )
+        for reason, targets in reasons.items():
+            st.markdown(f"**{' · '.join(targets)}**  \n{reason}")
+
+
+def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show the cost of ownership by powertrain, and what the measures of the run cost."""
+    table = _table(run, "tco", lang)
+    if table is not None:
+        left, right = st.columns([1, 2])
+        with left:
+            year = _year("cost_year", table, "year", TARGET_YEAR, lang)
+        named = labels(data, "vehicle_class", lang)
+        classes = [code for code in named if code in set(table["vehicle_class"].to_list())]
+        with right:
+            vehicle = str(_choose("vehicle_class", classes, OPENING_CLASS, named, lang))
+        title = t("app.accounts.cost_title", lang, year=year, vehicle=named[vehicle])
+        st.subheader(title)
+        parts = facts.ownership(table, year, vehicle, data, lang).rename(
+            {"powertrain": "name", "component": "part", "cost": "amount"}
+        )
+        order = parts["name"].unique(maintain_order=True).to_list()
+        colours = dict(zip((t(f"app.accounts.cost_{c}", lang) for c in facts.COMPONENTS), charts.COST_COLOURS, strict=True))
+        axis = t("app.accounts.cost_axis", lang)
+        st.altair_chart(charts.stacked(parts, colours, title=axis, order=order, form=".2f"), alt=title)
+        config = {
+            "powertrain": _text(t("app.accounts.powertrain", lang)),
+            "total": _number(axis, "%.2f"),
+            "path": _number(t("app.accounts.path_share", lang), "%.1f"),
+            "by_cost": _number(t("app.accounts.tco_share", lang), "%.1f"),
+        }
+        _show(facts.sales(table, year, vehicle, data, lang), config, title)
+        st.caption(t("app.accounts.cost_note", lang))
+    costs = _table(run, "costs", lang)
+    if costs is None:
+        return
+    year = TARGET_YEAR if table is None else year
+    title = t("app.accounts.measures_title", lang, year=year)
+    st.subheader(title)
+    config = {"measure": _text(t("app.accounts.measure", lang), width=200)}
+    config |= {c: _number(t(f"app.accounts.cost_{c}", lang), "%.2f") for c in (*facts.COMPONENTS, "total")}
+    config["avoided"] = _number(t("app.accounts.avoided", lang), "%.1f")
+    config["per_tonne"] = _number(t("app.accounts.per_tonne", lang), "localized")
+    _show(facts.measures(costs, year, data, lang), config, title)
+    st.caption(t("app.accounts.measures_note", lang))
+
+
+def _areas(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show CO2 and energy by prefecture and sector."""
+    table = _table(run, "co2_areas", lang)
+    if table is None:
+        return
+    left, right = st.columns([1, 2])
+    with left:
+        year = _year("area_year", table, "year", TARGET_YEAR, lang)
+    scopes = _scopes(data, lang)
+    with right:
+        scope = str(_choose("area_scope", list(scopes), "direct", scopes, lang))
+    names, sectors = facts.area_names(data, lang), labels(data, "area_sector", lang)
+    rows = facts.area_co2(table, year, scope, lang)
+    total = float(rows["amount"].sum())
+    title = t("app.accounts.areas_title", lang, year=year, scope=scopes[scope], total=f"{total:,.0f}")
+    st.subheader(title)
+    shown = rows.select(name=pl.col("area").replace_strict(names), part=pl.col("sector").replace_strict(sectors), amount="amount")
+    colours = {sectors[code]: colour for code, colour in charts.SECTOR_COLOURS.items()}
+    axis = t("app.accounts.co2_axis", lang)
+    st.altair_chart(charts.stacked(shown, colours, title=axis, order=list(names.values()), form=",.0f"), alt=title)
+    st.caption(t("app.accounts.areas_note", lang))
+    energy = _table(run, "energy_areas", lang)
+    if energy is None:
+        return
+    inner = t("app.accounts.energy_title", lang, year=year)
+    st.markdown(f"**{inner}**")
+    carriers = labels(data, "carrier", lang)
+    found = facts.area_energy(energy, year, names, lang)
+    config = {"area": _text(t("decompose.by_city", lang), width=150)}
+    for code in found.columns[1:]:
+        unit = t(f"app.accounts.unit_{'power' if code == 'electricity' else 'gas' if code == 'natural_gas' else 'mass'}", lang)
+        config[code] = _number(t("app.accounts.carrier_column", lang, carrier=carriers[code], unit=unit), "%.1f")
+    _show(found, config, inner)
+    with st.expander(t("app.accounts.drivers_title", lang)):
+        drivers, principles = labels(data, "area_driver", lang), labels(data, "principle", lang)
+        used = data.table("accounts/area_drivers").select(
+            vehicle=pl.col("vehicle_class").replace(labels(data, "vehicle_class", lang)),
+            sector=pl.col("sector").replace_strict(sectors),
+            driver=pl.col("driver").replace_strict(drivers),
+            principle=pl.col("principle").replace_strict(principles),
+        )
+        config = {
+            "vehicle": _text(t("app.accounts.vehicle_class", lang)),
+            "sector": _text(t("decompose.by_sector", lang)),
+            "driver": _text(t("app.accounts.driver", lang)),
+            "principle": _text(t("app.accounts.principle", lang)),
+        }
+        _show(used, config, t("app.accounts.drivers_title", lang))
+
+
+def _shares(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show how much each city and sector must contribute to a target under a rule."""
+    table = _table(run, "target_shares", lang)
+    if table is None or table.is_empty():
+        return
+    targets, rules = labels(data, "indicator", lang), labels(data, "share_rule", lang)
+    left, right = st.columns([3, 2])
+    with left:
+        target = str(_choose("share_target", table["target"].unique(maintain_order=True).to_list(), INTENSITY, targets, lang))
+    mine = table.filter(pl.col("target") == target)
+    with right:
+        found = [code for code in rules if code in set(mine["rule"].to_list())]
+        rule = str(_choose("share_rule", found, "equal_rate", rules, lang))
+    title = t("app.accounts.shares_title", lang, year=mine["year"][0], rule=rules[rule])
+    st.subheader(title)
+    st.caption(t(f"decompose.rule_{rule}", lang))
+    unit = t(f"decompose.unit_{'co2' if mine['unit'][0] == 'tCO2/yr' else 'coal'}", lang)
+    amounts = ("base", "reference", "cut", "allowed", "modelled", "gap")
+    config = {c: _number(t(f"decompose.{c}", lang), "%.1f", width=100) for c in (*amounts, "cut_pct")}
+    for by, key, names in (
+        ("area", "city", facts.area_names(data, lang)),
+        ("sector", "sector", labels(data, "area_sector", lang)),
+    ):
+        st.markdown(f"**{t(f'app.accounts.shares_by_{key}', lang, unit=unit)}**")
+        shown = facts.contributions(table, target, rule, by, names, lang)
+        _show(shown, config | {"name": _text(t(f"decompose.by_{key}", lang), width=150)}, title, 35 * 18)
+    st.caption(t("decompose.note", lang))
+
+
+accounts()
