@@ -197,7 +197,8 @@ def test_any_stock_balances_and_is_never_negative(
     path = turn_over(first, share, chance, required_stock=np.asarray([need]), early_scrap=early, register_outflow=outflow)
     path.check()
     assert (path.stock >= 0).all()
-    assert (path.total()[0] >= np.asarray(need) * (1 - 1e-12)).all()
+    # a need far below any vehicle is lost in rounding
+    assert (path.total()[0] >= np.asarray(need) * (1 - 1e-12) - 1e-9).all()
     if outflow:
         np.testing.assert_allclose(path.total()[0], need, rtol=1e-9, atol=1e-6)
 
