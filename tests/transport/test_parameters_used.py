@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from transport import freight as freight_module
 from transport import study
-from transport.freight import FreightOutcome, model_freight
+from transport.freight import FreightOutcome, freight_outcome
+from transport.freight_model import solve_model
 from transport.freight_prepare import Prepared, prepare
 from transport.inputs import REFERENCE_PREFIX, Inputs
-from transport.layout import YEARS
+from transport.layout import BASE_YEAR, YEARS
 from transport.params import Params
 from transport.scenario import load_scenario
 
@@ -274,9 +274,8 @@ class OneAtATime:
 
     @staticmethod
     def _model_freight(tables: MovedTables, params: Params, prepared: Prepared) -> FreightOutcome:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(freight_module, "DETAIL_YEARS", (SHOWN_YEAR,))  # one year of links and OD tells enough and costs least
-            return model_freight(tables, params, prepared=prepared)
+        # one year of links and OD tells enough and costs least
+        return freight_outcome(tables, params, solve_model(tables, params, prepared=prepared, detail=(BASE_YEAR, SHOWN_YEAR)))
 
     def _shows(self, freight: FreightOutcome) -> bool:
         shown = [f.name for f in fields(FreightOutcome) if f.name not in NOT_SHOWN]
