@@ -34,14 +34,42 @@ def temperature_weights(temperature_c: Array, weight: Array, knot_c: Array) -> A
     -----
     Weights of linear interpolation, flat outside the knots, averaged over places and months (months count alike).
     """
+    share, basis = _knot_basis(temperature_c, weight, knot_c)
+    return np.asarray(np.einsum("p,...pmk->...k", share, basis) / basis.shape[-2])
+
+
+def monthly_temperature_weights(temperature_c: Array, weight: Array, knot_c: Array) -> Array:
+    """Return how much of each month counts at each knot of a temperature curve.
+
+    Parameters
+    ----------
+    temperature_c, weight, knot_c
+        As in :func:`temperature_weights`.
+
+    Returns
+    -------
+    array ``[..., month, knot]`` with sum 1 over knots; its mean over months is :func:`temperature_weights`
+
+    Examples
+    --------
+    >>> monthly_temperature_weights(np.array([[-10.0, 0.0, 10.0]]), np.ones(1), np.array([-10.0, 10.0]))
+    array([[1. , 0. ],
+           [0.5, 0.5],
+           [0. , 1. ]])
+    """
+    share, basis = _knot_basis(temperature_c, weight, knot_c)
+    return np.asarray(np.einsum("p,...pmk->...mk", share, basis))
+
+
+def _knot_basis(temperature_c: Array, weight: Array, knot_c: Array) -> tuple[Array, Array]:
+    """Return the share of each place and the weights of linear interpolation ``[..., place, month, knot]``."""
     temperature = np.asarray(temperature_c, dtype=np.float64)
     knots = np.asarray(knot_c, dtype=np.float64)
     if bool(np.any(np.diff(knots) <= 0)):
         msg = "temperature knots must rise"
         raise ValueError(msg)
     share = np.asarray(weight, dtype=np.float64) / float(np.sum(weight))
-    basis = np.stack([np.interp(temperature, knots, row) for row in np.eye(len(knots))], axis=-1)
-    return np.asarray(np.einsum("p,...pmk->...k", share, basis) / temperature.shape[-1])
+    return share, np.stack([np.interp(temperature, knots, row) for row in np.eye(len(knots))], axis=-1)
 
 
 def temperature_multiplier(temperature_c: Array, weight: Array, knot_c: Array, multiplier: Array) -> Array:
@@ -84,6 +112,27 @@ def band_multiplier(share: Array, multiplier: Array, reference_share: Array, ref
     sum(share * multiplier) / sum(reference share * reference multiplier).
     """
     return np.asarray((share * multiplier).sum(axis=-1) / (reference_share * reference_multiplier).sum(axis=-1))
+
+
+def band_ratio(share: Array, multiplier: Array) -> Array:
+    """Return energy per km in each speed band relative to the mean over the bands.
+
+    Parameters
+    ----------
+    share
+        Array ``[..., band]`` of the distance by band; sums to 1 over bands.
+    multiplier
+        Array ``[..., band]`` of energy per km relative to a trunk road.
+
+    Returns
+    -------
+    array ``[..., band]`` whose mean over the distance is 1
+
+    Notes
+    -----
+    multiplier / sum(share * multiplier).
+    """
+    return np.asarray(multiplier / (share * multiplier).sum(axis=-1, keepdims=True))
 
 
 def load_multiplier(load_t: Array, reference_load_t: Array, load_fuel_share: Array) -> Array:

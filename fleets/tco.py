@@ -81,9 +81,120 @@ def yearly_capital(price: Array, resale_share: Array | float, rate: Array | floa
     return np.asarray(price * (1.0 - later) * annuity(rate, years))
 
 
+def yearly_replacement(price: Array, rate: Array | float, years: Array | float, life: Array | float) -> Array:
+    """Return what the batteries that are bought within the years of ownership cost per year, spread evenly over these years.
+
+    Parameters
+    ----------
+    price
+        Price of a battery by the year it is bought in ``[draw, year, powertrain]`` [CNY/veh]; held after the last year.
+    rate, years
+        Real interest rate [1/yr] and years of ownership [yr].
+    life
+        Years after which a battery is worn out [yr]; infinite where it outlasts the vehicle.
+
+    Returns
+    -------
+    array ``[draw, year, powertrain]`` [CNY/veh/yr], by the year in which the vehicle is bought
+
+    Raises
+    ------
+    TcoError
+        If a life is not positive.
+
+    Notes
+    -----
+    a(r, n) [sum over k >= 1 with k b < n of p(t + k b) (1 + r)^-(k b) - u p (1 + r)^-n] with the life b. The last battery goes back at the
+    price it was bought for times the share u of its life that is left: a battery that would be worn out a day before the sale costs nothing.
+    The first battery stands in the price of the vehicle and in its resale.
+
+    Examples
+    --------
+    One other battery after 4 of 6 years, half used at the end, without interest:
+
+    >>> yearly_replacement(np.full((1, 1, 1), 120.0), 0.0, 6.0, 4.0).round(9).item()
+    10.0
+    """
+    age_limit, worn = (np.broadcast_to(np.asarray(x, dtype=np.float64), price.shape) for x in (years, life))
+    if not bool(np.all(worn > 0)):
+        msg = "the life of a battery must be positive"
+        raise TcoError(msg)
+    interest = np.asarray(rate, dtype=np.float64)
+    paid, last = np.zeros_like(price), np.zeros_like(price)
+    more = np.maximum(np.ceil(age_limit / worn) - 1.0, 0.0)
+    for k in range(1, int(more.max(initial=0.0)) + 1):
+        bought = k <= more
+        age = np.where(bought, k * worn, 0.0)
+        then = _at_age(price, age)
+        paid += np.where(bought, then * (1.0 + interest) ** -age, 0.0)
+        last = np.where(bought, then, last)
+    left = np.where(more > 0, (more + 1.0) - age_limit / worn, 0.0)
+    return np.asarray((paid - left * last * (1.0 + interest) ** -age_limit) * annuity(interest, age_limit))
+
+
+def _at_age(path: Array, age: Array) -> Array:
+    """Return a path ``[draw, year, powertrain]`` some years later, linear between years and held after the last."""
+    end = path.shape[1] - 1
+    at = np.minimum(np.arange(path.shape[1], dtype=np.float64)[None, :, None] + age, float(end))
+    low = np.minimum(np.floor(at).astype(np.int64), max(end - 1, 0))
+    part = at - low
+    high = np.minimum(low + 1, end)
+    return np.asarray(np.take_along_axis(path, low, axis=1) * (1.0 - part) + np.take_along_axis(path, high, axis=1) * part)
+
+
+def battery_life(calendar: Array, cycles: Array, use_kwh: Array, capacity_kwh: Array) -> Array:
+    """Return the years after which a battery is worn out.
+
+    Parameters
+    ----------
+    calendar
+        Life that its age alone allows [yr].
+    cycles
+        Full cycles it stands [-].
+    use_kwh
+        Energy drawn from it in a year [kWh/yr].
+    capacity_kwh
+        Nominal capacity [kWh]; 0 where there is no battery.
+
+    Returns
+    -------
+    array [yr], infinite without a battery
+
+    Notes
+    -----
+    b = min(calendar, cycles x capacity / use).
+    """
+    calendar, cycles, use, capacity = np.broadcast_arrays(calendar, cycles, use_kwh, capacity_kwh)
+    by_use = cycles * capacity / np.where(use > 0, use, 1.0)
+    worn = np.where(use > 0, np.minimum(calendar, by_use), calendar)
+    return np.asarray(np.where(capacity > 0, worn, np.inf))
+
+
+def payload_loss(capacity_kwh: Array, energy_per_t: Array, saved_t: Array) -> Array:
+    """Return the payload that a battery takes [t/veh], never below zero.
+
+    Parameters
+    ----------
+    capacity_kwh
+        Nominal capacity [kWh/veh].
+    energy_per_t
+        Energy of the battery system by its mass [kWh/t].
+    saved_t
+        Mass of engine, gearbox, tank and exhaust treatment that is not there [t/veh].
+
+    Examples
+    --------
+    350 kWh at 160 kWh/t weigh 2.1875 t, of which 1.2 t were an engine before:
+
+    >>> payload_loss(np.array(350.0), np.array(160.0), np.array(1.2)).round(4).item()
+    0.9875
+    """
+    return np.asarray(np.where(capacity_kwh > 0, np.maximum(capacity_kwh / energy_per_t - saved_t, 0.0), 0.0))
+
+
 @dataclass(frozen=True, slots=True)
 class UnitCost:
-    """What a new vehicle costs its owner per km, arrays ``[draw, year, powertrain]`` [CNY/km].
+    """What a new vehicle costs its owner per unit of work, arrays ``[draw, year, powertrain]`` [CNY/unit].
 
     Attributes
     ----------
@@ -97,6 +208,10 @@ class UnitCost:
         Insurance and other yearly charges.
     infrastructure
         Own chargers; chargers of others are in the price of electricity.
+    battery
+        Batteries bought within the years of ownership, after the first.
+    payload
+        Value of the payload that the battery takes.
     """
 
     capital: Array
@@ -104,10 +219,13 @@ class UnitCost:
     maintenance: Array
     fixed: Array
     infrastructure: Array
+    battery: Array
+    payload: Array
 
     def total(self) -> Array:
-        """Return the sum of the parts [CNY/km]."""
-        return np.asarray(self.capital + self.energy + self.maintenance + self.fixed + self.infrastructure)
+        """Return the sum of the parts [CNY/unit]."""
+        wear = self.battery + self.payload
+        return np.asarray(self.capital + self.energy + self.maintenance + self.fixed + self.infrastructure + wear)
 
 
 def sales_constants(cost: Array, share: Array, exponent: Array, entry_weight: Array, main: int) -> Array:

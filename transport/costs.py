@@ -1,12 +1,13 @@
 """What vehicles cost their owners, and what the measures of a run cost and save: tables ``tco`` and ``costs``.
 
-Money is in constant yuan of 2023. A measure is compared with the same run without it: the vehicles are modelled once more with the sales mix,
-the electrified railway and the shore power of the base year, at the same turnover, so that no other lever enters the difference.
+Money is in constant yuan of 2023. A measure is compared with the same run without it. Measures are taken away one after the other, each from the
+run without those before it, so that their sum is the whole and nothing is counted twice: first the sales mix, the electrified railway and
+the shore power at the turnover of the run, then early scrappage and bus service, last the freight, carried by the fleets that are left.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,23 +17,39 @@ from scipy.special import gamma
 from fleets import tco
 from fleets.vehicles import hold_after
 from transport import accounts
-from transport.infrastructure import berth_energy
-from transport.layout import BASE_YEAR, SCOPES, YEARS, EnergyKey, EnergyUse, year_index
+from transport.freight_outlay import STATES
+from transport.layout import BASE_YEAR, YEARS, year_index
+from transport.measure_costs import (
+    DEPARTURES,
+    FREIGHT,
+    SCOPE,
+    PerCarKm,
+    Rows,
+    YearlyCost,
+    city_costs,
+    departures_cost,
+    freight_costs,
+    ground_power_cost,
+    paving_cost,
+    plugs_cost,
+    shore_cost,
+    spread,
+)
 from transport.parts import activity_of
 from transport.vehicles import model_vehicles
 from transport.vehicles.ownership import (
-    diesel_price,
     energy_price,
     fixed_per_year,
     is_priced,
     list_price,
+    lost_payload,
     own_chargers,
     ownership_cost,
     upkeep_per_km,
+    upkeep_per_year,
 )
-from transport.vehicles.sales import cost_shares, path_shares
-from transport.vehicles.stocks import required_stock
-from transport.vehicles.tables import parents, read_classes, read_climates
+from transport.vehicles.sales import cost_shares, path_shares, split_of
+from transport.vehicles.tables import find_class, parents, read_classes, read_climates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,40 +64,29 @@ if TYPE_CHECKING:
     from transport.vehicles.tables import VehicleClass
 
     Array = NDArray[np.float64]
+    Key = tuple[str, str]
 
-#: Scope of the CO2 that a measure avoids: at the exhaust and in the power plants, at the grid factor of the year.
-_SCOPE = SCOPES.index("direct_power")
 #: Avoided CO2 below this is rounding, and no cost is divided by it [t/yr].
 _LEAST_AVOIDED_T = 1.0
-_KG_PER_T = 1000.0
 _RAIL = ("locomotive_freight", "locomotive_conventional_passenger")
 _BASE = year_index(BASE_YEAR)
 _SHOWN = YEARS[_BASE:]
-
-
-@dataclass(frozen=True)
-class YearlyCost:
-    """Yearly cost of one class by component, arrays ``[draw, year]`` [CNY/yr], and its CO2 [t/yr]."""
-
-    capital: Array
-    energy: Array
-    maintenance: Array
-    infrastructure: Array
-    co2_t: Array
-
-    def less(self, other: YearlyCost) -> YearlyCost:
-        """Return this cost less another."""
-        return YearlyCost(
-            self.capital - other.capital,
-            self.energy - other.energy,
-            self.maintenance - other.maintenance,
-            self.infrastructure - other.infrastructure,
-            self.co2_t - other.co2_t,
-        )
-
-    def total(self) -> Array:
-        """Return the sum of the components [CNY/yr]."""
-        return np.asarray(self.capital + self.energy + self.maintenance + self.infrastructure)
+#: Measures on the vehicles after the sales mix: measure, parameters of its levers, group of the subject (None = any).
+_LATER: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
+    ("early_scrappage", ("truck_early_scrap_rate", "early_scrap_rate"), None),
+    ("bus_service", ("vehicle_stock", "share_in_group"), "urban_bus"),
+)
+#: Measures whose CO2 stands beside the accounts: the side account of paving, and car-km of city travel, an estimate.
+_BESIDE = frozenset({"paving_recycling", "urban_rail", "bus_lanes", "signal_priority", "cycling", "walking"})
+#: Measures whose rows are main modes.
+_BY_MODE = frozenset(measure for measure, *_ in FREIGHT)
+#: Cars that stay at home for better bus service; the buses themselves are in the accounts.
+_BUS_TRIPS = ("bus_service", "private_car")
+#: A lever that the table of measures does not name is one whose cost nobody knows.
+_UNNAMED = "other"
+_KNOWN, _OUTSIDE, _UNKNOWN = "known", "beside_accounts", "no_cost_known"
+#: Columns of money in the table of measures.
+_MONEY = ("capital", "energy", "maintenance", "infrastructure", "service", "total", "discounted")
 
 
 def cost_tables(parts: Parts) -> dict[str, pl.DataFrame]:
@@ -92,12 +98,11 @@ def cost_tables(parts: Parts) -> dict[str, pl.DataFrame]:
         Parts of the run.
     """
     activity = activity_of(parts.inputs, parts.params, parts.freight, parts.passengers)
-    found = measure_costs(
-        parts.inputs, parts.params, activity, parts.vehicles, parts.factors, hold_composition_after=parts.hold_year
-    )
+    found = all_measures(parts, activity)
+    without_cost = unknown_measures(parts.inputs, parts.params, Rows(parts.inputs.params(), parts.hold_year))
     return {
         "tco": tco_table(parts.inputs, parts.params, activity),
-        "costs": costs_table(found, parts.params.get("discount_rate", "social")),
+        "costs": costs_table(found, parts.params.get("discount_rate", "social"), without_cost),
     }
 
 
@@ -112,17 +117,21 @@ def tco_table(inputs: Inputs, params: Params, activity: Activity) -> pl.DataFram
     Returns
     -------
     DataFrame
-        Columns year, vehicle_class, powertrain, capital, energy, maintenance, fixed, infrastructure and total (each ``_cny2023_per_km``),
-        path_share, tco_share.
+        Columns year, vehicle_class, powertrain, unit (of work), sales_split (what can split the sales: ``logit``, ``traction`` or ``single``),
+        capital, energy, maintenance, fixed, infrastructure, battery, payload and total (each ``_cny2023_per_unit``), path_share, tco_share
+        (null where the sales follow the traction that lines need).
     """
     params, classes = _inherited(inputs, params)
     climate = read_climates(inputs, params)
     frames = []
     for spec in _priced(classes, params):
-        required = required_stock(spec, params, activity)
-        cost = ownership_cost(spec, params, activity, climate, required)
-        path = path_shares(params, spec, (required.shape[0], required.shape[1]))
-        by_cost = cost_shares(params, spec, path, cost)
+        cost, unit = ownership_cost(spec, params, activity, climate)
+        split = split_of(spec, params)
+        shape = (params.draws, len(YEARS))
+        # the sales of locomotives are no split: each traction follows its own work
+        path = by_cost = path_shares(params, spec, shape) if split != "traction" else np.full((*shape, len(spec.pairs)), np.nan)
+        if split == "logit":
+            by_cost = cost_shares(params, spec, path, cost)
         for k, pair in enumerate(spec.pairs):
             shown = {
                 "capital": cost.capital,
@@ -130,6 +139,8 @@ def tco_table(inputs: Inputs, params: Params, activity: Activity) -> pl.DataFram
                 "maintenance": cost.maintenance,
                 "fixed": cost.fixed,
                 "infrastructure": cost.infrastructure,
+                "battery": cost.battery,
+                "payload": cost.payload,
                 "total": cost.total(),
             }
             frames.append(
@@ -138,58 +149,76 @@ def tco_table(inputs: Inputs, params: Params, activity: Activity) -> pl.DataFram
                         "year": list(_SHOWN),
                         "vehicle_class": [spec.name] * len(_SHOWN),
                         "powertrain": [pair.powertrain] * len(_SHOWN),
-                        **{f"{name}_cny2023_per_km": array[0, _BASE:, k] for name, array in shown.items()},
+                        "unit": [unit] * len(_SHOWN),
+                        "sales_split": [split] * len(_SHOWN),
+                        **{f"{name}_cny2023_per_unit": array[0, _BASE:, k] for name, array in shown.items()},
                         "path_share": path[0, _BASE:, k],
                         "tco_share": by_cost[0, _BASE:, k],
                     }
-                )
+                ).with_columns(pl.col("path_share", "tco_share").fill_nan(None))
             )
     return pl.concat(frames).sort("year", "vehicle_class", maintain_order=True)
 
 
-def costs_table(found: Mapping[tuple[str, str], YearlyCost], rate: Array) -> pl.DataFrame:
+def costs_table(found: Mapping[Key, YearlyCost], rate: Array, without_cost: Sequence[str] = ()) -> pl.DataFrame:
     """Return yearly cost, discounted cost and avoided CO2 of the measures of a run against the run without them (first draw).
 
     Parameters
     ----------
     found
-        Result of :func:`measure_costs`.
+        Result of :func:`all_measures`.
     rate
         Social discount rate ``[draw, year]`` [1/yr].
+    without_cost
+        Measures of the run for which no cost is known.
 
     Returns
     -------
     DataFrame
-        Columns year, measure, vehicle_class, capital_cny2023, energy_cny2023, maintenance_cny2023, infrastructure_cny2023, total_cny2023,
-        discounted_cny2023, avoided_tco2, cny2023_per_tco2 (null where no CO2 is avoided).
+        Columns year, measure, vehicle_class (main mode for freight measures), status, capital_cny2023, energy_cny2023, maintenance_cny2023,
+        infrastructure_cny2023, service_cny2023, total_cny2023, discounted_cny2023, avoided_tco2, cny2023_per_tco2 (null where no CO2 is
+        avoided, and for the single modes of a freight measure). Status ``known``, ``beside_accounts`` (the CO2 is an estimate beside the accounts) or ``no_cost_known`` (all nulls).
 
     Notes
     -----
     discounted = total (1 + r)^-(t - 2020) with the social rate r. Capital is charged as an annuity over the service life, at list prices:
     purchase tax and subsidy only move money and are left out, taxes inside energy prices are not. A second battery counts as capital in the
-    year of the exchange, at the pack price of that year.
+    year of the exchange, at the pack price of that year. Vehicles that leave the province bring nothing.
     """
     factor = (1.0 + rate[0, _BASE:]) ** -np.arange(len(_SHOWN), dtype=np.float64)
     frames = []
     for (measure, name), cost in found.items():
-        total, avoided = cost.total()[0, _BASE:], -cost.co2_t[0, _BASE:]
+        shape = np.broadcast_shapes(cost.total().shape, rate.shape)
+        total, avoided = (np.broadcast_to(array, shape)[0, _BASE:] for array in (cost.total(), -cost.co2_t))
+        money = {
+            "capital": cost.capital,
+            "energy": cost.energy,
+            "maintenance": cost.maintenance,
+            "infrastructure": cost.infrastructure,
+            "service": cost.service,
+        }
         frames.append(
             pl.DataFrame(
                 {
                     "year": list(_SHOWN),
                     "measure": [measure] * len(_SHOWN),
                     "vehicle_class": [name] * len(_SHOWN),
-                    "capital_cny2023": cost.capital[0, _BASE:],
-                    "energy_cny2023": cost.energy[0, _BASE:],
-                    "maintenance_cny2023": cost.maintenance[0, _BASE:],
-                    "infrastructure_cny2023": cost.infrastructure[0, _BASE:],
+                    "status": [_OUTSIDE if measure in _BESIDE or (measure, name) == _BUS_TRIPS else _KNOWN] * len(_SHOWN),
+                    **{f"{key}_cny2023": np.broadcast_to(array, shape)[0, _BASE:] for key, array in money.items()},
                     "total_cny2023": total,
                     "discounted_cny2023": total * factor,
                     "avoided_tco2": avoided,
-                    "cny2023_per_tco2": pl.Series(abatement_cost(total, avoided), dtype=pl.Float64),
+                    # the modes of a freight measure pay for each other: only their sum has a price per tonne
+                    "cny2023_per_tco2": pl.Series(
+                        [None] * len(_SHOWN) if measure in _BY_MODE else abatement_cost(total, avoided), dtype=pl.Float64
+                    ),
                 }
             )
         )
+    nothing = dict.fromkeys((*(f"{key}_cny2023" for key in _MONEY), "avoided_tco2", "cny2023_per_tco2"))
+    for measure in without_cost:
+        row = pl.DataFrame({"year": list(_SHOWN), "measure": measure, "vehicle_class": "", "status": _UNKNOWN})
+        frames.append(row.with_columns(pl.lit(value, dtype=pl.Float64).alias(name) for name, value in nothing.items()))
     return pl.concat(frames).sort("year", maintain_order=True)
 
 
@@ -198,54 +227,187 @@ def abatement_cost(cost: Array, avoided_t: Array) -> list[float | None]:
     return [float(c / a) if a > _LEAST_AVOIDED_T else None for c, a in zip(cost, avoided_t, strict=True)]
 
 
-def measure_costs(
-    inputs: Inputs,
-    params: Params,
-    activity: Activity,
-    vehicles: VehicleOutcome,
-    factors: CarbonFactors,
-    *,
-    hold_composition_after: int | None = None,
-) -> dict[tuple[str, str], YearlyCost]:
-    """Return (measure, vehicle class) -> cost of the run less the cost without the measure.
+def all_measures(parts: Parts, activity: Activity) -> dict[Key, YearlyCost]:
+    """Return (measure, vehicle class or main mode) -> cost of the run less the cost without the measure.
 
     Parameters
     ----------
-    inputs, params, activity
+    parts
+        Parts of the run.
+    activity
+        Turnover of the run.
+    """
+    inputs, params, rows = parts.inputs, parts.params, Rows(parts.inputs.params(), parts.hold_year)
+    steps = vehicle_steps(inputs, params, activity, parts.vehicles, rows)
+    made = measure_costs(inputs, params, parts.factors, steps)
+    left = steps[-1]
+    states = freight_fleets(inputs, left, activity, parts)
+    made |= freight_costs(params, parts.freight, states)
+    departures = rows.moved(params, [(p, port) for p in DEPARTURES for port in params.subjects(p)])
+    if departures:
+        made["extra_departures", ""] = departures_cost(rows, params, departures)
+    made["ground_power", "aircraft_apu"] = ground_power_cost(params, parts.factors)
+    made |= city_costs(inputs, params, rows, _per_car_km(inputs, params, parts), parts.grid)
+    plugs = _plugged(inputs, params, left.fleet, parts.vehicles)
+    if rows.moved(params, [(parameter, "all") for parameter in plugs]):
+        made["charging_plugs", ""] = plugs_cost(rows, params, plugs)
+    made["paving_recycling", ""] = paving_cost(params)
+    return made
+
+
+@dataclass(frozen=True)
+class Step:
+    """The fleets after some measures have been taken away: the measures of this step, parameters and outcome."""
+
+    measures: tuple[str, ...]
+    params: Params
+    fleet: VehicleOutcome
+    hold_year: int | None
+
+
+def vehicle_steps(inputs: Inputs, params: Params, activity: Activity, vehicles: VehicleOutcome, rows: Rows) -> tuple[Step, ...]:
+    """Return the run, then the run without one more measure on the vehicles at each step.
+
+    Parameters
+    ----------
+    inputs, params, activity, vehicles
         Of the run.
-    vehicles
-        What the vehicle model made of them, with the sales of the run.
+    rows
+        Its parameters without levers.
+
+    Notes
+    -----
+    First the sales mix beyond the base year's and the electrified lines: they touch different classes. Then early scrappage, then bus service,
+    where levers move them.
+    """
+    hold = rows.hold_year
+    steps = [Step((), params, vehicles, hold)]
+    now = params.replace("rail_electrified_share", "all", hold_after(params.get("rail_electrified_share"), _BASE))
+    fleet = model_vehicles(inputs, now, activity, hold_composition_after=hold, sales="held")
+    steps.append(Step(("clean_sales", "rail_electrification"), now, fleet, hold))
+    _, classes = _inherited(inputs, params)
+    for measure, parameters, group in _LATER:
+        mine = {spec.group for spec in classes} | {spec.name for spec in classes} if group is None else _family(classes, group)
+        changed = rows.moved(now, [(p, s) for p in parameters for s in params.subjects(p) if s in mine])
+        if changed:
+            now = rows.without(now, changed)
+            fleet = model_vehicles(inputs, now, activity, hold_composition_after=hold, sales="held")
+            steps.append(Step((measure,), now, fleet, hold))
+    return tuple(steps)
+
+
+def measure_costs(inputs: Inputs, params: Params, factors: CarbonFactors, steps: Sequence[Step]) -> dict[Key, YearlyCost]:
+    """Return (measure, vehicle class) -> cost of the run less the cost without the measure, of the measures on vehicles and of shore power.
+
+    Parameters
+    ----------
+    inputs, params
+        Of the run.
     factors
         Carbon factors of the run.
-    hold_composition_after
-        As the run was made with.
+    steps
+        From :func:`vehicle_steps`.
 
     Returns
     -------
     dict
-        Measures ``clean_sales`` (sales mix beyond the base year's, by road class), ``rail_electrification`` (by kind of train) and
-        ``shore_power``.
+        ``clean_sales`` (sales mix beyond the base year's, by class), ``rail_electrification`` (by kind of train), ``early_scrappage`` and
+        ``bus_service`` where levers move them, and ``shore_power``.
     """
-    before = params.replace("rail_electrified_share", "all", hold_after(params.get("rail_electrified_share"), _BASE))
-    other = model_vehicles(inputs, before, activity, hold_composition_after=hold_composition_after, sales="held")
     params, classes = _inherited(inputs, params)
-    made = {
-        ("clean_sales", spec.name): _road_cost(params, factors, spec, vehicles).less(_road_cost(params, factors, spec, other))
-        for spec in _priced(classes, params)
-    }
-    km = (vehicles.rail_electrified_share - other.rail_electrified_share) * params.get("rail_operating_length")
-    wires = km * params.get("rail_electrification_cost") * _spread(params, "rail_electrification")
-    gross = {n: _work(vehicles, n, "gross_tkm") for n in _RAIL}
-    moved = sum(gross.values())
+    carbon = [accounts.account(step.fleet.energy, factors)[SCOPE] for step in steps]
+
+    def change(spec: VehicleClass, k: int) -> YearlyCost:
+        now, then = (_class_cost(params, spec, steps[i].fleet, carbon[i]) for i in (k - 1, k))
+        return now.less(then)
+
+    many = [spec for spec in classes if split_of(spec, params) == "logit"]
+    made = {("clean_sales", spec.name): change(spec, 1) for spec in many}
+    first, second = steps[0].fleet, steps[1].fleet
+    km = (first.rail_electrified_share - second.rail_electrified_share) * params.get("rail_operating_length")
+    wires = km * params.get("rail_electrification_cost") * spread(params, "rail_electrification")
+    gross = {n: _work(first, n, "gross_tkm") for n in _RAIL}
+    hauled = sum(gross.values())
     for name in _RAIL:
-        now, then = (_rail_cost(params, factors, name, fleet) for fleet in (vehicles, other))
-        share = gross[name] / np.where(moved > 0, moved, 1.0)
-        change = now.less(then)
-        made["rail_electrification", name] = YearlyCost(
-            change.capital, change.energy, change.maintenance, wires * share, change.co2_t
-        )
-    made["shore_power", "ship_at_berth"] = _shore_cost(params, factors)
+        found = change(find_class(classes, name), 1)
+        share = gross[name] / np.where(hauled > 0, hauled, 1.0)
+        made["rail_electrification", name] = replace(found, infrastructure=found.infrastructure + wires * share)
+    for k, step in enumerate(steps[2:], start=2):
+        (measure,) = step.measures
+        mine = classes if measure == "early_scrappage" else [spec for spec in classes if spec.group == "urban_bus"]
+        for spec in mine:
+            if is_priced(spec, params) and not np.array_equal(_stock_of(spec, steps[k - 1].fleet), _stock_of(spec, step.fleet)):
+                made[measure, spec.name] = change(spec, k)
+    made["shore_power", "ship_at_berth"] = shore_cost(params, factors)
     return made
+
+
+def freight_fleets(inputs: Inputs, left: Step, activity: Activity, parts: Parts) -> dict[str, dict[str, Array]]:
+    """Return state of freight -> mode -> CO2 of the fleets that carry it ``[draw, year]`` [t/yr].
+
+    Parameters
+    ----------
+    inputs, activity, parts
+        Of the run.
+    left
+        The fleets that all measures on vehicles have been taken from.
+
+    Notes
+    -----
+    The turnover of a state is that of the run times the ratio of the two in the first draw.
+    """
+    found: dict[str, dict[str, Array]] = {}
+    tkm = parts.freight.state_carrier_tkm
+    fleet = left.fleet
+    for before, name in zip((None, *STATES), STATES, strict=False):
+        if before is not None and all(np.array_equal(tkm[name][c], tkm[before][c]) for c in tkm[name]):
+            found[name] = found[before]
+            continue
+        if name != STATES[0]:
+            ratio = {c: tkm[name][c] / np.where(tkm["run"][c] > 0, tkm["run"][c], 1.0) for c in tkm[name]}
+            moved = replace(
+                activity,
+                road_freight_tkm=activity.road_freight_tkm * ratio["road"],
+                rail_freight_tkm=activity.rail_freight_tkm * ratio["rail"],
+                coastal_tkm=activity.coastal_tkm * ratio["coastal"],
+                ocean_tkm=activity.ocean_tkm * ratio["ocean"],
+                pipeline_tkm={kind: amount * ratio[f"pipeline_{kind}"] for kind, amount in activity.pipeline_tkm.items()},
+            )
+            fleet = model_vehicles(inputs, left.params, moved, hold_composition_after=left.hold_year, sales="held")
+        carbon = accounts.account(fleet.energy, parts.factors)[SCOPE]
+        by_mode = {mode: np.zeros(carbon.shape[1:]) for mode in ("road", "rail", "water", "pipeline")}
+        for k, key in enumerate(fleet.energy.keys):
+            mode = fleet.mode[key.vehicle_class]
+            if mode in by_mode:
+                by_mode[mode] += carbon[k]
+        found[name] = by_mode
+    return found
+
+
+def unknown_measures(inputs: Inputs, params: Params, rows: Rows) -> tuple[str, ...]:
+    """Return the measures of a run whose cost no row knows, by the parameters that levers have moved.
+
+    Parameters
+    ----------
+    inputs
+        With the tables ``levers`` and ``accounts/measures``.
+    params
+        Of the run.
+    rows
+        Its parameters without levers.
+    """
+    named = {
+        (p, s): (m, b)
+        for m, p, s, b in inputs.table("accounts/measures").select("measure", "parameter", "subject", "basis").iter_rows()
+    }
+    found: list[str] = []
+    for parameter, subject in inputs.table("levers").select("parameter", "subject").unique(maintain_order=True).iter_rows():
+        keys = [(parameter, s) for s in (params.subjects(parameter) if subject == "*" else (subject,))]
+        for key in rows.moved(params, keys):
+            measure, basis = named.get(key, named.get((parameter, "*"), (_UNNAMED, _UNKNOWN)))
+            if basis == _UNKNOWN and measure not in found:
+                found.append(measure)
+    return tuple(found)
 
 
 def _inherited(inputs: Inputs, params: Params) -> tuple[Params, tuple[VehicleClass, ...]]:
@@ -255,71 +417,83 @@ def _inherited(inputs: Inputs, params: Params) -> tuple[Params, tuple[VehicleCla
 
 
 def _priced(classes: Sequence[VehicleClass], params: Params) -> list[VehicleClass]:
-    """Return the road classes whose powertrains all have prices."""
+    """Return the classes whose powertrains all have prices."""
     return [spec for spec in classes if is_priced(spec, params)]
 
 
-def _road_cost(params: Params, factors: CarbonFactors, spec: VehicleClass, fleet: VehicleOutcome) -> YearlyCost:
-    """Return the yearly cost of one road class in one outcome of the vehicle model."""
+def _family(classes: Sequence[VehicleClass], group: str) -> set[str]:
+    """Return a group and its members."""
+    return {group} | {spec.name for spec in classes if spec.group == group}
+
+
+def _stock_of(spec: VehicleClass, fleet: VehicleOutcome) -> Array:
+    return np.asarray(fleet.stock[fleet.classes.index(spec.name)])
+
+
+def _class_cost(params: Params, spec: VehicleClass, fleet: VehicleOutcome, carbon: Array) -> YearlyCost:
+    """Return the yearly cost of one class in one outcome of the vehicle model, whose CO2 by key is ``carbon``."""
     i = fleet.classes.index(spec.name)
-    at = [fleet.powertrains.index(p.powertrain) for p in spec.pairs]
+    trains = [p.powertrain for p in spec.pairs]
+    at = [fleet.powertrains.index(train) for train in trains]
     stock, sales = (np.moveaxis(array[i, at], 0, -1) for array in (fleet.stock, fleet.sales))
     rate = params.get("discount_rate", "social")[:, 0]
     scale, shape = (params.get(name, spec.name)[:, 0] for name in ("survival_scale", "survival_shape"))
     life = scale * gamma(1.0 + 1.0 / shape)
-    km = np.stack([_work(fleet, spec.name, "km", p.powertrain) for p in spec.pairs], axis=-1)
-    chargers = own_chargers(params, spec) * _spread(params, "charger")[:, :, None]
+    km = np.stack([_work(fleet, spec.name, "km", train) for train in trains], axis=-1)
+    chargers = own_chargers(params, spec) * spread(params, "charger")[:, :, None]
     second = [k for k, (name, _) in enumerate(fleet.retired.keys) if name == spec.name]
     batteries = fleet.retired.replaced[second].sum(axis=0) * params.get("battery_pack_price")
     energy, co2 = np.zeros(stock.shape[:2]), np.zeros(stock.shape[:2])
-    carbon = accounts.account(fleet.energy, factors)[_SCOPE]
-    trains = [p.powertrain for p in spec.pairs]
     for k, key in enumerate(fleet.energy.keys):
         if key.vehicle_class == spec.name:
             energy += fleet.energy.quantity[k] * energy_price(params, spec, key.carrier)[..., trains.index(key.powertrain)]
             co2 += carbon[k]
+    kept = upkeep_per_year(params, spec) + fixed_per_year(params, spec)
     return YearlyCost(
         capital=tco.charged_capital(sales, list_price(params, spec), rate, life).sum(axis=-1) + batteries,
         energy=energy,
-        maintenance=(km * upkeep_per_km(params, spec) + stock * fixed_per_year(params, spec)).sum(axis=-1),
+        maintenance=(km * upkeep_per_km(params, spec) + stock * kept).sum(axis=-1),
         infrastructure=(stock * chargers).sum(axis=-1),
+        service=(km * lost_payload(params, spec)).sum(axis=-1),
         co2_t=co2,
     )
 
 
-def _rail_cost(params: Params, factors: CarbonFactors, name: str, fleet: VehicleOutcome) -> YearlyCost:
-    """Return energy cost and CO2 of one kind of train; locomotives have no price rows."""
-    per_t = diesel_price(params) * _KG_PER_T / params.get("fuel_density", "diesel")
-    price: Mapping[str, Array] = {"electricity": params.get("traction_power_price"), "diesel": per_t}
-    rows = [k for k, key in enumerate(fleet.energy.keys) if key.vehicle_class == name]
-    zero = np.zeros_like(per_t)
-    energy = sum((fleet.energy.quantity[k] * price[fleet.energy.keys[k].carrier] for k in rows), zero)
-    carbon = accounts.account(fleet.energy, factors)[_SCOPE]
-    return YearlyCost(zero, energy, zero, zero, np.asarray(carbon[rows].sum(axis=0)))
+def _per_car_km(inputs: Inputs, params: Params, parts: Parts) -> PerCarKm:
+    """Return what a km of a private car costs and emits in a run."""
+    params, classes = _inherited(inputs, params)
+    car, fleet = find_class(classes, "private_car"), parts.vehicles
+    carbon = accounts.account(fleet.energy, parts.factors)[SCOPE]
+    cost = _class_cost(params, car, fleet, carbon)
+    by_train = np.stack([_work(fleet, car.name, "km", p.powertrain) for p in car.pairs], axis=-1)
+    km = by_train.sum(axis=-1)
+    upkeep = (by_train * upkeep_per_km(params, car)).sum(axis=-1)
+    trains = fleet.stock[fleet.classes.index("metro_train")].sum(axis=0)
+    return PerCarKm(cost.energy / km, upkeep / km, cost.co2_t / km, trains)
 
 
-def _shore_cost(params: Params, factors: CarbonFactors) -> YearlyCost:
-    """Return what shore power beyond the base year's costs and saves."""
-    held = params
-    for parameter in ("shore_power_compliance", "shore_power_ships", "shore_power_berths"):
-        for subject in params.subjects(parameter):
-            held = held.replace(parameter, subject, hold_after(params.get(parameter, subject), _BASE))
-    keys = (EnergyKey("ship_at_berth", "marine_diesel", "diesel"), EnergyKey("ship_at_berth", "shore_power", "electricity"))
-    used = [np.stack(berth_energy(p)[3:]) for p in (params, held)]
-    more = used[0] - used[1]
-    co2 = [accounts.account(EnergyUse(keys, quantity), factors)[_SCOPE].sum(axis=0) for quantity in used]
-    zero = np.zeros_like(more[0])
-    per_t = diesel_price(params) * _KG_PER_T / params.get("fuel_density", "diesel")
-    energy = more[0] * per_t + more[1] * params.get("charging_electricity_price", "flat")
-    berths = params.get("shore_power_berths", "ro_pax")
-    sets = np.maximum(berths - held.get("shore_power_berths", "ro_pax"), 0.0) * params.get("ro_pax_berths")
-    capital = sets * params.get("shore_power_set_price") * _spread(params, "shore_power")
-    return YearlyCost(zero, energy, zero, capital, co2[0] - co2[1])
+def _plugged(inputs: Inputs, params: Params, left: VehicleOutcome, run: VehicleOutcome) -> dict[str, Array]:
+    """Return parameter of plugs -> vehicles that share them ``[draw, year]`` [veh].
 
+    The plugs of the buses and apron units that clean sales bring stand among their chargers: what is left are those of the fleets without that
+    measure. A taxi has no charger of its own, so that all taxis of the run count, but for those that exchange their battery.
+    """
+    params, classes = _inherited(inputs, params)
 
-def _spread(params: Params, what: str) -> Array:
-    """Return the annuity of an infrastructure at the social rate ``[draw, year]`` [1/yr]."""
-    return tco.annuity(params.get("discount_rate", "social"), params.get("infrastructure_life", what))
+    def charging(group: str, fleet: VehicleOutcome) -> Array:
+        found = np.zeros(fleet.stock.shape[2:])
+        for spec in classes:
+            for pair in spec.pairs:
+                plugs = params.has("electricity_use", f"{spec.name}:{pair.powertrain}") and pair.powertrain != "battery_swap"
+                if spec.group == group and plugs:
+                    found += fleet.stock[fleet.classes.index(spec.name), fleet.powertrains.index(pair.powertrain)]
+        return found
+
+    return {
+        "depot_plugs_per_bus": charging("urban_bus", left),
+        "taxi_plugs_per_taxi": charging("taxi", run),
+        "apron_plugs_per_unit": charging("airside_equipment", left),
+    }
 
 
 def _work(fleet: VehicleOutcome, name: str, unit: str, powertrain: str | None = None) -> Array:

@@ -12,10 +12,12 @@ from fleets import electric_traction_share, grid_energy_kwh, temperature_multipl
 from fleets.energy import (
     aircraft_fuel_t,
     band_multiplier,
+    band_ratio,
     freight_distance_km,
     freight_gross_tkm,
     litres_to_t,
     load_multiplier,
+    monthly_temperature_weights,
     passenger_distance_km,
     passenger_gross_tkm,
     speed_multiplier,
@@ -59,6 +61,28 @@ def test_speed_bands_by_hand() -> None:
     ratio = A([1.3, 1.05, 1.0])
     assert band_multiplier(share, ratio, reference, ratio) == pytest.approx((0.65 + 0.21 + 0.3) / (0.39 + 0.21 + 0.5))
     assert band_multiplier(reference, ratio, reference, ratio) == 1
+
+
+def test_a_band_relative_to_the_mean_of_the_road_by_hand() -> None:
+    share, ratio = A([0.5, 0.2, 0.3]), A([1.3, 1.05, 1.0])
+    np.testing.assert_allclose(band_ratio(share, ratio), A([1.3, 1.05, 1.0]) / 1.16)
+    assert float((share * band_ratio(share, ratio)).sum()) == pytest.approx(1.0, rel=1e-15)
+
+
+@given(
+    st.lists(st.floats(-40.0, 45.0), min_size=12, max_size=12),
+    st.lists(st.floats(-40.0, 45.0), min_size=12, max_size=12),
+    st.floats(0.01, 1e6),
+)
+def test_the_months_make_up_the_year(first: list[float], second: list[float], weight: float) -> None:
+    knots = A([-10.0, 0.0, 20.0, 30.0])
+    places, people = A([first, second]), A([1.0, weight])
+    months = monthly_temperature_weights(places, people, knots)
+    assert months.shape == (12, 4)
+    np.testing.assert_allclose(months.sum(axis=-1), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(months.mean(axis=0), temperature_weights(places, people, knots), rtol=1e-12, atol=1e-15)
+    with pytest.raises(ValueError, match="must rise"):
+        monthly_temperature_weights(places, people, A([0.0, -10.0]))
 
 
 def test_rail_by_hand() -> None:

@@ -12,10 +12,13 @@ from fleets.tco import (
     UnitCost,
     annuity,
     barrier_factor,
+    battery_life,
     charged_capital,
     logit_shares,
+    payload_loss,
     sales_constants,
     yearly_capital,
+    yearly_replacement,
 )
 
 GROUPS = ("conventional", "gas", "new_energy", "new_energy")
@@ -55,8 +58,60 @@ def test_yearly_capital_of_a_hand_worked_vehicle() -> None:
 
 
 def test_the_total_is_the_sum_of_the_parts() -> None:
-    parts = [np.full((1, 1, 1), v) for v in (1.0, 2.0, 4.0, 8.0, 16.0)]
-    assert UnitCost(*parts).total()[0, 0, 0] == 31.0
+    parts = [np.full((1, 1, 1), v) for v in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)]
+    assert UnitCost(*parts).total()[0, 0, 0] == 127.0
+
+
+def test_a_battery_bought_within_the_years_by_hand() -> None:
+    # a battery of 100 after 4 of 6 years at 8 %: 100 / 1.360489 = 73.503; half of it goes back after 6 years: 50 / 1.586874 = 31.508;
+    # the difference of 41.995 over six years, annuity 0.216315
+    price = np.full((1, 1, 1), 100.0)
+    assert yearly_replacement(price, 0.08, 6.0, 4.0).item() == pytest.approx(41.9946 * 0.216315, rel=1e-5)
+    # two of them, after 2.5 and 5 years; a fifth of the last one is used at the end: 100 + 100 - 60 over six years
+    assert yearly_replacement(price, 0.0, 6.0, 2.5).item() == pytest.approx(140.0 / 6.0)
+    assert yearly_replacement(price, 0.08, 6.0, 6.0).item() == 0.0
+    assert yearly_replacement(price, 0.08, 6.0, np.inf).item() == 0.0
+
+
+def test_a_battery_costs_what_it_costs_in_its_year() -> None:
+    falling = np.array([[[100.0], [90.0], [80.0], [70.0]]])
+    # bought after two years and used up four years after the sale: nothing comes back
+    found = yearly_replacement(falling, 0.0, 4.0, 2.0)
+    np.testing.assert_allclose(found[0, :, 0], [80.0 / 4, 70.0 / 4, 70.0 / 4, 70.0 / 4])  # held after the last year
+    half = yearly_replacement(falling, 0.0, 3.0, 1.5)
+    assert half[0, 0, 0] == pytest.approx(85.0 / 3)
+
+
+@given(st.floats(0.5, 20.0), st.floats(1.0, 25.0), st.floats(0.0, 0.2))
+def test_no_step_where_a_battery_just_lasts(life: float, years: float, rate: float) -> None:
+    """The cost never turns negative, and a little more or less life changes it a little."""
+    price = np.full((1, 1, 1), 1000.0)
+    here = yearly_replacement(price, rate, years, life).item()
+    near = yearly_replacement(price, rate, years, life * (1.0 + 1e-9)).item()
+    assert here >= -1e-9
+    assert near == pytest.approx(here, abs=1e-3)
+
+
+@given(st.floats(1.0, 10.0), st.floats(0.0, 0.15))
+def test_a_longer_life_costs_less(life: float, rate: float) -> None:
+    price = np.full((1, 1, 1), 1000.0)
+    assert yearly_replacement(price, rate, 12.0, 1.2 * life).item() <= yearly_replacement(price, rate, 12.0, life).item() + 1e-9
+
+
+def test_a_battery_without_life_is_refused() -> None:
+    with pytest.raises(TcoError, match="life of a battery"):
+        yearly_replacement(np.ones((1, 1, 1)), 0.08, 6.0, 0.0)
+
+
+def test_life_by_cycles_and_by_age() -> None:
+    found = battery_life(np.array(8.0), np.array(4000.0), np.array([0.0, 70_000.0, 350_000.0]), np.array(350.0))
+    np.testing.assert_allclose(found, [8.0, 8.0, 4.0])  # 1.4 GWh over 350 MWh a year
+    assert np.isinf(battery_life(np.array(8.0), np.array(4000.0), np.array(1.0), np.array(0.0)))
+
+
+def test_payload_that_a_battery_takes() -> None:
+    found = payload_loss(np.array([0.0, 150.0, 480.0]), np.array(160.0), np.array(1.0))
+    np.testing.assert_allclose(found, [0.0, 0.0, 2.0])  # a light battery weighs less than the engine it replaces
 
 
 def test_shares_of_two_powertrains_by_hand() -> None:

@@ -33,7 +33,9 @@ def read_rows(pattern: str) -> pl.DataFrame:
 
 
 OWN = pl.concat([read_rows("vehicles_*.csv"), read_rows("energy_*.csv")])
-ROWS = pl.concat([OWN, read_rows("accounts.csv")])
+#: What the vehicles read beside their own rows: levers of distribution, and the overloading of trucks.
+BESIDE = [read_rows("distribution.csv"), read_rows("freight_costs.csv").filter(pl.col("parameter").str.starts_with("overload"))]
+ROWS = pl.concat([OWN, read_rows("accounts.csv"), *BESIDE])
 INPUTS = Tables()
 PARAMS = Params.from_frame(ROWS)
 
@@ -75,6 +77,8 @@ def made_up(draws: int = 1) -> Activity:
             "air": p({2019: 0.83, 2020: 0.73, 2024: 0.83}),
         },
         private_car_pkm=p({2015: 4e10, 2019: 6e10, 2020: 4.8e10, 2024: 8e10}),
+        light_trucks=p({2015: 5.5e5, 2020: 7.35e5, 2024: 7.9e5, 2035: 9e5}),
+        clean_zone_share=p({2015: 0.0}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,27 +14,38 @@ from hypothesis import strategies as st
 from fleets.tco import TcoError
 from tests.transport.fleet import INPUTS, made_up, read_rows
 from transport.accounts import carbon_factors
-from transport.costs import abatement_cost, costs_table, measure_costs, tco_table
+from transport.costs import abatement_cost, costs_table, measure_costs, tco_table, vehicle_steps
 from transport.freight_costs import unit_costs
 from transport.layout import BASE_YEAR, YEARS, year_index
+from transport.measure_costs import Rows
 from transport.params import Lever, Params
 from transport.power import grid_factor
 from transport.vehicles import VehicleOutcome, model_vehicles
-from transport.vehicles.ownership import diesel_price, energy_price, is_priced, list_price, ownership_cost
-from transport.vehicles.sales import cost_shares, path_shares, sales_rule
-from transport.vehicles.stocks import required_stock
+from transport.vehicles.new_vehicles import UNITS, new_vehicle
+from transport.vehicles.ownership import (
+    battery_kwh,
+    battery_years,
+    diesel_price,
+    energy_price,
+    is_priced,
+    list_price,
+    lost_payload,
+    ownership_cost,
+)
+from transport.vehicles.sales import cost_shares, path_shares, sales_rule, split_of
 from transport.vehicles.tables import VehicleClass, find_class, parents, read_classes, read_climates
 
 if TYPE_CHECKING:
     from fleets.tco import UnitCost
-    from transport.costs import YearlyCost
+    from transport.measure_costs import YearlyCost
 
 ROWS = read_rows("*.csv").filter(pl.col("value").is_not_null(), ~pl.col("parameter").str.starts_with("ref_"))
 CLASSES = read_classes(INPUTS)  # type: ignore[arg-type]
 PARAMS = Params.from_frame(ROWS).inheriting(parents(CLASSES))
 BASE = year_index(BASE_YEAR)
 PRICED = tuple(spec for spec in CLASSES if is_priced(spec, PARAMS))
-WITH_BATTERY = tuple(spec for spec in PRICED if "battery_electric" in {p.powertrain for p in spec.pairs})
+SPLIT = tuple(spec for spec in PRICED if split_of(spec, PARAMS) == "logit")
+WITH_BATTERY = tuple(spec for spec in SPLIT if "battery_electric" in {p.powertrain for p in spec.pairs})
 CLEAN_CARS = (("clean_sales_share", "private_car", "set", 0.6), ("clean_sales_share", "tractor_trailer", "set", 0.5))
 
 
@@ -46,7 +58,7 @@ def moved(*levers: tuple[str, str, str, float], params: Params = PARAMS) -> Para
 def cost_of(spec: VehicleClass, params: Params = PARAMS) -> UnitCost:
     activity = made_up()
     climate = read_climates(INPUTS, params)  # type: ignore[arg-type]
-    return ownership_cost(spec, params, activity, climate, required_stock(spec, params, activity))
+    return ownership_cost(spec, params, activity, climate)[0]
 
 
 def shares_of(spec: VehicleClass, params: Params = PARAMS) -> np.ndarray:
@@ -58,8 +70,12 @@ def fleet_with(params: Params, sales: str = "path") -> VehicleOutcome:
 
 
 def measures_of(params: Params, sales: str = "path") -> dict[tuple[str, str], YearlyCost]:
-    factors = carbon_factors(params, grid_factor(params))
-    return measure_costs(INPUTS, params, made_up(), fleet_with(params, sales), factors)  # type: ignore[arg-type]
+    return taken_apart(params, fleet_with(params, sales), Rows(PARAMS, None))
+
+
+def taken_apart(params: Params, run: VehicleOutcome, rows: Rows) -> dict[tuple[str, str], YearlyCost]:
+    steps = vehicle_steps(INPUTS, params, made_up(params.draws), run, rows)  # type: ignore[arg-type]
+    return measure_costs(INPUTS, params, carbon_factors(params, grid_factor(params)), steps)  # type: ignore[arg-type]
 
 
 def at(spec: VehicleClass, powertrain: str) -> int:
@@ -97,6 +113,7 @@ def test_cost_of_a_taxi_on_lpg_by_hand() -> None:
     cost, k = cost_of(taxi, params), at(taxi, "lpg")
     parts = (cost.capital, cost.energy, cost.maintenance, cost.fixed, cost.infrastructure)
     np.testing.assert_allclose([p[0, BASE, k] for p in parts], [0.237998, 0.4, 0.12, 0.1, 0.0], atol=5e-6)
+    assert cost.battery[0, BASE, k] == cost.payload[0, BASE, k] == 0.0
     assert cost.total()[0, BASE, k] == pytest.approx(0.857998, abs=5e-6)
 
 
@@ -124,7 +141,7 @@ def test_one_diesel_price_serves_freight_and_owners() -> None:
 
 
 def test_discounting_and_cost_per_tonne_by_hand() -> None:
-    # cheaper by 108 a year: worth 108 in 2020, 100 a year later at 8 %
+    # ten years at 8 %: 1 in 2030 is worth 1 / 1.08^10 in 2020
     found = measures_of(moved(*CLEAN_CARS))
     table = costs_table(found, PARAMS.get("discount_rate", "social"))
     later = table.filter(pl.col("year") == 2030, pl.col("total_cny2023") != 0.0)
@@ -134,16 +151,112 @@ def test_discounting_and_cost_per_tonne_by_hand() -> None:
     assert abatement_cost(np.array([100.0, 5.0, -8.0]), np.array([50.0, 0.5, -9.0])) == [2.0, None, None]
 
 
-# --- calibration --------------------------------------------------------------------------------------------------------------------
+def test_payload_of_a_tractor_by_hand() -> None:
+    """350 kWh at 160 kWh/t are 2.1875 t, less 1.2 t of engine 0.9875 t; 60 % of 72 % of the km are heavy: 0.9875 x 0.432 x 0.33 CNY/tkm."""
+    params = PARAMS
+    for name, subject, value in (
+        ("battery_capacity", "tractor_trailer:battery_electric", 350.0),
+        ("battery_specific_energy", "all", 160.0),
+        ("engine_mass_saved", "tractor_trailer", 1.2),
+        ("weight_limited_share", "tractor_trailer", 0.6),
+        ("truck_loaded_km_share", "tractor_trailer", 0.72),
+        ("payload_value", "tractor_trailer", 0.33),
+    ):
+        params = params.replace(name, subject, np.full((1, len(YEARS)), value))
+    tractor = find_class(CLASSES, "tractor_trailer")
+    found = lost_payload(params, tractor)
+    assert found[0, BASE, at(tractor, "battery_electric")] == pytest.approx(0.9875 * 0.432 * 0.33)
+    assert found[0, BASE, at(tractor, "diesel")] == found[0, BASE, at(tractor, "fuel_cell")] == 0.0
+    np.testing.assert_array_equal(lost_payload(params, find_class(CLASSES, "light_truck")), 0.0)
+
+
+def test_a_battery_dies_of_cycles_or_of_age() -> None:
+    """350 kWh and 4000 cycles give 1.4 GWh: 280 MWh of battery a year wear it out in five years; 9 % of the grid's kWh stay in the charger."""
+    tractor = find_class(CLASSES, "tractor_trailer")
+    params = PARAMS
+    for name, subject, value in (
+        ("battery_capacity", "tractor_trailer:battery_electric", 350.0),
+        ("battery_cycle_life", "all", 4000.0),
+        ("battery_life", "tractor_trailer", 12.0),
+        ("charging_loss", "tractor_trailer", 0.09),
+    ):
+        params = params.replace(name, subject, np.full((1, len(YEARS)), value))
+    k = at(tractor, "battery_electric")
+    drawn = np.zeros((1, 1, len(tractor.pairs)))
+    drawn[..., k] = 280_000.0 / 0.91
+    assert battery_years(params, tractor, drawn)[0, BASE, k] == pytest.approx(5.0)
+    assert battery_years(params, tractor, 0.1 * drawn)[0, BASE, k] == 12.0
+    assert np.isinf(battery_years(params, tractor, drawn)[0, BASE, at(tractor, "diesel")])
+    assert battery_kwh(params, tractor)[0, BASE, at(tractor, "diesel")] == 0.0
+
+
+def test_a_locomotive_by_hand() -> None:
+    """16 million CNY without resale or interest over 20 years and 160 x 10^6 gross tkm a year: 5 CNY per 1000.
+
+    Upkeep 6 % and insurance 1 % of the price: 6 and 1. Diesel 2.5 kg at 8 CNY/kg: 20.
+    """
+    name, key = "locomotive_freight", "locomotive_freight:diesel_traction"
+    params = PARAMS
+    for parameter, subject, value in (
+        ("vehicle_price", key, 16e6),
+        ("resale_share", name, 0.0),
+        ("discount_rate", "operator", 0.0),
+        ("ownership_years", name, 20.0),
+        ("locomotive_annual_gross_tkm", key, 160e6),
+        ("upkeep_share", key, 0.06),
+        ("insurance_share", name, 0.01),
+        ("rail_traction_diesel", name, 0.0025),
+        ("rail_energy_index", "all", 1.0),
+        ("road_freight_fuel_price", "all", 8.0 * 0.84),
+        ("fuel_density", "diesel", 0.84),
+        ("consumer_price_index", "all", 1.0),
+    ):
+        params = params.replace(parameter, subject, np.full((1, len(YEARS)), value))
+    cost, unit = ownership_cost(find_class(CLASSES, name), params, made_up(), {})
+    assert unit == "1000_gross_tkm"
+    parts = (cost.capital, cost.energy, cost.maintenance, cost.fixed, cost.infrastructure, cost.battery, cost.payload)
+    np.testing.assert_allclose([p[0, BASE, 0] for p in parts], [5.0, 20.0, 6.0, 1.0, 0.0, 0.0, 0.0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("spec", PRICED, ids=lambda s: s.name)
+def test_a_fleet_of_new_vehicles_uses_what_the_energy_model_says(spec: VehicleClass) -> None:
+    """Work and energy per unit of a new vehicle, held against the whole fleet: as old vehicles use more, the fleet uses no less."""
+    climate = read_climates(INPUTS, PARAMS)  # type: ignore[arg-type]
+    new = new_vehicle(spec, PARAMS, made_up(), climate)
+    fleet = fleet_with(PARAMS)
+    base_unit, scale = UNITS[new.unit]
+    for k, pair in enumerate(spec.pairs):
+        rows = [
+            i
+            for i, key in enumerate(fleet.work.keys)
+            if (key.vehicle_class, key.powertrain) == (spec.name, pair.powertrain) and base_unit == fleet.work.units[i]
+        ]
+        if not rows and spec.name == "high_speed_train":  # its work stands in seat-km
+            continue
+        work = fleet.work.quantity[rows, 0, BASE].sum()
+        if work == 0.0:
+            continue
+        for carrier, use in new.energy.items():
+            spent = sum(
+                fleet.energy.quantity[i, 0, BASE]
+                for i, key in enumerate(fleet.energy.keys)
+                if (key.vehicle_class, key.powertrain, key.carrier) == (spec.name, pair.powertrain, carrier)
+            )
+            per_unit = spent / work * scale
+            assert use[0, BASE, k] <= per_unit * (1.0 + 1e-9), (pair.powertrain, carrier)
+            assert use[0, BASE, k] >= 0.6 * per_unit, (pair.powertrain, carrier)
+
+
+# --- calibration --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", SPLIT, ids=lambda s: s.name)
 def test_years_through_the_base_year_are_those_of_the_rows(spec: VehicleClass) -> None:
     path = path_shares(PARAMS, spec, (1, len(YEARS)))
     np.testing.assert_array_equal(shares_of(spec)[:, : BASE + 1], path[:, : BASE + 1])
 
 
-@pytest.mark.parametrize("spec", PRICED, ids=lambda s: s.name)
+@pytest.mark.parametrize("spec", SPLIT, ids=lambda s: s.name)
 def test_at_the_costs_of_the_base_year_the_base_shares_stay(spec: VehicleClass) -> None:
     held = PARAMS.hold(BASE_YEAR)
     found = shares_of(spec, held)
@@ -152,7 +265,7 @@ def test_at_the_costs_of_the_base_year_the_base_shares_stay(spec: VehicleClass) 
 
 
 def test_a_powertrain_that_was_not_sold_has_an_entry_year_and_starts_in_it() -> None:
-    for spec in PRICED:
+    for spec in SPLIT:
         path, found = path_shares(PARAMS, spec, (1, len(YEARS))), shares_of(spec)
         for k, pair in enumerate(spec.pairs):
             if path[0, BASE, k] > 0:
@@ -162,9 +275,25 @@ def test_a_powertrain_that_was_not_sold_has_an_entry_year_and_starts_in_it() -> 
             assert found[0, year_index(first), k] > 0.0
 
 
-def test_road_classes_have_prices_except_the_named_ones() -> None:
-    road = {spec.name for spec in CLASSES if spec.climate and spec.group != "airside_equipment"}
-    assert road - {spec.name for spec in PRICED} == {"agricultural_vehicle"}
+def test_every_class_with_powertrains_has_prices_and_a_way_to_split_its_sales() -> None:
+    with_powertrains = {spec.name for spec in CLASSES if spec.pairs}
+    assert {spec.name for spec in PRICED} == with_powertrains
+    split = {spec.name: split_of(spec, PARAMS) for spec in PRICED}
+    assert {name for name, way in split.items() if way == "traction"} == {
+        "locomotive_freight",
+        "locomotive_conventional_passenger",
+    }
+    assert {name for name, way in split.items() if way == "single"} == {"high_speed_train", "metro_train", "aircraft"}
+    assert {spec.name for spec in CLASSES} - with_powertrains == {"rail_other", "pipeline_pump"}  # no vehicles
+
+
+def test_a_class_without_all_prices_keeps_its_path() -> None:
+    rows = ROWS.filter(~((pl.col("parameter") == "vehicle_price") & (pl.col("subject") == "coach:fuel_cell")))
+    params = Params.from_frame(rows).inheriting(parents(CLASSES))
+    coach = find_class(CLASSES, "coach")
+    assert split_of(coach, params) == "path"
+    rule = sales_rule(params, made_up(), {}, "tco")
+    np.testing.assert_array_equal(rule(coach, np.ones((1, len(YEARS)))), path_shares(params, coach, (1, len(YEARS))))
 
 
 # --- direction ----------------------------------------------------------------------------------------------------------------------
@@ -227,8 +356,8 @@ def test_the_model_with_sales_by_cost_balances_and_moves_priced_classes_only() -
     path, cost = fleet_with(PARAMS), fleet_with(PARAMS, "tco")
     assert cost.checks["passed"].all()
     changed = {c for i, c in enumerate(path.classes) if not np.array_equal(path.sales[i], cost.sales[i])}
-    assert changed == {spec.name for spec in PRICED}
-    for spec in PRICED:  # how many vehicles are sold depends on the survivors alone
+    assert changed == {spec.name for spec in SPLIT}
+    for spec in SPLIT:  # how many vehicles are sold depends on the survivors alone
         i = path.classes.index(spec.name)
         np.testing.assert_allclose(path.sales[i, :, 0, : BASE + 1], cost.sales[i, :, 0, : BASE + 1], rtol=1e-12)
         np.testing.assert_allclose(path.sales[i].sum(axis=0), cost.sales[i].sum(axis=0), rtol=1e-9)
@@ -257,6 +386,7 @@ def test_clean_sales_cost_capital_save_energy_and_leave_other_classes() -> None:
     for (measure, name), cost in found.items():
         if measure == "clean_sales" and name not in {"private_car", "tractor_trailer"}:
             assert np.all(cost.total() == 0.0), name
+    assert {name for measure, name in found if measure == "clean_sales"} == {spec.name for spec in SPLIT}
     car = found["clean_sales", "private_car"]
     at_2030 = year_index(2030)
     assert car.capital[0, at_2030] > 0 > car.energy[0, at_2030]
@@ -296,11 +426,16 @@ def test_electrified_lines_cost_wires_and_save_diesel() -> None:
 def test_the_table_shows_both_ways_of_splitting_sales() -> None:
     table = tco_table(INPUTS, PARAMS, made_up())  # type: ignore[arg-type]
     assert set(table["year"]) == set(range(BASE_YEAR, YEARS[-1] + 1))
-    sums = table.group_by("year", "vehicle_class").agg(pl.col("path_share").sum(), pl.col("tco_share").sum())
+    split = table.filter(pl.col("sales_split") != "traction")
+    sums = split.group_by("year", "vehicle_class").agg(pl.col("path_share").sum(), pl.col("tco_share").sum())
     np.testing.assert_allclose(sums.select("path_share", "tco_share").to_numpy(), 1.0)
-    parts = [f"{part}_cny2023_per_km" for part in ("capital", "energy", "maintenance", "fixed", "infrastructure")]
-    np.testing.assert_allclose(table.select(pl.sum_horizontal(parts)).to_series(), table["total_cny2023_per_km"])
+    names = ("capital", "energy", "maintenance", "fixed", "infrastructure", "battery", "payload")
+    parts = [f"{part}_cny2023_per_unit" for part in names]
+    np.testing.assert_allclose(table.select(pl.sum_horizontal(parts)).to_series(), table["total_cny2023_per_unit"])
     assert table.select(pl.min_horizontal(parts).min()).item() >= 0.0
+    assert set(table["unit"]) == set(UNITS)
+    lines = table.filter(pl.col("sales_split") == "traction")
+    assert lines.select("path_share", "tco_share").null_count().row(0) == (lines.height, lines.height)
 
 
 def test_draws_keep_their_own_costs_and_the_first_one_is_central() -> None:
@@ -309,8 +444,7 @@ def test_draws_keep_their_own_costs_and_the_first_one_is_central() -> None:
     climate = read_climates(INPUTS, many)  # type: ignore[arg-type]
     for name in ("private_car", "coach", "tractor_trailer"):
         spec = find_class(CLASSES, name)
-        required = required_stock(spec, many, activity)
-        cost = ownership_cost(spec, many, activity, climate, required)
+        cost, _ = ownership_cost(spec, many, activity, climate)
         found = cost_shares(many, spec, path_shares(many, spec, (4, len(YEARS))), cost)
         np.testing.assert_allclose(found.sum(axis=-1), 1.0)
         np.testing.assert_allclose(found[0], shares_of(spec)[0], rtol=1e-12)
@@ -321,9 +455,9 @@ def test_draws_keep_their_own_costs_and_the_first_one_is_central() -> None:
 
 def test_a_held_fleet_has_no_measures_whatever_sales_follow() -> None:
     held = PARAMS.hold(BASE_YEAR)
-    factors = carbon_factors(held, grid_factor(held))
     run = model_vehicles(INPUTS, held, made_up(), hold_composition_after=BASE_YEAR, sales="tco")  # type: ignore[arg-type]
-    found = measure_costs(INPUTS, held, made_up(), run, factors, hold_composition_after=BASE_YEAR)  # type: ignore[arg-type]
+    found = taken_apart(held, run, Rows(PARAMS, BASE_YEAR))
+    assert {measure for measure, _ in found} == {"clean_sales", "rail_electrification", "shore_power"}
     for key, cost in found.items():
         np.testing.assert_allclose(cost.energy, 0.0, atol=1e-3, err_msg=str(key))
         np.testing.assert_allclose(cost.co2_t, 0.0, atol=1e-3, err_msg=str(key))
@@ -333,8 +467,8 @@ def test_a_held_fleet_has_no_measures_whatever_sales_follow() -> None:
 
 
 def test_a_carrier_without_a_price_is_named() -> None:
-    with pytest.raises(ValueError, match="no price of kerosene"):
-        energy_price(PARAMS, find_class(CLASSES, "coach"), "kerosene")
+    with pytest.raises(ValueError, match="no price of peat \\(coach\\)"):
+        energy_price(PARAMS, find_class(CLASSES, "coach"), "peat")
 
 
 def test_a_class_without_a_conventional_powertrain_cannot_follow_costs() -> None:
@@ -342,3 +476,60 @@ def test_a_class_without_a_conventional_powertrain_cannot_follow_costs() -> None
     taxi = find_class(CLASSES, "taxi")
     with pytest.raises(TcoError, match="high_speed_train"):
         cost_shares(PARAMS, train, np.ones((1, len(YEARS), 1)), cost_of(taxi))
+
+
+# --- one after the other ------------------------------------------------------------------------------------------------------------
+
+
+def test_steps_add_up_to_the_run_against_nothing_at_all() -> None:
+    """Clean sales, early scrappage and bus service one after the other come to the run less the fleet without any of them."""
+    params = moved(
+        *CLEAN_CARS,
+        ("clean_sales_share", "urban_bus", "set", 1.0),
+        ("truck_early_scrap_rate", "tractor_trailer", "add", 0.2),
+        ("vehicle_stock", "urban_bus", "scale", 1.3),
+    )
+    rows = Rows(PARAMS, None)
+    steps = vehicle_steps(INPUTS, params, made_up(), fleet_with(params), rows)  # type: ignore[arg-type]
+    assert [step.measures for step in steps] == [
+        (),
+        ("clean_sales", "rail_electrification"),
+        ("early_scrappage",),
+        ("bus_service",),
+    ]
+    plain = fleet_with(PARAMS, "held")
+    np.testing.assert_allclose(steps[-1].fleet.stock, plain.stock, rtol=1e-12)
+    factors = carbon_factors(params, grid_factor(params))
+    found = measure_costs(INPUTS, params, factors, steps)  # type: ignore[arg-type]
+    direct = measure_costs(INPUTS, params, factors, (steps[0], replace(steps[1], fleet=plain)))  # type: ignore[arg-type]
+    for name in ("tractor_trailer", "urban_bus_12m", "private_car"):
+        parts = [cost for (_, mine), cost in found.items() if mine == name]
+        np.testing.assert_allclose(sum(c.total() for c in parts), direct["clean_sales", name].total(), rtol=1e-9, atol=1e-3)
+        np.testing.assert_allclose(sum(c.co2_t for c in parts), direct["clean_sales", name].co2_t, rtol=1e-9, atol=1e-3)
+    at_2030 = year_index(2030)
+    assert {measure for measure, name in found if name == "tractor_trailer"} == {"clean_sales", "early_scrappage"}
+    assert found["early_scrappage", "tractor_trailer"].capital[0, at_2030] > 0
+    assert found["bus_service", "urban_bus_12m"].total()[0, at_2030] > 0
+
+
+def test_the_battery_of_a_truck_costs_payload_in_clean_sales() -> None:
+    found = measures_of(moved(*CLEAN_CARS))
+    at_2030 = year_index(2030)
+    tractor = find_class(CLASSES, "tractor_trailer")
+    fleet, other = fleet_with(moved(*CLEAN_CARS)), fleet_with(moved(*CLEAN_CARS), "held")
+    per_km = lost_payload(PARAMS, tractor)[0, at_2030]
+    expected = 0.0
+    for sign, run in ((1.0, fleet), (-1.0, other)):
+        for i, key in enumerate(run.work.keys):
+            if key.vehicle_class == "tractor_trailer":
+                expected += sign * run.work.quantity[i, 0, at_2030] * per_km[at(tractor, key.powertrain)]
+    assert found["clean_sales", "tractor_trailer"].service[0, at_2030] == pytest.approx(expected)
+    assert expected > 0
+    assert np.all(found["clean_sales", "private_car"].service == 0.0)
+
+
+def test_locomotives_of_electrified_lines_have_capital() -> None:
+    found = measures_of(moved(("rail_electrified_share", "all", "set", 0.8)))
+    rail = [cost for (measure, _), cost in found.items() if measure == "rail_electrification"]
+    assert sum(abs(cost.capital[0, year_index(2030)]) for cost in rail) > 0
+    assert sum(cost.maintenance[0, year_index(2030)] for cost in rail) < 0  # electric ones need less upkeep

@@ -39,6 +39,8 @@ def activity(shape: tuple[int, int]) -> Activity:
         passenger_pkm=dict.fromkeys(services, full(10e9)),
         passenger_load=dict.fromkeys(services, full(0.7)),
         private_car_pkm=full(30e9),
+        light_trucks=full(0.8e6),
+        clean_zone_share=full(0.0),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fleets import energy as formula
 from fleets import vehicles as fleet
+from transport.distribution import zone_mix
 from transport.layout import BASE_YEAR, YEARS, EnergyKey, EnergyUse, WorkKey, WorkUse, year_index
 from transport.vehicles.groups import of_member
 from transport.vehicles.work import gross_tkm, road_distance_km, ship_tkm, truck_load_t
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
     from transport.vehicles.tables import Activity, Array, Climate, VehicleClass
 
 _SPEED_BANDS = ("urban", "expressway")
+#: Speed bands of the road, the trunk road last: the others are relative to it.
+SPEED_BANDS = (*_SPEED_BANDS, "trunk")
 _KG_PER_T = 1000.0
+#: Powertrains without an engine to heat the cabin.
+BATTERY_ALONE = frozenset({"battery_electric", "battery_swap"})
 _DIESEL, _GASOLINE, _GAS, _POWER = "diesel", "gasoline", "natural_gas", "electricity"
 #: Service of the classes whose distance follows a turnover; all others drive for their own sake.
 _SERVICE_OF = {"truck_tkm": "freight", "coach_pkm": "coach"}
@@ -82,27 +88,62 @@ def _mix(spec: VehicleClass, params: Params, path: StockPath, hold: int | None) 
     return mix if hold is None else mix.held(hold)
 
 
-def _speed(params: Params, name: str, kind: str) -> Array:
-    """Return energy per km relative to the mix of speed bands in the base year."""
+def speed_bands(params: Params, name: str, kind: str) -> tuple[Array, Array] | None:
+    """Return share of the distance and energy per km relative to a trunk road, by speed band of :data:`SPEED_BANDS`.
+
+    Parameters
+    ----------
+    name
+        Vehicle class.
+    kind
+        ``combustion`` or ``electric``.
+
+    Returns
+    -------
+    tuple of arrays ``[draw, year, band]``
+        None where the class has no rows.
+    """
     if not params.has("speed_band_share", f"{name}:{_SPEED_BANDS[0]}"):
-        return np.ones((params.draws, len(YEARS)))
+        return None
     shares = [np.clip(params.get("speed_band_share", f"{name}:{band}"), 0.0, 1.0) for band in _SPEED_BANDS]
+    if params.has("night_delivery_share", name):  # at night part of the urban km runs as on a trunk road
+        shares[0] = shares[0] * (
+            1.0 - np.clip(params.get("night_delivery_share", name), 0.0, 1.0) * params.get("night_congestion_relief")
+        )
     ratios = [params.get("speed_band_ratio", f"{kind}:{band}") for band in _SPEED_BANDS]
     trunk = np.maximum(1.0 - sum(shares, np.zeros_like(shares[0])), 0.0)
-    share = np.stack([*shares, trunk], axis=-1)
-    ratio = np.stack([*ratios, np.ones_like(trunk)], axis=-1)
+    return np.stack([*shares, trunk], axis=-1), np.stack([*ratios, np.ones_like(trunk)], axis=-1)
+
+
+def _speed(params: Params, name: str, kind: str) -> Array:
+    """Return energy per km relative to the mix of speed bands in the base year."""
+    bands = speed_bands(params, name, kind)
+    if bands is None:
+        return np.ones((params.draws, len(YEARS)))
+    share, ratio = bands
     base = year_index(BASE_YEAR)
     return formula.band_multiplier(share, ratio, share[:, base : base + 1], ratio[:, base : base + 1])
 
 
 def add_road(
-    book: EnergyBook, spec: VehicleClass, params: Params, activity: Activity, path: StockPath, climate: Climate, hold: int | None
+    book: EnergyBook,
+    spec: VehicleClass,
+    params: Params,
+    activity: Activity,
+    path: StockPath,
+    climate: Climate,
+    hold: int | None,
+    *,
+    enters: Array | None = None,
 ) -> None:
-    """Add the energy of one road class."""
+    """Add the energy of one road class; ``enters`` says which of its powertrains may drive in clean zones, None = there are no zones."""
     name = spec.name
     distance = road_distance_km(spec, params, activity, path)
     served = _services(spec, params, activity, distance)
     mix = _mix(spec, params, path, hold)
+    if enters is not None:
+        share = zone_mix(mix.distance_share, enters, activity.clean_zone_share, params.get("clean_zone_use_limit"))
+        mix = replace(mix, distance_share=share)
     load = np.ones(book.shape)
     if params.has("load_fuel_share", name):
         load = formula.load_multiplier(
@@ -154,6 +195,34 @@ def _services(spec: VehicleClass, params: Params, activity: Activity, distance: 
     return {"private_car": away, "own": 1.0 - away}
 
 
+def electric_weather(name: str, train: str, params: Params, climate: Climate) -> tuple[Array, Array | None]:
+    """Return the weather multiplier of battery energy of a class and powertrain, and the share with a fuel-fired heater.
+
+    Parameters
+    ----------
+    name, train
+        Vehicle class and powertrain.
+    climate
+        Of the year or of its months ``[month, draw, year]``.
+
+    Returns
+    -------
+    tuple
+        Multiplier in the shape of the climate; share ``[draw, year]``, None where no vehicle of the class has such a heater.
+    """
+    weather = climate.electric
+    heated = train in BATTERY_ALONE
+    fired: Array | None = None
+    if params.has("fuel_heater_share", name) and heated:
+        fired = np.clip(params.get("fuel_heater_share", name), 0.0, 1.0)
+        weather = weather - fired * params.get("fuel_heater_saving") * (climate.electric - climate.electric_without_winter)
+    if params.has("heat_pump_share", name) and heated:
+        # what has neither a burner nor a heat pump has a resistive heater, for which the temperature rows hold
+        most = 1.0 if fired is None else 1.0 - fired
+        weather = weather - np.clip(params.get("heat_pump_share", name), 0.0, most) * climate.heat_pump_saving
+    return weather, fired
+
+
 def _battery_energy(
     book: EnergyBook,
     spec: VehicleClass,
@@ -165,17 +234,10 @@ def _battery_energy(
 ) -> None:
     """Add grid electricity of battery vehicles, and the diesel of their cabin heaters."""
     name, train = spec.name, work[0].powertrain
-    weather = climate.electric
-    heated = train in {"battery_electric", "battery_swap"}
-    fired = np.zeros(book.shape)
-    if params.has("fuel_heater_share", name) and heated:
-        fired = share = np.clip(params.get("fuel_heater_share", name), 0.0, 1.0)
-        weather = weather - share * params.get("fuel_heater_saving") * (climate.electric - climate.electric_without_winter)
-        litres = km * share * climate.heater * of_member(spec, params, "fuel_heater_diesel_use", "electric")
+    weather, fired = electric_weather(name, train, params, climate)
+    if fired is not None:
+        litres = km * fired * climate.heater * of_member(spec, params, "fuel_heater_diesel_use", "electric")
         book.add(name, train, _DIESEL, formula.litres_to_t(litres, params.get("fuel_density", _DIESEL)), work)
-    if params.has("heat_pump_share", name) and heated:
-        # what has neither a burner nor a heat pump has a resistive heater, for which the temperature rows hold
-        weather = weather - np.clip(params.get("heat_pump_share", name), 0.0, 1.0 - fired) * climate.heat_pump_saving
     use = of_member(spec, params, "electricity_use", "electric", train) * conditions * weather
     book.add(name, train, _POWER, formula.grid_energy_kwh(km, use, params.get("charging_loss", name)), work)
 

@@ -122,6 +122,7 @@ def model_vehicles(
     book = energies.EnergyBook(shape)
     climate = read_climates(inputs, params)
     shares = sales_rule(params, activity, climate, sales)
+    clean = read_clean(inputs)
     paths: dict[str, StockPath] = {}
     for spec in classes:
         if spec.stock_driver == "locomotive":
@@ -130,7 +131,9 @@ def model_vehicles(
             paths[spec.name] = stocks.stock_path(spec, params, activity, hold, shares)
     for spec in classes:
         if spec.climate:
-            energies.add_road(book, spec, params, activity, paths[spec.name], climate[spec.climate], hold)
+            enters = np.array([clean["nev_only"][spec.name, p.powertrain] for p in spec.pairs], dtype=np.float64)
+            zoned = enters if spec.stock_driver == "light_freight" else None
+            energies.add_road(book, spec, params, activity, paths[spec.name], climate[spec.climate], hold, enters=zoned)
         elif spec.distance_driver == "ship":
             energies.add_ships(book, spec, params, activity, paths[spec.name], hold)
     electric_share = energies.add_rail(book, params, activity, electrified)
@@ -143,7 +146,6 @@ def model_vehicles(
     arrays = stocks.stock_arrays(classes, powertrains, paths, shape)
     airside = members(classes, "airside_equipment")
     held = [paths[name].by_powertrain() for name in airside]
-    clean = read_clean(inputs)
     plugged = [np.asarray([clean["nev_only"][n, p.powertrain] for p in find_class(classes, n).pairs]) for n in airside]
     electric = sum(stock[..., which].sum(axis=-1) for stock, which in zip(held, plugged, strict=True))
     return VehicleOutcome(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 #: How sales split over powertrains after the base year: rows and levers, cost of ownership, or as in the base year.
 SalesModel: TypeAlias = Literal["path", "tco", "held"]
+#: What can split the sales of a class: costs or the path, the traction that lines need, one powertrain only, or the path for want of prices.
+Split: TypeAlias = Literal["logit", "traction", "single", "path"]
+#: Row of the exponent of classes without weather: ships.
+_SHIP = "ship"
 
 
 def sales_rule(params: Params, activity: Activity, climate: Mapping[str, Climate], model: SalesModel) -> SalesRule:
@@ -33,18 +37,27 @@ def sales_rule(params: Params, activity: Activity, climate: Mapping[str, Climate
         Of the run.
     model
         ``path`` takes rows and levers. ``tco`` takes them through the base year and the logit of costs afterwards, for classes with prices; the
-        others keep the path. ``held`` keeps the shares of the base year.
+        others keep the path. ``held`` keeps the shares of the base year. Locomotives follow the traction that electrified lines need.
     """
 
     def rule(spec: VehicleClass, required: Array) -> Array:
         path = path_shares(params, spec, (required.shape[0], required.shape[1]))
         if model == "held":
             return fleet.hold_after(path, year_index(BASE_YEAR))
-        if model == "path" or len(spec.pairs) == 1 or not is_priced(spec, params):
+        if model == "path" or split_of(spec, params) != "logit":
             return path
-        return cost_shares(params, spec, path, ownership_cost(spec, params, activity, climate, required))
+        return cost_shares(params, spec, path, ownership_cost(spec, params, activity, climate)[0])
 
     return rule
+
+
+def split_of(spec: VehicleClass, params: Params) -> Split:
+    """Return what can split the sales of a class: ``logit`` (costs or path), ``traction``, ``single`` or ``path`` (no prices)."""
+    if len(spec.pairs) == 1:
+        return "single"
+    if spec.stock_driver == "locomotive":
+        return "traction"
+    return "logit" if is_priced(spec, params) else "path"
 
 
 def path_shares(params: Params, spec: VehicleClass, shape: tuple[int, int]) -> Array:
@@ -98,7 +111,7 @@ def cost_shares(params: Params, spec: VehicleClass, path: Array, cost: tco.UnitC
     if main is None:
         msg = f"{spec.name} has no main conventional powertrain; its sales cannot follow costs"
         raise tco.TcoError(msg)
-    exponent = params.get("sales_cost_exponent", spec.climate)[:, base]
+    exponent = params.get("sales_cost_exponent", spec.climate or _SHIP)[:, base]
     entry = np.zeros((path.shape[0], len(groups)))
     weight = np.ones_like(path)
     for k, pair in enumerate(spec.pairs):
@@ -109,10 +122,16 @@ def cost_shares(params: Params, spec: VehicleClass, path: Array, cost: tco.UnitC
             weight[..., k] = np.where(late & (path[:, [base], k] <= 0), 0.0, 1.0)
     constants = tco.sales_constants(total[:, base], path[:, base], exponent, entry, main)
     persistence = np.stack(
-        [np.ones(path.shape[:2]) if g == fleet.CONVENTIONAL else params.get("sales_barrier_persistence", g) for g in groups],
+        [np.ones(path.shape[:2]) if g == fleet.CONVENTIONAL else _barrier(params, spec, g) for g in groups],
         axis=-1,
     )
     weight = weight * tco.barrier_factor(constants, groups, fleet.CONVENTIONAL, persistence)
     shares = tco.logit_shares(total, constants, exponent, weight)
     shares[:, : base + 1] = path[:, : base + 1]
     return shares
+
+
+def _barrier(params: Params, spec: VehicleClass, group: str) -> Array:
+    """Return the share of the barrier that is left: the row of the class where it has one, else that of all road vehicles."""
+    own = f"{spec.name}:{group}"
+    return params.get("sales_barrier_persistence", own if params.has("sales_barrier_persistence", own) else group)

@@ -65,6 +65,8 @@ def required_stock(spec: VehicleClass, params: Params, activity: Activity) -> Ar
     if spec.stock_driver == "path":
         total = params.get("vehicle_stock", spec.name)
         return total if params.own("vehicle_stock", spec.name) else np.asarray(total * share_in_group(spec, params))
+    if spec.stock_driver == "light_freight":
+        return activity.light_trucks
     if spec.stock_driver == "truck_tkm":
         need = truck_distance_km(spec.name, params, activity) / params.get("annual_distance", spec.name)
         return adjusted_stock(need, params.get("fleet_adjustment_years", spec.name)[:, 0])

@@ -45,6 +45,10 @@ class Activity:
         Share of seats that are taken, same keys.
     private_car_pkm
         Intercity travel in private cars [pkm/yr]; local distance comes from the stock of cars.
+    light_trucks
+        Light trucks that distribution needs [veh].
+    clean_zone_share
+        Share of their kilometres where only new-energy trucks may drive.
     """
 
     road_freight_tkm: Array
@@ -56,6 +60,8 @@ class Activity:
     passenger_pkm: Mapping[str, Array]
     passenger_load: Mapping[str, Array]
     private_car_pkm: Array
+    light_trucks: Array
+    clean_zone_share: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +182,45 @@ def read_clean(inputs: Inputs) -> dict[str, dict[tuple[str, str], bool]]:
     return made
 
 
-def read_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
-    """Return weather multipliers by climate group from the monthly temperatures of the stations."""
+def _stations(inputs: Inputs) -> tuple[Array, Array]:
+    """Return normal temperatures ``[station, month]`` [degC] and the residents each station stands for."""
     table = inputs.table("fleets/climate").sort("area", "month")
     areas = table["area"].unique(maintain_order=True)
     normal = table["temperature_c"].to_numpy().astype(np.float64).reshape(len(areas), -1)
     people = table["population"].to_numpy().astype(np.float64).reshape(len(areas), -1)[:, 0]
+    return normal, people
+
+
+def monthly_temperature(inputs: Inputs, params: Params) -> Array:
+    """Return the mean temperature of the residents ``[month, draw, year]`` [degC]."""
+    normal, people = _stations(inputs)
+    return np.asarray((people @ normal / people.sum())[:, None, None] + params.get("temperature_offset"))
+
+
+def read_monthly_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
+    """Return weather multipliers by climate group and month, arrays ``[month, draw, year]``; their mean over months is that of the year."""
+    normal, people = _stations(inputs)
+    offset = params.get("temperature_offset")
+    knots = np.asarray([params.get("temperature_knot", knot)[0, 0] for knot in _KNOTS])
+    weights = formula.monthly_temperature_weights(offset[..., None, None] + normal, people, knots)
+    return _climates(params, np.moveaxis(weights, -2, 0))
+
+
+def read_climates(inputs: Inputs, params: Params) -> dict[str, Climate]:
+    """Return weather multipliers by climate group from the monthly temperatures of the stations."""
+    normal, people = _stations(inputs)
     offset = params.get("temperature_offset")
     knots = np.asarray([params.get("temperature_knot", knot)[0, 0] for knot in _KNOTS])
     # The offset may change over the years only by a data row; one evaluation serves when it does not.
     steady = bool(np.all(offset == offset[:, :1]))
     shifted = (offset[:, :1] if steady else offset)[..., None, None] + normal
     weights = formula.temperature_weights(shifted, people, knots)
-    cold, freezing, _, hot = (np.broadcast_to(weights[..., k], offset.shape) for k in range(len(_KNOTS)))
+    return _climates(params, np.broadcast_to(weights, (*offset.shape, len(_KNOTS))))
+
+
+def _climates(params: Params, weights: Array) -> dict[str, Climate]:
+    """Return weather multipliers by climate group from the weights of the knots ``[..., draw, year, knot]``."""
+    cold, freezing, _, hot = (weights[..., k] for k in range(len(_KNOTS)))
     saving = {k: np.clip(params.get("heat_pump_saving", k), 0.0, 1.0) for k in ("cold", "freezing")}
     made: dict[str, Climate] = {}
     for group in ("bus", "car", "truck"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fleets import energy as formula
+from transport.freight_costs import overload_factor
 from transport.vehicles.groups import share_in_group
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def truck_load_t(name: str, params: Params) -> Array:
     """Return the mean load over all km [t/veh]."""
     return (
         params.get("truck_payload", name)
+        * overload_factor(params)
         * np.clip(params.get("truck_load_factor", name), 0.0, 1.0)
         * np.clip(params.get("truck_loaded_km_share", name), 0.0, 1.0)
     )
@@ -54,6 +56,8 @@ def road_distance_km(spec: VehicleClass, params: Params, activity: Activity, pat
         return formula.passenger_distance_km(
             activity.passenger_pkm["coach"], params.get("seats", spec.name), activity.passenger_load["coach"]
         )
+    if spec.stock_driver == "light_freight":  # goods decide: a stock that shrinks more slowly than they do is driven less
+        return activity.light_trucks * params.get("annual_distance", spec.name)
     distance = path.total() * params.get("annual_distance", spec.name)
     if spec.distance_driver == "car_pkm":
         distance = distance + activity.private_car_pkm / params.get("persons_per_car", spec.name)
