@@ -14,6 +14,7 @@ import polars as pl
 from transport.balance_cli import add_balance
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, YEARS
+from transport.network_cli import NETWORKS
 from transport.network_show import err, out
 from transport.progress_cli import PROGRESS_VERBS
 
@@ -32,6 +33,8 @@ OK, FAILURE, FINDINGS = 0, 1, 2
 TARGET_YEAR = 2030
 _HEADLINE = "operating_co2_intensity"
 _READING = ("boundary", "scope", "base")
+#: Options of :func:`model_options`: they say how a scenario is run, and nothing about a run that is stored.
+MODEL_OPTIONS = ("simulate", "capacity", "network", "sales")
 
 
 def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
@@ -89,16 +92,40 @@ VERBS: tuple[Adder, ...] = (_add_attribute, add_balance, _add_decompose, *PROGRE
 
 
 def model_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a command that runs the models itself."""
+    """Add the options of a command that runs the models itself: how they are run, whatever the scenario file says.
+
+    The commands that read no simulation take ``none`` where ``--simulate`` is not given: its outcome enters no account.
+    """
+    parser.add_argument("--simulate", choices=("none", "sample", "full"), help="how much is simulated with SimPy")
     parser.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
         help="freight delays and prices of every year (default), or those of 2020 (faster)",
     )
+    parser.add_argument("--network", choices=NETWORKS, help="road network: compact (default), or the finer one (slower)")
+    parser.add_argument(
+        "--sales", choices=("path", "tco"), help="sales by powertrain: shares of the levers (default), or costs of ownership"
+    )
+
+
+def useless_options(names: Sequence[str], args: argparse.Namespace) -> str | None:
+    """Return the options that say how to run where every name is the folder of a stored run; None where they have a use.
+
+    Parameters
+    ----------
+    names
+        Scenarios, .toml files or run folders.
+    args
+        With some of the options of :func:`model_options`.
+    """
+    given = [
+        f"--{option}" for option in ("set", "draws", "project", "close", "site", *MODEL_OPTIONS) if getattr(args, option, None)
+    ]
+    return " ".join(given) if given and all(Path(name).is_dir() for name in names) else None
 
 
 def models_of(name: str, inputs: Inputs, args: argparse.Namespace) -> tuple[Scenario, Parts]:
-    """Return a scenario and the parts of its run, without simulations.
+    """Return a scenario and the parts of its run, without simulations unless they are asked for.
 
     Parameters
     ----------
@@ -107,7 +134,7 @@ def models_of(name: str, inputs: Inputs, args: argparse.Namespace) -> tuple[Scen
     inputs
         Checked data.
     args
-        With ``lang`` and the options of :func:`model_options`.
+        With ``lang``, ``capacity`` and where the command has them the other options of :func:`model_options`.
 
     Raises
     ------
@@ -115,9 +142,14 @@ def models_of(name: str, inputs: Inputs, args: argparse.Namespace) -> tuple[Scen
         If the scenario is not known or malformed.
     """
     from transport.scenario import load_scenario
+    from transport.scenario_sections import names_of
     from transport.study import model_parts
 
-    scenario = load_scenario(name, inputs.folder, inputs.levers, simulate="none", draws=1, capacity=args.capacity, lang=args.lang)
+    options: dict[str, Any] = {option: getattr(args, option, None) for option in MODEL_OPTIONS}
+    options["simulate"] = options["simulate"] or "none"
+    scenario = load_scenario(
+        name, inputs.folder, inputs.levers, names=names_of(inputs.tables), draws=1, lang=args.lang, **options
+    )
     return scenario, model_parts(scenario, inputs)
 
 
@@ -137,6 +169,10 @@ def _attribute(args: argparse.Namespace) -> int:
     if wrong:
         err(t(wrong, args.lang))
         return FINDINGS
+    useless = useless_options([name for name in (args.a, args.b) if name is not None], args)
+    if useless:
+        err(t("cli.useless_options", args.lang, options=useless))
+        return FINDINGS
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     wanted = {name: getattr(args, name) for name in _READING if getattr(args, name) is not None}
     for name, value in wanted.items():
@@ -145,7 +181,7 @@ def _attribute(args: argparse.Namespace) -> int:
             err(t("attribution.unknown", args.lang, option=f"--{name}", value=value, known=", ".join(known)))
             return FINDINGS
     try:
-        names, table = _attribution(args, inputs)
+        names, table, speeds = _attribution(args, inputs)
     except AttributionError as error:
         err(t("cli.failed", args.lang, problem=str(error)))
         return FAILURE
@@ -160,7 +196,7 @@ def _attribute(args: argparse.Namespace) -> int:
         return OK
     for line in attribution_lines(table, names, wanted, inputs, args.lang):
         out(line)
-    for key in _notes(args):
+    for key in (*_notes(args), *(f"readings.speed_{capacity}" for capacity in speeds)):
         out(t(key, args.lang))
     return OK
 
@@ -178,8 +214,8 @@ def _wrong_years(args: argparse.Namespace) -> str | None:
     return None
 
 
-def _attribution(args: argparse.Namespace, inputs: Inputs) -> tuple[tuple[str, str], pl.DataFrame]:
-    """Return the names of both sides and the table."""
+def _attribution(args: argparse.Namespace, inputs: Inputs) -> tuple[tuple[str, str], pl.DataFrame, tuple[str, ...]]:
+    """Return the names of both sides, the table, and the speed of the runs made now."""
     from transport.attribution import attribution_between
     from transport.store import read_run
 
@@ -188,11 +224,16 @@ def _attribution(args: argparse.Namespace, inputs: Inputs) -> tuple[tuple[str, s
     if Path(args.a).is_dir():
         stored = read_run(Path(args.a))
         title = str(stored.manifest[f"title_{args.lang}"])
-        return (f"{title} {from_year}", f"{title} {to_year}"), stored.table("attribution").filter(pl.col("to_year") == to_year)
+        return (
+            (f"{title} {from_year}", f"{title} {to_year}"),
+            stored.table("attribution").filter(pl.col("to_year") == to_year),
+            (),
+        )
     first, a = models_of(args.a, inputs, args)
     second, b = (first, a) if args.b is None else models_of(args.b, inputs, args)
     names = (f"{title_of(first, args.lang)} {from_year}", f"{title_of(second, args.lang)} {to_year}")
-    return names, attribution_between(a, b, from_year, to_year)
+    speeds = tuple(dict.fromkeys((first.capacity, second.capacity)))
+    return names, attribution_between(a, b, from_year, to_year), speeds
 
 
 def _notes(args: argparse.Namespace) -> tuple[str, ...]:
@@ -248,6 +289,10 @@ def _decompose(args: argparse.Namespace) -> int:
 
     if args.target not in SHARED:
         err(t("decompose.unknown", args.lang, target=args.target, known=", ".join(SHARED)))
+        return FINDINGS
+    useless = useless_options([args.scenario], args)
+    if useless:
+        err(t("cli.useless_options", args.lang, options=useless))
         return FINDINGS
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     folder = Path(args.scenario)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from transport.layout import BASE_YEAR, FIRST_YEAR, PROVINCE, SCOPES, YEARS, year_index
+from transport.layout import BASE_YEAR, FIRST_YEAR, PROVINCE, QUALITY_ORDER, SCOPES, YEARS, year_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from transport.accounts import Ledger, Reading
+    from transport.inputs import Inputs
     from transport.layout import EnergyUse
 
 #: Classes whose oil counts in "land oil": all road vehicles incl. private cars, and rail.
@@ -134,6 +135,20 @@ def sea_rail_series(
     return made
 
 
+def addition_groups(classes: Sequence[str], is_operating: Mapping[str, bool]) -> dict[str, list[int]]:
+    """Return group of the clean share of additions -> positions of its classes."""
+    return {
+        "all_civil": list(range(len(classes))),
+        "operating": [i for i, c in enumerate(classes) if is_operating.get(c, False)],
+        "without_private_cars": [i for i, c in enumerate(classes) if c != "private_car"],
+    }
+
+
+def clean_mask(clean: Mapping[tuple[str, str], bool], classes: Sequence[str], powertrains: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which ``[class, powertrain]`` count as clean by one definition."""
+    return np.asarray([[clean.get((c, p), False) for p in powertrains] for c in classes])
+
+
 def additions_series(
     sales: NDArray[np.float64],
     classes: Sequence[str],
@@ -159,7 +174,7 @@ def additions_series(
     for i, vehicle_class in enumerate(classes):
         of_group.setdefault(parent.get(vehicle_class, vehicle_class), []).append(i)
     for definition, counts in clean.items():
-        mask = np.asarray([[counts.get((c, p), False) for p in powertrains] for c in classes])[:, :, None, None]
+        mask = clean_mask(counts, classes, powertrains)[:, :, None, None]
         cleaned = (sales * mask).sum(axis=1)
         total = sales.sum(axis=1)
 
@@ -169,11 +184,7 @@ def additions_series(
             bottom = total[rows].sum(axis=0)
             return np.where(bottom > 0, 100.0 * cleaned[rows].sum(axis=0) / np.where(bottom > 0, bottom, 1.0), np.nan)
 
-        everything = list(range(len(classes)))
-        operating = [i for i, c in enumerate(classes) if is_operating.get(c, False)]
-        without_cars = [i for i, c in enumerate(classes) if c != "private_car"]
-        groups = {"all_civil": everything, "operating": operating, "without_private_cars": without_cars}
-        for group, rows in groups.items():
+        for group, rows in addition_groups(classes, is_operating).items():
             made.append(Series("clean_share_of_additions", PROVINCE, "percent", share(rows), variant=f"{group}:{definition}"))
         for name, rows in ({c: [i] for i, c in enumerate(classes)} | of_group).items():
             if total[rows].sum() > 0:
@@ -219,6 +230,25 @@ def rail_series(
     return made
 
 
+def land_oil_rows(energy: EnergyUse, part_of_class: Mapping[str, str], *, without: Sequence[str] = ()) -> list[int]:
+    """Return the positions of the keys whose energy is land oil: gasoline, diesel and LPG of road (incl. private) and rail.
+
+    Parameters
+    ----------
+    part_of_class
+        Vehicle class -> part, operating or not.
+    without
+        Classes left out.
+    """
+    return [
+        k
+        for k, key in enumerate(energy.keys)
+        if key.carrier in LAND_OIL_CARRIERS
+        and part_of_class.get(key.vehicle_class) in LAND_PARTS
+        and key.vehicle_class not in without
+    ]
+
+
 def land_oil_toe(
     energy: EnergyUse,
     kgce: NDArray[np.float64],
@@ -240,13 +270,7 @@ def land_oil_toe(
     without
         Classes left out.
     """
-    rows = [
-        k
-        for k, key in enumerate(energy.keys)
-        if key.carrier in LAND_OIL_CARRIERS
-        and part_of_class.get(key.vehicle_class) in LAND_PARTS
-        and key.vehicle_class not in without
-    ]
+    rows = land_oil_rows(energy, part_of_class, without=without)
     return np.asarray(kgce[rows].sum(axis=0) * koe_per_kce / 1000.0)
 
 
@@ -293,9 +317,45 @@ def rail_increase(rail_t: NDArray[np.float64]) -> Series:
     return Series("rail_freight_increase", PROVINCE, "t/yr", rail_t - rail_t[:, base : base + 1])
 
 
+def transhipment_growth(containers: pl.DataFrame) -> Series:
+    """Return the yearly growth since 2020 of the boxes that change from ship to ship.
+
+    Parameters
+    ----------
+    containers
+        Result table ``port_containers``.
+
+    Notes
+    -----
+    Compound growth. Only boxes: what ore, oil and grain do between ships is known to no model here. Their share of a port's throughput is a
+    parameter, so that the growth is mostly that of the throughput that is entered.
+    """
+    teu = containers.group_by("year").agg(pl.col("transhipped_teu").sum()).sort("year")
+    series = np.zeros(len(YEARS))
+    series[[year_index(year) for year in teu["year"]]] = teu["transhipped_teu"].to_numpy()
+    start, span = series[year_index(BASE_YEAR)], np.asarray(YEARS) - BASE_YEAR
+    growth = np.full(len(YEARS), np.nan)
+    if start > 0:
+        growth[span > 0] = 100.0 * ((series[span > 0] / start) ** (1.0 / span[span > 0]) - 1.0)
+    return Series("transhipment_growth", PROVINCE, "percent", growth[None], variant="containers")
+
+
 def share_series(indicator: str, share: NDArray[np.float64], *, area: str = PROVINCE, variant: str = "") -> Series:
     """Return a share 0-1 as an indicator in percent."""
     return Series(indicator, area, "percent", 100.0 * share, variant=variant)
+
+
+def indicator_quality(inputs: Inputs) -> dict[str, str]:
+    """Return indicator -> weakest quality among the parameters it mainly stands on (``indicators.csv``)."""
+    by_parameter = {
+        str(p): max(group["quality"].to_list(), key=QUALITY_ORDER.index)
+        for (p,), group in inputs.parameters.filter(pl.col("value").is_not_null()).group_by(["parameter"], maintain_order=True)
+    }
+    found: dict[str, str] = {}
+    for indicator, basis in inputs.table("indicators").select("id", "basis").iter_rows():
+        qualities = [by_parameter[p] for p in basis.split()]
+        found[indicator] = max(qualities, key=QUALITY_ORDER.index)
+    return found
 
 
 def series_frame(found: Sequence[Series], quality: Mapping[str, str], *, draw: int = 0) -> pl.DataFrame:

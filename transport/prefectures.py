@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from transport.layout import BASE_YEAR, CARRIER_UNITS, PROVINCE, SCOPES, YEARS
+from transport.distribution import model_distribution
+from transport.layout import BASE_YEAR, CARRIER_UNITS, PROVINCE, QUALITY_ORDER, SCOPES, YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -117,10 +118,19 @@ def _weight(driver: str, parts: Parts, areas: Sequence[str]) -> NDArray[np.float
         nodes = inputs.table("networks/nodes").select(airport="node_id", area="area")
         rows = parts.infrastructure.airports.join(nodes, on="airport", how="left")
         return _by_year(rows.select("area", "year", value="movements"), areas)
+    if driver in {"metro_trips", "light_freight_km"}:
+        return _in_towns(driver, parts, areas)
+    return np.repeat(_counts(driver, inputs, areas)[:, None], len(YEARS), axis=1)
+
+
+def _in_towns(driver: str, parts: Parts, areas: Sequence[str]) -> NDArray[np.float64]:
+    """Return a driver that city travel or distribution models by prefecture ``[area, year]``."""
     if driver == "metro_trips":
         at = parts.travel.modes.index("metro")
         return np.stack([parts.travel.trips[parts.travel.areas.index(area), at, 0] for area in areas])
-    return np.repeat(_counts(driver, inputs, areas)[:, None], len(YEARS), axis=1)
+    found = model_distribution(parts.inputs, parts.params)
+    km = sum(found.vehicle_km[part][0] for part in found.vehicle_km)
+    return np.stack([np.asarray(km)[:, found.areas.index(area)] for area in areas])
 
 
 def _counts(driver: str, inputs: Inputs, areas: Sequence[str]) -> NDArray[np.float64]:
@@ -146,10 +156,35 @@ def census(inputs: Inputs, item: str, areas: Sequence[str]) -> NDArray[np.float6
 
 def gdp(inputs: Inputs, areas: Sequence[str]) -> NDArray[np.float64]:
     """Return GDP of the base year by prefecture, first release [CNY]; vintages are never mixed."""
-    rows = inputs.table("observed/economy").filter(
+    return _in_order(_gdp_rows(inputs).select("area", "value").iter_rows(), areas)
+
+
+def driver_quality(inputs: Inputs) -> dict[str, str]:
+    """Return driver -> weakest quality of the rows that say how a class follows it and what it counts.
+
+    Parameters
+    ----------
+    inputs
+        Tables ``accounts/area_drivers``, ``accounts/area_weights``, ``demand/population`` and ``observed/economy``.
+    """
+    found: dict[str, list[str]] = {}
+    for table in ("accounts/area_drivers", "accounts/area_weights"):
+        for driver, quality in inputs.table(table).select("driver", "quality").iter_rows():
+            found.setdefault(str(driver), []).append(str(quality))
+    census_items = {"car_households": ("family_households", "households_with_car_share")} | {item: (item,) for item in _CENSUS}
+    people = inputs.table("demand/population").filter(pl.col("county") == pl.col("area"))
+    for driver, items in census_items.items():
+        if driver in found:
+            found[driver] += people.filter(pl.col("item").is_in(items))["quality"].to_list()
+    if "gdp" in found:
+        found["gdp"] += _gdp_rows(inputs)["quality"].to_list()
+    return {driver: max(qualities, key=QUALITY_ORDER.index) for driver, qualities in found.items()}
+
+
+def _gdp_rows(inputs: Inputs) -> pl.DataFrame:
+    return inputs.table("observed/economy").filter(
         pl.col("series") == "gdp", pl.col("period") == str(BASE_YEAR), pl.col("item") == "first_release"
     )
-    return _in_order(rows.select("area", "value").iter_rows(), areas)
 
 
 def _in_order(rows: Iterable[tuple[object, ...]], areas: Sequence[str]) -> NDArray[np.float64]:
@@ -189,7 +224,21 @@ def places(inputs: Inputs) -> tuple[str, ...]:
     return (*prefectures(inputs), UNALLOCATED)
 
 
-def _driver_of(inputs: Inputs, classes: Iterable[str]) -> dict[str, tuple[str, str]]:
+def drivers_of(inputs: Inputs, classes: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return vehicle class -> (sector, driver) of at least these classes.
+
+    Parameters
+    ----------
+    inputs
+        Table ``accounts/area_drivers``.
+    classes
+        Classes that must have a row.
+
+    Raises
+    ------
+    AreaError
+        If a class has none.
+    """
     known = drivers(inputs)
     missing = sorted(set(classes) - set(known))
     if missing:
@@ -214,7 +263,7 @@ def energy_by_area(parts: Parts, shares: Mapping[str, NDArray[np.float64]]) -> d
         (vehicle class, carrier) -> array ``[place, year]`` in the carrier's native unit.
     """
     energy = parts.now.energy
-    known = _driver_of(parts.inputs, {key.vehicle_class for key in energy.keys})
+    known = drivers_of(parts.inputs, {key.vehicle_class for key in energy.keys})
     total: dict[tuple[str, str], NDArray[np.float64]] = {}
     for key, quantity in zip(energy.keys, energy.quantity[:, 0], strict=True):
         at = (key.vehicle_class, key.carrier)
@@ -246,7 +295,7 @@ def co2_by_sector(parts: Parts, shares: Mapping[str, NDArray[np.float64]]) -> di
         Sector -> array ``[scope, place, year]`` [t CO2].
     """
     totals = by_class(parts, parts.now.co2_t[:, :, 0])
-    known = _driver_of(parts.inputs, totals)
+    known = drivers_of(parts.inputs, totals)
     found: dict[str, NDArray[np.float64]] = {}
     for name, total in totals.items():
         sector, driver = known[name]

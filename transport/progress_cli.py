@@ -141,10 +141,18 @@ def _hindcast_table(args: argparse.Namespace, inputs: Inputs) -> pl.DataFrame:
         return read_run(Path(args.scenario)).table("hindcast")
     from transport.hindcast import hindcast, levers_until, until
     from transport.scenario import load_scenario
+    from transport.scenario_sections import names_of
     from transport.study import model_parts
 
     scenario = load_scenario(
-        args.scenario, inputs.folder, inputs.levers, simulate="none", draws=1, capacity=args.capacity, lang=args.lang
+        args.scenario,
+        inputs.folder,
+        inputs.levers,
+        names=names_of(inputs.tables),
+        simulate="none",
+        draws=1,
+        capacity=args.capacity,
+        lang=args.lang,
     )
     if args.cut is not None:
         inputs = until(inputs, args.cut)
@@ -232,9 +240,13 @@ def _progress(args: argparse.Namespace) -> int:
     as_of = args.as_of or default_as_of(inputs, int(inputs.params().get("data_vintage_year")[0, 0]))
     table = progress_table(inputs, _indicators(args.scenario, args, inputs), as_of=as_of)
     if args.json:
+        from transport.targets import unmodelled
         from transport.text import reason_text
 
-        rows = [row | {"reason_text": reason_text(row, args.lang)} for row in table.to_dicts()]
+        unknown = unmodelled(inputs, args.lang)
+        rows = [
+            row | {"reason_text": reason_text(row, args.lang), "not_modelled": unknown.get(row["id"])} for row in table.to_dicts()
+        ]
         out(json.dumps({"scenario": args.scenario, "as_of": as_of, "progress": rows}, ensure_ascii=False))
         return OK
     for line in progress_lines(table, inputs, args.lang):
@@ -266,9 +278,11 @@ def progress_lines(table: pl.DataFrame, inputs: Inputs, lang: str) -> list[str]:
     lang
         Language of the text.
     """
+    from transport.targets import unmodelled
     from transport.text import reason_text, shown, table_lines, unit_label
 
     names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
+    unknown = unmodelled(inputs, lang)
     rows, why = [], []
     for i, row in enumerate(table.iter_rows(named=True), 1):
         unit = row["unit"]
@@ -294,6 +308,8 @@ def progress_lines(table: pl.DataFrame, inputs: Inputs, lang: str) -> list[str]:
             }
         )
         why.append(f"{i}. {name}: {reason_text(row, lang)}")
+        if row["id"] in unknown:
+            why[-1] += ("" if lang == "zh" else " ") + t("progress.not_modelled", lang, reason=unknown[row["id"]])
     title = t("progress.title", lang, year=table["as_of"][0])
     return [title, *table_lines(pl.DataFrame(rows)), "", *why, "", t("progress.how", lang)]
 

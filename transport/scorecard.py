@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from transport.targets import NOT_MODELLED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,7 +65,7 @@ def headline_rows(indicators: pl.DataFrame, definitions: pl.DataFrame) -> pl.Dat
 
 
 def scorecard(indicators: pl.DataFrame, definitions: pl.DataFrame) -> list[ScoreLine]:
-    """Return one line per target, in the order of ``definitions`` and then area.
+    """Return one line per target, in the order of ``definitions`` and then area; targets without a definition come last.
 
     Parameters
     ----------
@@ -74,7 +76,12 @@ def scorecard(indicators: pl.DataFrame, definitions: pl.DataFrame) -> list[Score
     """
     order = definitions["id"].to_list()
     targets = indicators.filter(pl.col("target").is_not_null())
-    lines = [_line(row, targets) for row in headline_rows(targets, definitions).iter_rows(named=True)]
+    # a target that no model reaches has no headline reading, and is never left out
+    headline = headline_rows(targets, definitions)
+    alone = targets.filter(~pl.col("id").is_in(order) | (pl.col("verdict") == NOT_MODELLED))
+    rows = pl.concat([headline, alone.join(headline, on=["id", "area", "year"], how="anti")])
+    lines = [_line(row, targets) for row in rows.iter_rows(named=True)]
+    order += sorted(set(alone["id"].to_list()) - set(order))
     return sorted(lines, key=lambda line: (order.index(line.id), line.area, line.year))
 
 
@@ -111,10 +118,38 @@ def reading_matrix(indicators: pl.DataFrame, indicator: str, year: int) -> pl.Da
     return rows.pivot(on="scope", index=["boundary", "base"], values="value", sort_columns=False).sort("base", "boundary")
 
 
-def compare_runs(first: pl.DataFrame, second: pl.DataFrame, *, years: Sequence[int]) -> pl.DataFrame:
-    """Return the indicators of two runs side by side: value_a, value_b, difference (b - a)."""
+#: Letters of the runs that are compared, the first being the one that the others are held against.
+SIDES = "abcd"
+
+
+def compare_runs(first: pl.DataFrame, *others: pl.DataFrame, years: Sequence[int]) -> pl.DataFrame:
+    """Return the indicators of up to four runs side by side.
+
+    Parameters
+    ----------
+    first, *others
+        Result tables ``indicators``.
+    years
+        Years to compare.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``id``, ``area``, ``year``, the reading, ``unit``, ``value_a``, ``value_b`` (``value_c``, ``value_d``), ``difference`` = b - a, and where there
+        are more ``difference_c`` = c - a, ``difference_d``.
+    """
     keys = ["id", "area", "year", *READING]
-    a = first.filter(pl.col("year").is_in(years)).select(*keys, "unit", pl.col("value").alias("value_a"))
-    b = second.filter(pl.col("year").is_in(years)).select(*keys, pl.col("value").alias("value_b"))
-    joined = a.join(b, on=keys, how="full", coalesce=True)
-    return joined.with_columns(difference=pl.col("value_b") - pl.col("value_a")).sort(keys)
+    joined = first.filter(pl.col("year").is_in(years)).select(*keys, "unit", pl.col("value").alias("value_a"))
+    for side, table in zip(SIDES[1:], others, strict=False):
+        mine = table.filter(pl.col("year").is_in(years)).select(*keys, "unit", pl.col("value").alias(f"value_{side}"))
+        joined = (
+            joined.join(mine, on=keys, how="full", coalesce=True)
+            .with_columns(pl.coalesce("unit", "unit_right"))
+            .drop("unit_right")
+        )
+    change = {
+        "difference" if side == "b" else f"difference_{side}": pl.col(f"value_{side}") - pl.col("value_a")
+        for side, _ in zip(SIDES[1:], others, strict=False)
+    }
+    values = [f"value_{side}" for side, _ in zip(SIDES, (first, *others), strict=False)]
+    return joined.with_columns(**change).select(*keys, "unit", *values, *change).sort(keys)

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
-    from transport.inputs import Target
+    from transport.inputs import Inputs, Target
 
-Verdict: TypeAlias = Literal["met", "within_tolerance", "missed", "actual_pending", "tracked"]
+#: Verdict on a target that no model reaches and for which no actual value is entered.
+NOT_MODELLED: Literal["not_modelled"] = "not_modelled"
+
+#: What a target and a row of the table ``indicators`` share.
+_KEY = ("id", "area", "year")
+
+Verdict: TypeAlias = Literal["met", "within_tolerance", "missed", "actual_pending", "tracked", "not_modelled"]
 
 
 def verdict(value: float, target: float, tolerance: float, direction: str) -> Verdict:
@@ -33,7 +39,7 @@ def verdict(value: float, target: float, tolerance: float, direction: str) -> Ve
 def attach_targets(
     series: pl.DataFrame, targets: Iterable[Target], actuals: Mapping[tuple[str, str, int], float], *, vintage_year: int
 ) -> pl.DataFrame:
-    """Join targets to indicator rows of the same id, area and year.
+    """Join targets to indicator rows of the same id, area and year; a target without any row gets one that says so.
 
     Parameters
     ----------
@@ -51,6 +57,9 @@ def attach_targets(
     frame
         The result table ``indicators`` of the contract.
     """
+    targets = tuple(targets)
+    modelled = set(series.select(_KEY).iter_rows())
+    series = pl.concat([series, _unmodelled_rows(series, targets, modelled)])
     rows = [
         {
             "id": t.id,
@@ -78,7 +87,7 @@ def attach_targets(
         actuals.get((row["id"], row["area"], row["year"])) for row in joined.select("id", "area", "year").iter_rows(named=True)
     ]
     joined = joined.with_columns(actual=pl.Series(found, dtype=pl.Float64))
-    judged = [_judge(row, vintage_year) for row in joined.iter_rows(named=True)]
+    judged = [_judge(row, vintage_year, modelled=tuple(row[k] for k in _KEY) in modelled) for row in joined.iter_rows(named=True)]
     return (
         joined.with_columns(verdict=pl.Series(judged, dtype=pl.String), strength=pl.col("strength").fill_null("tracked"))
         .select(
@@ -103,10 +112,36 @@ def attach_targets(
     )
 
 
-def _judge(row: dict[str, Any], vintage_year: int) -> Verdict:
+def _unmodelled_rows(series: pl.DataFrame, targets: Iterable[Target], modelled: Container[tuple[Any, ...]]) -> pl.DataFrame:
+    """Return a row without value for every target with a number that no model reaches."""
+    empty: dict[str, object] = dict.fromkeys(series.columns, "")
+    rows = [
+        empty | {"id": t.id, "area": t.area, "year": t.year, "value": None, "unit": t.unit}
+        for t in targets
+        if t.value is not None and t.year is not None and (t.id, t.area, t.year) not in modelled
+    ]
+    return pl.DataFrame(rows, schema=series.schema)
+
+
+def unmodelled(inputs: Inputs, lang: str) -> dict[str, str]:
+    """Return indicator -> why no model makes it, from ``accounts/unmodelled_targets``.
+
+    Parameters
+    ----------
+    inputs
+        Checked data.
+    lang
+        ``zh`` or ``en``.
+    """
+    return dict(inputs.table("accounts/unmodelled_targets").select("id", f"reason_{lang}").iter_rows())
+
+
+def _judge(row: dict[str, Any], vintage_year: int, *, modelled: bool) -> Verdict:
     """Return the verdict of one indicator row."""
     if row["target"] is None:
         return "tracked"
+    if not modelled and row["actual"] is None:
+        return NOT_MODELLED
     if row["year"] < vintage_year:
         if row["actual"] is None:
             return "actual_pending"

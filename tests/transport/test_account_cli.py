@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transport import account_cli
+from transport import account_cli, store, study
 from transport.attribution import FACTORS, LINES
 from transport.cli import main
+from transport.params import ParameterError
 from transport.scenario import load_scenario
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def test_attribute_prints_the_headline_with_every_factor(capsys: pytest.CaptureF
         2 * points["Total"], abs=0.05
     )
     assert "Diesel price, tariffs and restrictions are no factors of their own" in out
+    assert "--capacity" not in out  # the folder says at which speed it was run
+
+
+@pytest.mark.usefixtures("ready_models")
+def test_attribute_says_at_which_speed_it_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "attribute", "rebound_only", "baseline", "--lang", "en")
+    assert code == 0
+    assert out.splitlines()[-1] == "Freight of the scenarios run now at the delays and prices of every year."
 
 
 def test_attribute_gives_all_readings_as_json(capsys: pytest.CaptureFixture[str], baseline_run: StoredRun) -> None:
@@ -119,6 +128,65 @@ def test_attribute_says_what_it_cannot_compare(
     code, out, err = call(capsys, "attribute", *named, "--lang", "en")
     assert (code, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize("command", [["attribute", "baseline", "plan_2030"], ["attribute", "stretch"]])
+def test_attribute_runs_the_models_as_the_options_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """The scenario that reaches the models carries the options; without them it is as the file says, with no simulation."""
+    seen: list[Scenario] = []
+
+    def model_parts(scenario: Scenario, _: Inputs) -> Parts:
+        seen.append(scenario)
+        raise ParameterError(scenario.name)
+
+    monkeypatch.setattr(study, "model_parts", model_parts)
+    given = ["--sales", "tco", "--network", "fine", "--capacity", "fixed", "--simulate", "sample"]
+    for options in (given, []):
+        assert call(capsys, *command, *options)[0] == 1
+    assert [(s.sales, s.network, s.capacity, s.simulate) for s in seen] == [
+        ("tco", "fine", "fixed", "sample"),
+        ("path", "compact", "equilibrium", "none"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["attribute", "{folder}"],
+        ["compare", "{folder}", "{folder}"],
+        ["decompose", "operating_co2_intensity", "--scenario", "{folder}"],
+    ],
+)
+def test_options_of_models_mean_nothing_for_stored_runs(
+    capsys: pytest.CaptureFixture[str], baseline_run: StoredRun, command: list[str]
+) -> None:
+    named = [word.format(folder=baseline_run.folder) for word in command]
+    code, out, err = call(capsys, *named, "--sales", "tco", "--network", "fine", "--lang", "en")
+    assert (code, out) == (2, "")
+    assert "--network --sales would change nothing" in err
+
+
+def test_compare_runs_both_scenarios_as_the_options_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Scenario] = []
+
+    def run(scenario: Scenario, *_: object, **__: object) -> study.Results:
+        seen.append(scenario)
+        if len(seen) > 1:
+            raise ParameterError(scenario.name)
+        return study.Results(scenario, "", {})
+
+    monkeypatch.setattr(study, "run", run)
+    monkeypatch.setattr(store, "write_run", lambda *_, **__: None)
+    options = ["--sales", "tco", "--network", "fine", "--capacity", "fixed", "--set", "rail_tariff=0.9"]
+    assert call(capsys, "compare", "baseline", "plan_2030", *options)[0] == 1
+    assert [s.name for s in seen] == ["baseline", "plan_2030"]
+    assert {(s.sales, s.network, s.capacity, s.simulate, s.settings["rail_tariff"]) for s in seen} == {
+        ("tco", "fine", "fixed", "none", 0.9)
+    }
 
 
 def test_attribute_of_an_unknown_scenario_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:

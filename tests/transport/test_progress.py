@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transport.cli import main
-from transport.i18n import has_text
+from transport.i18n import has_text, t
 from transport.inputs import Inputs, Target, load_inputs
 from transport.progress import SCHEMA, Rule, default_as_of, judge, judge_past, progress, progress_table, read_rules
 from transport.progress_cli import progress_lines, reading_counts, readings_lines
 from transport.scenario import load_scenario
+from transport.targets import unmodelled
 from transport.text import reason_text
 
 if TYPE_CHECKING:
@@ -293,6 +294,14 @@ def test_every_reason_and_light_has_words(inputs: Inputs, baseline_run: StoredRu
     light = dict(zip(table["id"], table["light"], strict=True))
     assert light["sea_rail_share"] == "amber"
     assert light["sea_rail_growth"] == "green"
+    why = {
+        name: next(x for x in lines if x.startswith(f"{i}. "))
+        for i, name in enumerate(table["id"], 1)
+        if name in unmodelled(inputs, lang)
+    }
+    assert why.keys() == {"cr_express_trains"}
+    for name, line in why.items():
+        assert line.endswith(t("progress.not_modelled", lang, reason=unmodelled(inputs, lang)[name]))
 
 
 def test_the_result_table_is_that_of_the_year_before_the_data(inputs: Inputs, baseline_run: StoredRun) -> None:
@@ -311,6 +320,9 @@ def test_progress_of_a_run_folder(baseline_run: StoredRun, capsys: pytest.Captur
     share = next(x for x in found["progress"] if x["id"] == "sea_rail_share")
     assert (found["as_of"], share["light"], share["period"]) == (2024, "amber", "2024Q1-3")
     assert "a year is needed to 2025" in share["reason_text"]
+    assert share["not_modelled"] is None
+    trains = next(x for x in found["progress"] if x["id"] == "cr_express_trains")
+    assert "their number is not modelled" in trains["not_modelled"]
     assert main(["progress", str(baseline_run.folder), "--lang", "zh"]) == 0
     assert "2025年目标已到期" in capsys.readouterr().out
 
