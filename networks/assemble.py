@@ -26,6 +26,8 @@ _OPTIONS = 3
 _DIRECT_RAIL = frozenset({"siding", "connector"})
 #: Link class of the roads that can be avoided.
 EXPRESSWAY = "expressway"
+#: Link class of the train ferries.
+FERRY = "ferry"
 PIPELINES: tuple[str, ...] = ("crude", "product", "gas")
 
 
@@ -106,6 +108,7 @@ def chain_inputs(
             "km": rail_network.length_km,
             "hours": rail_network.hours,
             "territory_km": rail_network.territory_km,
+            "ferry": rail_network.is_class(FERRY),
         },
     )
     station = {name: i for i, name in enumerate(rail_network.terminals)}

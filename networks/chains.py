@@ -67,6 +67,7 @@ __all__ = [
     "rail_part",
     "road_part",
     "sea_part",
+    "without_chains",
 ]
 
 #: Terminal pairs kept per mode sequence: the best, and the best that shares not both of its terminals.
@@ -450,6 +451,34 @@ def build_chains(
         code = np.full(n, ALTERNATIVES.index(f"pipeline_{kind}"))
         pieces.append(_Piece(pipeline_part(inputs, kind, origin, destination), code, everything, 0, nowhere))
     return _collect(inputs, pieces, origin, destination)
+
+
+def without_chains(chains: ChainSet, gone: NDArray[np.int64]) -> ChainSet:
+    """Return a set without some of its chains; the shortest lengths of the pairs stay.
+
+    Parameters
+    ----------
+    chains
+        From :func:`build_chains`.
+    gone
+        Chains to leave out; one may stand in it several times.
+    """
+    keep = np.ones(chains.pair.size, dtype=np.bool_)
+    keep[gone] = False
+    place = np.cumsum(keep) - 1
+    legs, stops = keep[chains.legs.chain], keep[chains.stops.chain]
+    arrays = (chains.legs.network, chains.legs.start, chains.legs.end, chains.legs.role)
+    return ChainSet(
+        chains.pair[keep],
+        chains.alternative[keep],
+        chains.rank[keep],
+        chains.part.take(np.flatnonzero(keep)),
+        Legs(place[chains.legs.chain[legs]], *(a[legs] for a in arrays)),
+        Stops(place[chains.stops.chain[stops]], chains.stops.kind[stops], chains.stops.place[stops]),
+        chains.shortest_km,
+        chains.port[keep],
+        chains.seaward[keep],
+    )
 
 
 def _collect(

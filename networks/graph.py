@@ -37,19 +37,38 @@ if TYPE_CHECKING:
 ZONE_PREFIX = "zone:"
 
 
-def open_links(links: pl.DataFrame, year: int, *, also: Collection[str] = ()) -> pl.DataFrame:
+def open_links(links: pl.DataFrame, year: int, *, also: Collection[str] = (), closed: Collection[str] = ()) -> pl.DataFrame:
     """Return the links open in a year, sorted by link_id.
 
     Parameters
     ----------
     links
-        Link table; a link is open if ``open_year`` is empty or not after the year and ``close_year`` is empty or not before it.
+        Link table; a link is open if ``open_year`` is empty or not after the year and ``close_year``, its last year, is empty or not before it.
     also
         Links opened on top of that (planned links that a lever opens).
+    closed
+        Links closed that year, whatever their row says.
     """
+    found = links.filter(_alive(year) | pl.col("link_id").is_in(sorted(also)))
+    return found.filter(~pl.col("link_id").is_in(sorted(closed))).sort("link_id")
+
+
+def open_connectors(connectors: pl.DataFrame, year: int) -> pl.DataFrame:
+    """Return the connectors open in a year; a table without years holds in all of them.
+
+    Parameters
+    ----------
+    connectors
+        Connector table, on request with ``open_year`` and ``close_year`` as in the link table.
+    year
+        Year.
+    """
+    return connectors.filter(_alive(year)) if {"open_year", "close_year"} <= set(connectors.columns) else connectors
+
+
+def _alive(year: int) -> pl.Expr:
     opened = pl.col("open_year").is_null() | (pl.col("open_year") <= year)
-    alive = pl.col("close_year").is_null() | (pl.col("close_year") >= year)
-    return links.filter((opened & alive) | pl.col("link_id").is_in(sorted(also))).sort("link_id")
+    return opened & (pl.col("close_year").is_null() | (pl.col("close_year") >= year))
 
 
 def build_graph(
@@ -60,6 +79,7 @@ def build_graph(
     *,
     year: int,
     also: Collection[str] = (),
+    closed: Collection[str] = (),
 ) -> nx.MultiDiGraph[str]:
     """Build the graph of one year from the network tables.
 
@@ -68,9 +88,9 @@ def build_graph(
     nodes, links, zones, connectors
         Tables as in the data contract; further columns are ignored.
     year
-        Only links open in that year are in (:func:`open_links`).
-    also
-        Links opened besides.
+        Only links and connectors open in that year are in (:func:`open_links`, :func:`open_connectors`).
+    also, closed
+        Links opened besides, and links closed that year.
 
     Returns
     -------
@@ -94,9 +114,9 @@ def build_graph(
             in_province=row["in_province"],
             intrazonal_km=row["intrazonal_km"],
         )
-    for row in open_links(links, year, also=also).iter_rows(named=True):
+    for row in open_links(links, year, also=also, closed=closed).iter_rows(named=True):
         _add_link(graph, row["link_id"], row["from_node"], row["to_node"], row)
-    ordered = connectors.sort("zone_id", "node_id", "mode", "link_class")
+    ordered = open_connectors(connectors, year).sort("zone_id", "node_id", "mode", "link_class")
     for row in ordered.iter_rows(named=True):
         name = f"connector:{row['zone_id']}:{row['node_id']}:{row['mode']}:{row['link_class']}"
         _add_link(graph, name, ZONE_PREFIX + row["zone_id"], row["node_id"], row)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from networks.cost import COMPONENT
 from networks.parts import NEST
 
 if TYPE_CHECKING:
@@ -40,8 +41,17 @@ MEASURES: tuple[str, ...] = (
     "long_clean_km",  # of these by rail and water
     "port_t",  # hauls to or from a port in the province
     "port_clean_t",  # of these by rail, water or pipeline
+    "port_rail_t",  # of these by rail
 )
 MEASURE: dict[str, int] = {name: i for i, name in enumerate(MEASURES)}
+#: What a cost can hang on that is no sum over the legs of a chain: columns of a mark matrix.
+MARKS: tuple[str, ...] = (
+    "rail_short",  # rail hauls below the short-haul distance of the tariff
+    "rail_short_km",  # their tariff km
+    "road_long",  # hauls at or above the long-haul distance that go by truck all the way
+    "rail_ferry",  # crossings by train ferry
+)
+MARK: dict[str, int] = {name: i for i, name in enumerate(MARKS)}
 
 
 def measure_matrix(
@@ -78,7 +88,49 @@ def measure_matrix(
     at_port = port_pair[pair]
     matrix[:, MEASURE["port_t"]] = at_port
     # a chain whose main leg is a train, a ship or a pipe collects cleanly, whatever its far end needs
-    matrix[:, MEASURE["port_clean_t"]] = at_port & (NEST[chains.alternative[chain]] != 0)
+    nest = NEST[chains.alternative[chain]]
+    matrix[:, MEASURE["port_clean_t"]] = at_port & (nest != 0)
+    matrix[:, MEASURE["port_rail_t"]] = at_port & (nest == 1)
+    return matrix
+
+
+def mark_matrix(
+    chains: ChainSet,
+    chain: NDArray[np.int64],
+    *,
+    short_haul_km: float,
+    long_haul_km: float,
+    ferries: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Return the mark matrix ``[row, mark]`` (:data:`MARKS`) of rows that use the given chains.
+
+    Parameters
+    ----------
+    chains
+        Chains of one network.
+    chain
+        Chain of each row.
+    short_haul_km
+        Tariff distance below which a rail haul is short [km].
+    long_haul_km
+        Shortest length from which a haul is long [km].
+    ferries
+        Crossings by train ferry of each chain ``[chain]``; without it none.
+
+    Notes
+    -----
+    A tariff distance is that of the path the chain was built on, as tariffs are reckoned on the shortest way, not on the one a train takes.
+    """
+    tariff_km = chains.part.components[chain, COMPONENT["rail_tariff_km"]]
+    short = (chains.part.components[chain, COMPONENT["rail_load"]] > 0) & (tariff_km < short_haul_km)
+    matrix = np.zeros((chain.size, len(MARKS)))
+    matrix[:, MARK["rail_short"]] = short
+    matrix[:, MARK["rail_short_km"]] = short * tariff_km
+    matrix[:, MARK["road_long"]] = (NEST[chains.alternative[chain]] == 0) & (
+        chains.shortest_km[chains.pair[chain]] >= long_haul_km
+    )
+    if ferries is not None:
+        matrix[:, MARK["rail_ferry"]] = ferries[chain]
     return matrix
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from networks.choice import ChoiceProblem, Segments
-from networks.measure import fold_sites, measure_matrix
+from networks.cost import COMPONENT
+from networks.measure import fold_sites, mark_matrix, measure_matrix
 from networks.parts import ALTERNATIVES, NEST
 from networks.shares import alternative_shares, terminal_shares
 
@@ -91,6 +92,12 @@ class Rows:
         Scarcity price of the sections and terminals of each row ``[row]`` [CNY/t]; zero without capacity limits.
     port
         Port constant of each row, -1 = none.
+    marks
+        ``[row, mark]`` (:data:`networks.measure.MARKS`).
+    place
+        Zone of the port of the province of each row: that of a coastal chain, else the port at an end of the pair; -1 = none.
+    trucked, railed
+        The same where the port is reached or left by truck with cargo of the collection quota, and by train with any cargo; -1 elsewhere.
     port_start
         First row of each port (or none) of each alternative of each demand row, and the number of rows at the end.
     group_start
@@ -116,6 +123,10 @@ class Rows:
     measure: NDArray[np.float64]
     price: NDArray[np.float64]
     port: NDArray[np.int64]
+    marks: NDArray[np.float64]
+    place: NDArray[np.int64]
+    trucked: NDArray[np.int64]
+    railed: NDArray[np.int64]
     port_start: NDArray[np.int64]
     group_start: NDArray[np.int64]
     group_demand: NDArray[np.int64]
@@ -137,6 +148,28 @@ class Rows:
         return np.searchsorted(self.port_start, self.group_start)
 
 
+@dataclass(frozen=True)
+class Gates:
+    """What the rows of a demand are told about ports and whole hauls.
+
+    Attributes
+    ----------
+    port_of_pair
+        Zone of the port of the province at an end of each pair ``[pair]``, -1 = none.
+    quota
+        Commodities whose collection at ports a quota can bind.
+    short_haul_km
+        Tariff distance below which a rail haul is short [km].
+    ferries
+        Crossings by train ferry of each chain ``[chain]``; ``None`` = none.
+    """
+
+    port_of_pair: NDArray[np.int64]
+    quota: frozenset[int]
+    short_haul_km: float = 0.0
+    ferries: NDArray[np.float64] | None = None
+
+
 def expand(
     demand: Demand,
     chains: ChainSet,
@@ -148,6 +181,7 @@ def expand(
     port_pair: NDArray[np.bool_],
     box_port: NDArray[np.bool_],
     ports: PortUse | None = None,
+    gates: Gates | None = None,
 ) -> Rows:
     """Give every demand row the chains of its pairs that its commodity may use.
 
@@ -169,7 +203,10 @@ def expand(
         Container port at one end of each pair ``[pair, port]``; two measure columns per port are appended: boxes by train, and all boxes [t].
     ports
         Ports of coastal chains by what they handle; without it every port handles everything and none has a constant.
+    gates
+        What costs of ports and of whole hauls hang on; without it no row is near a port, and no haul is short by rail.
     """
+    gates = Gates(np.full(demand.origin.size, -1), frozenset()) if gates is None else gates
     n_pair, n_row = demand.origin.size, demand.commodity.size
     first = np.searchsorted(chains.pair, np.arange(n_pair + 1))
     count = (first[1:] - first[:-1])[demand.pair]
@@ -204,6 +241,9 @@ def expand(
     fresh[1:] = (row[1:] != row[:-1]) | (alternative[1:] != alternative[:-1])
     lead = np.flatnonzero(fresh)
     fresh[1:] |= place[1:] != place[:-1]
+    at = np.where(chains.port[chain] >= 0, chains.port[chain], gates.port_of_pair[chains.pair[chain]])
+    components = chains.part.components[chain]
+    quota = np.isin(commodity, sorted(gates.quota)) & (components[:, COMPONENT["port_truck_bulk"]] > 0)
     n_commodity = available.shape[0]
     edges = np.searchsorted(commodity, np.arange(n_commodity + 1))
     group_edges = np.searchsorted(commodity[lead], np.arange(n_commodity + 1))
@@ -211,10 +251,14 @@ def expand(
         demand=row,
         chain=chain,
         alternative=alternative,
-        components=chains.part.components[chain],
+        components=components,
         measure=np.concatenate(counted, axis=1),
         price=np.zeros(row.size),
         port=port,
+        marks=mark_matrix(chains, chain, short_haul_km=gates.short_haul_km, long_haul_km=long_haul_km, ferries=gates.ferries),
+        place=at,
+        trucked=np.where(quota, at, -1),
+        railed=np.where(components[:, COMPONENT["port_train_box"]] > 0, at, -1),
         port_start=np.append(np.flatnonzero(fresh), row.size),
         group_start=np.append(lead, row.size),
         group_demand=row[lead],
@@ -290,6 +334,10 @@ class Costs:
         Level of each demand group ``[group, draw, year]`` [-].
     siding_share, pipe_share
         Share of large sites' truck access replaced by sidings, and of pipeline last miles replaced by pipes ``[draw, year]`` [-].
+    marks
+        Cost of each mark ``[commodity, draw, year, mark]`` [CNY/t per unit]; ``None`` = they cost nothing.
+    saved_h
+        Hours that denser services save at ports ``[commodity, service, zone, year]`` [h]: trains, then coastal ships; ``None`` = none.
     """
 
     coefficients: NDArray[np.float64]
@@ -303,6 +351,8 @@ class Costs:
     group_level: NDArray[np.float64]
     siding_share: NDArray[np.float64]
     pipe_share: NDArray[np.float64]
+    marks: NDArray[np.float64] | None = None
+    saved_h: NDArray[np.float64] | None = None
 
 
 def row_costs(rows: Rows, costs: Costs, draws: slice, year: int) -> NDArray[np.float64]:
@@ -311,7 +361,19 @@ def row_costs(rows: Rows, costs: Costs, draws: slice, year: int) -> NDArray[np.f
     cost = np.empty((n_draw, rows.demand.size))
     for commodity, (start, end) in enumerate(rows.slices):
         cost[:, start:end] = costs.coefficients[commodity, draws, year] @ rows.components[start:end].T
+        if costs.marks is not None:
+            cost[:, start:end] += costs.marks[commodity, draws, year] @ rows.marks[start:end].T
+        if costs.saved_h is not None:
+            hour = costs.coefficients[commodity, draws, year, COMPONENT["sea_h"]]
+            cost[:, start:end] -= hour[:, None] * _saved_h(rows, costs.saved_h[commodity, :, :, year], slice(start, end))
     return cost + rows.price
+
+
+def _saved_h(rows: Rows, saved: NDArray[np.float64], mine: slice) -> NDArray[np.float64]:
+    """Return the hours that denser services at their ports save some rows ``[row]`` [h]."""
+    train, ship = np.append(saved, np.zeros((2, 1)), axis=1)
+    found: NDArray[np.float64] = train[rows.railed[mine]] + ship[rows.place[mine]] * rows.components[mine, COMPONENT["sea_load"]]
+    return found
 
 
 def group_utility(

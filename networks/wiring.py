@@ -46,11 +46,14 @@ class Conditions:
         By network ``[value, terminal, terminal]``.
     places
         Price by terminal kind ``[place]`` [CNY/t].
+    charge
+        Charge at which the collection quota of each port is met ``[zone]`` [CNY/t], on the rows that the quota counts as trucked; ``None`` = no quota.
     """
 
     road: Array
     lines: Mapping[str, Array]
     places: Mapping[str, Array]
+    charge: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,14 @@ class Changes:
         ``[value, chain]`` in the order of :data:`LINE_VALUES`; the price holds that of the terminals as well.
     site_yard
         Price of the yards that trucks of large sites drive to ``[chain]`` [CNY/t]; only the tonnes without a siding pay it.
+    charge
+        Charge of each port ``[zone]`` [CNY/t], as in :class:`Conditions`.
     """
 
     road: Array
     lines: Array
     site_yard: Array
+    charge: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +273,7 @@ def chain_changes(wiring: Wiring, conditions: Conditions) -> Changes:
         place, chain = wiring.stops["site_yard"]
         site_yard = sum_by(chain, conditions.places["yard"][place], minlength=n)
         lines[0] -= site_yard
-    return Changes(road, lines, site_yard)
+    return Changes(road, lines, site_yard, conditions.charge)
 
 
 def _component_changes(changes: Changes) -> dict[str, Array]:
@@ -310,8 +316,24 @@ def extra_cost(rows: Rows, changes: Changes, coefficient: Array) -> Array:
     cost = np.empty(rows.chain.size)
     for commodity, (first, last) in enumerate(rows.slices):
         cost[first:last] = coefficient[commodity, columns] @ stacked[:, rows.chain[first:last]]
-    cost += changes.lines[0][rows.chain]
+    cost += row_prices(rows, changes)
     return cost
+
+
+def row_prices(rows: Rows, changes: Changes) -> Array:
+    """Return the scarcity price of each row with the charge of its port's quota ``[row]`` [CNY/t].
+
+    Parameters
+    ----------
+    rows
+        Rows of the chains.
+    changes
+        From :func:`chain_changes`.
+    """
+    price: Array = changes.lines[0][rows.chain]
+    if changes.charge is not None:
+        price = price + np.append(changes.charge, 0.0)[rows.trucked]
+    return price
 
 
 def apply_changes(rows: Rows, changes: Changes) -> Rows:
@@ -350,7 +372,7 @@ def apply_changes(rows: Rows, changes: Changes) -> Rows:
         measure[:, MEASURE[name]] += value[rows.chain]
     measure[:, MEASURE["long_km"]] += long * used_km[rows.chain]
     measure[:, MEASURE["long_clean_km"]] += long * rail_km[rows.chain]
-    return replace(rows, components=components, measure=measure, price=changes.lines[0][rows.chain])
+    return replace(rows, components=components, measure=measure, price=row_prices(rows, changes))
 
 
 def expressway_territory_km(wiring: Wiring, conditions: Conditions) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -15,9 +15,16 @@ from transport import freight_results as results
 from transport.freight_costs import BULK, PIPE_OF
 from transport.freight_demand import COMMODITIES
 from transport.freight_identify import rail_response
-from transport.freight_model import captive_totals, land_boxes, solve_model, throughput
-from transport.freight_ports import port_error, port_frame
+from transport.freight_lever_costs import lever_cost_frame
+from transport.freight_model import captive_totals, solve_model
+from transport.freight_outlay import freight_states
+from transport.freight_ports import last_observed, port_boxes, port_error, port_frame
+from transport.freight_quotas import quota_frame
+from transport.freight_stranded import stranded_frame
+from transport.industry import Flows, industry_table
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS, year_index
+from transport.sea_rail import Used, sea_rail_tables
+from transport.sea_rail_response import elasticity_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from networks.solve import Costs
-    from transport.freight_model import FreightModel
+    from transport.freight_model import BaseModel, FreightModel
+    from transport.freight_ports import PortBoxes
     from transport.freight_prepare import Prepared, Tables
     from transport.params import Params
 
@@ -56,6 +64,8 @@ class FreightOutcome:
         Containers by port and year (draw 0): year, zone_id, teu_throughput, sea_rail_teu, road_teu, transhipped_teu, residual_teu.
     sea_rail_teu, port_teu
         ``[draw, year]`` [TEU/yr].
+    finished_vehicle_sea_rail
+        New vehicles that reach or leave a port of the province by train ``[draw, year]`` [veh/yr].
     bulk_long_haul_share
         Rail and water tkm over all tkm of dry bulk on hauls of at least the long-haul distance ``[draw, year]``.
     siding_access_share, pipeline_connected_share, bulk_clean_collection_share
@@ -64,11 +74,18 @@ class FreightOutcome:
         Total tkm at the shortest feasible distance of each haul ``[draw, year]`` [tkm/yr].
     tables
         Result tables by name: ``freight_links``, ``freight_od``, ``freight_terminals``, ``freight_lines``, ``freight_areas``, ``freight_corridors``,
-        ``freight_ports`` (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_response``, ``freight_convergence``.
+        ``freight_ports`` (draw 0, the years of :data:`transport.freight_model.DETAIL_YEARS`), ``freight_unmet``, ``freight_speeds``, ``freight_quotas``, ``freight_lever_costs``, ``freight_response``, ``freight_convergence``.
     fit, checks, defaults
         Result tables.
     demand
         Report of the distribution: one row per segment.
+    state_carrier_tkm
+        State of :data:`transport.freight_outlay.STATES` -> carrier -> tkm ``[year]`` [tkm/yr] (draw 0): as run, without some of its measures, and
+        with the mode shares of the base year.
+    state_outlay
+        State -> what shippers pay for chains by main mode ``[mode, year]`` [CNY/yr] (draw 0), yuan of 2023; 0 before the base year.
+    open_ends
+        Places that a measure can join: ``siding`` = large sites without one, ``pipe_connection`` = refineries and ports that no pipeline reaches.
     """
 
     modes: tuple[str, ...]
@@ -81,6 +98,7 @@ class FreightOutcome:
     port_containers: pl.DataFrame
     sea_rail_teu: Array
     port_teu: Array
+    finished_vehicle_sea_rail: Array
     bulk_long_haul_share: Array
     siding_access_share: Array
     pipeline_connected_share: Array
@@ -91,6 +109,9 @@ class FreightOutcome:
     checks: pl.DataFrame
     defaults: pl.DataFrame
     demand: pl.DataFrame
+    state_carrier_tkm: Mapping[str, Mapping[str, Array]]
+    state_outlay: Mapping[str, Array]
+    open_ends: Mapping[str, float]
 
 
 def model_freight(
@@ -100,27 +121,31 @@ def model_freight(
     prepared: Prepared | None = None,
     hold_network_after: int | None = None,
     capacity: Literal["equilibrium", "fixed"] = "equilibrium",
+    base: BaseModel | None = None,
+    response: bool = True,
 ) -> FreightOutcome:
     """Model the freight of all years.
 
     Parameters
     ----------
-    inputs, params, prepared, hold_network_after, capacity
+    inputs, params, prepared, hold_network_after, capacity, base
         As in :func:`transport.freight_model.solve_model`.
+    response
+        As in :func:`freight_outcome`.
 
     Returns
     -------
     FreightOutcome
         Tonnes, tkm, indicators and result tables.
     """
-    model = solve_model(inputs, params, prepared=prepared, hold_network_after=hold_network_after, capacity=capacity)
-    return freight_outcome(inputs, params, model)
+    model = solve_model(inputs, params, prepared=prepared, hold_network_after=hold_network_after, capacity=capacity, base=base)
+    return freight_outcome(inputs, params, model, response=response)
 
 
 # --- outcome ------------------------------------------------------------------------------------------------------------------------
 
 
-def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> FreightOutcome:
+def freight_outcome(inputs: Tables, params: Params, model: FreightModel, *, response: bool = True) -> FreightOutcome:
     """Return the results of a solved model.
 
     Parameters
@@ -129,6 +154,9 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> Frei
         Of the run.
     model
         From :func:`transport.freight_model.solve_model`.
+    response
+        Whether to work out the tables ``freight_response`` and ``sea_rail_elasticities``, which calibrate the model again in several cases; else there are no
+        such tables.
     """
     prepared, costs, fitted = model.prepared, model.costs, model.speed.fitted
     totals = model.speed.solution.totals
@@ -142,18 +170,11 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> Frei
     total = chosen_km + captive[1]
     territory = chosen_territory + captive[2]
     carrier = _carrier(params, chosen_territory, total, port_t.sum(axis=0), chosen_km[:, LEG_MODES.index("water")].sum(axis=0))
-    boxes, sea_rail = results.port_containers(
-        params,
-        prepared.box_ports,
-        totals,
-        np.stack([throughput(params, z) for z in prepared.box_ports]),
-        land_boxes(params, prepared.box_ports),
-    )
-    port_teu = np.sum([throughput(params, z) for z in prepared.box_ports], axis=0)
+    boxes = port_boxes(params, prepared, totals, last_observed(inputs.parameters))
     used, shortest = (totals[:, MEASURE[name]].sum(axis=0) for name in ("used_km", "shortest_km"))
     bulk = [COMMODITIES.index(c) for c in BULK]
     long_all, long_clean = (totals[bulk, MEASURE[name]].sum(axis=0) for name in ("long_km", "long_clean_km"))
-    tables, load_checks, defaults = _tables(inputs, params, model)
+    tables, load_checks, defaults = _tables(inputs, params, model, boxes, response=response)
     total_all = total.sum(axis=(0, 1))
     outcome = FreightOutcome(
         modes=LEG_MODES,
@@ -163,9 +184,10 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> Frei
         territory_tkm=_axes(territory),
         total_tkm=_axes(total),
         carrier_tkm=carrier,
-        port_containers=boxes,
-        sea_rail_teu=sea_rail,
-        port_teu=port_teu,
+        port_containers=results.port_containers(boxes),
+        sea_rail_teu=boxes.sea_rail[: boxes.n_inside].sum(axis=0),
+        port_teu=boxes.throughput.sum(axis=0),
+        finished_vehicle_sea_rail=_vehicles_by_train(params, totals),
         bulk_long_haul_share=long_clean / np.maximum(long_all, 1.0),
         siding_access_share=_siding_share(params, prepared),
         pipeline_connected_share=_connected_share(inputs, params, prepared),
@@ -176,12 +198,15 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel) -> Frei
         checks=pl.concat([load_checks, results.demand_checks(prepared, model.speed.solution, costs, fitted)]),
         defaults=defaults,
         demand=prepared.demand.report,
+        **_states(inputs, params, model),
     )
     fit = results.fit_table(inputs, params, outcome, fitted, totals, port_t)
     return replace(outcome, fit=fit)
 
 
-def _tables(inputs: Tables, params: Params, model: FreightModel) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
+def _tables(
+    inputs: Tables, params: Params, model: FreightModel, boxes: PortBoxes, *, response: bool
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
     """Return the result tables on links, terminals and OD, the checks of the loading, and the shares on default capacities."""
     prepared = model.prepared
     links, terminals, imbalance, closed, defaults = [], [], 0.0, 0.0, pl.DataFrame()
@@ -194,23 +219,45 @@ def _tables(inputs: Tables, params: Params, model: FreightModel) -> tuple[dict[s
         if position == _BASE:
             defaults = loads.default_shares(frame, state.links)
         links.append(frame)
-        terminals.append(loads.terminal_frame(load, prepared, inputs.table("networks/terminals"), FIRST_YEAR + position))
+        found = loads.terminal_frame(load, prepared, inputs.table("networks/terminals"), FIRST_YEAR + position)
+        # what a project opens later, or a closure has shut, has no capacity to show
+        terminals.append(found.filter(pl.col("capacity_t_per_year").is_finite()))
+    quotas = quota_frame(model)
     whole, od, ports = pl.concat(links), results.od_table(prepared, model.speed.solution), port_frame(model)
     table, zones = inputs.table("networks/links"), inputs.table("networks/zones")
+    used = Used(whole, pl.concat(terminals), dict(table.select("link_id", "line_zh").drop_nulls().iter_rows()))
     tables = {
         "freight_links": whole,
         "freight_od": od,
-        "freight_terminals": pl.concat(terminals),
+        "freight_terminals": used.terminals,
         "freight_lines": loads.line_frame(whole, table),
         "freight_areas": loads.area_frame(whole, table, inputs.table("networks/nodes"), od, zones),
         "freight_corridors": loads.corridor_frame(od, zones),
         "freight_ports": ports,
-        "freight_unmet": loads.unmet_frame(model),
+        "freight_unmet": stranded_frame(inputs, model, loads.unmet_frame(model)),
         "freight_speeds": _speeds(model),
-        "freight_response": rail_response(inputs, params, model, only=RESPONSE_CASES),
+        "freight_quotas": quotas,
+        "freight_lever_costs": lever_cost_frame(inputs, params, model, quotas),
+        **({"freight_response": rail_response(inputs, params, model, only=RESPONSE_CASES)} if response else {}),
+        **({"sea_rail_elasticities": elasticity_table(inputs, params, model, boxes)} if response else {}),
+        **sea_rail_tables(inputs, params, model, boxes, used),
         "freight_convergence": loads.convergence_frame(model.years.years if model.years is not None else ()),
+        "industry": _industry(inputs, params, model),
     }
     return tables, results.load_checks(imbalance, closed, port_error(ports), model), defaults
+
+
+def _industry(inputs: Tables, params: Params, model: FreightModel) -> pl.DataFrame:
+    """Return the table ``industry``: chosen and captive goods by the product behind them."""
+    demand, captive = model.prepared.demand.demand, model.prepared.captive
+    commodity = np.concatenate([demand.commodity, captive.commodity])
+    flows = Flows(
+        np.concatenate([demand.t_per_year, captive.t_per_year]),
+        np.concatenate([demand.group, captive.group]),
+        model.costs.growth[commodity, 0],
+    )
+    names = model.prepared.demand.groups
+    return industry_table(inputs.table("demand/products"), inputs.table("demand/outputs"), params, names, flows)
 
 
 def _speeds(model: FreightModel) -> pl.DataFrame:
@@ -227,6 +274,12 @@ def _speeds(model: FreightModel) -> pl.DataFrame:
 def _axes(array: Array) -> Array:
     """Return ``[draw, year, mode, commodity]`` from ``[commodity, mode, draw, year]``."""
     return np.ascontiguousarray(array.transpose(2, 3, 1, 0))
+
+
+def _vehicles_by_train(params: Params, totals: Array) -> Array:
+    """Return the new vehicles that reach or leave a port of the province by train ``[draw, year]`` [veh/yr]."""
+    tonnes: Array = totals[COMMODITIES.index("finished_vehicles"), MEASURE["port_rail_t"]]
+    return tonnes / params.get("finished_vehicle_weight")
 
 
 def _port_cargo(prepared: Prepared, costs: Costs, totals: Array) -> Array:
@@ -263,25 +316,52 @@ def _carrier(params: Params, territory: Array, total: Array, port_t: Array, voya
     }
 
 
+def _states(inputs: Tables, params: Params, model: FreightModel) -> dict[str, Any]:
+    """Return what the outcome holds on the states of freight (draw 0)."""
+    prepared, costs = model.prepared, model.costs
+    first = replace(costs, growth=costs.growth[:, :1], group_level=costs.group_level[:, :1], scale=costs.scale[:1])
+    states = freight_states(params, model)
+    captive_km = captive_totals(prepared.captive, first)[1]
+    water = LEG_MODES.index("water")
+    carriers: dict[str, dict[str, Array]] = {}
+    for name, state in states.items():
+        km, territory = (
+            np.stack([state.totals[:, MEASURE[f"{k}_{m}"]] for m in LEG_MODES], axis=1) for k in ("km", "territory_km")
+        )
+        port_t = _port_cargo(prepared, first, state.totals).sum(axis=0)
+        found = _carrier(params, territory, km + captive_km, port_t, km[:, water].sum(axis=0))
+        carriers[name] = {carrier: tkm[0] for carrier, tkm in found.items()}
+    sites, places = prepared.large_site & ~prepared.has_siding, _pipe_places(inputs, prepared)
+    unpiped = places.size - prepared.piped[_BASE, places].sum()
+    return {
+        "state_carrier_tkm": carriers,
+        "state_outlay": {name: state.outlay for name, state in states.items()},
+        "open_ends": {"siding": float(sites.sum()), "pipe_connection": float(unpiped)},
+    }
+
+
 def _siding_share(params: Params, prepared: Prepared) -> Array:
     """Return the share of large sites with a siding; the lever gives one to a share of those without."""
     sites = prepared.large_site
-    with_siding = float((sites & prepared.has_siding).sum() / max(sites.sum(), 1))
-    return with_siding + (1.0 - with_siding) * params.get("new_siding_share")
+    with_siding = (sites & prepared.sided).sum(axis=1) / max(sites.sum(), 1)
+    share: Array = with_siding + (1.0 - with_siding) * params.get("new_siding_share")
+    return share
 
 
 def _connected_share(inputs: Tables, params: Params, prepared: Prepared) -> Array:
     """Return the share of refineries, ports and depots handling oil or gas that a pipeline reaches."""
+    places = _pipe_places(inputs, prepared)
+    piped = prepared.piped[:, places].sum(axis=1) / max(places.size, 1)
+    share: Array = piped + (1.0 - piped) * params.get("new_pipeline_connection_share")
+    return share
+
+
+def _pipe_places(inputs: Tables, prepared: Prepared) -> NDArray[np.int64]:
+    """Return the positions of the refineries and ports of the province that handle oil or gas."""
     zones = prepared.zones
     liquid = inputs.table("demand/generators").filter(pl.col("commodity").is_in(sorted(PIPE_OF)))["zone_id"].unique().to_list()
-    piped = frozenset(inputs.table("networks/connectors").filter(pl.col("mode") == "pipeline")["zone_id"].to_list())
-    places = [
-        z
-        for z in sorted(liquid)
-        if zones.in_province[zones.position[z]] and zones.kind[zones.position[z]] in ("refinery", "port")
-    ]
-    share = sum(z in piped for z in places) / max(len(places), 1)
-    return share + (1.0 - share) * params.get("new_pipeline_connection_share")
+    at = np.array([zones.position[z] for z in sorted(liquid)], dtype=np.int64)
+    return at[zones.in_province[at] & np.isin(zones.kind[at], ("refinery", "port"))]
 
 
 def _clean_collection(params: Params, prepared: Prepared, costs: Costs, totals: Array, bulk: list[int]) -> Array:

@@ -1,7 +1,7 @@
 """Capacity of the freight networks: limits from parameter rows, the equilibrium of every year, and delays frozen at the base year.
 
 Two speeds of one model. *Equilibrium*: every year's flows make that year's delays and scarcity prices. *Fixed*: the delays and prices of the base
-year stay as they are, on links that open later there is none. Both calibrate their constants on the base year by themselves.
+year stay as they are, on links that open later there is none, on links that a project has changed that of their old flow. Both calibrate their constants on the base year by themselves.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from networks.capacity import Equilibrium, equilibrate
-from networks.delays import delay_value
+from networks.delays import DelayArrays, delay_value
 from networks.skim import Skim, skim
 from networks.solve import flow_at_cost, row_costs, row_flow
 from networks.wiring import (
@@ -31,6 +31,7 @@ from networks.wiring import (
     free_road,
     leg_network,
 )
+from transport.closures import base_id
 from transport.freight_limits import Limits, make_background, make_supply
 from transport.layout import BASE_YEAR, YEARS, year_index
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from networks.graph import CompiledNetwork
     from networks.solve import Costs, Rows
     from transport.freight_prepare import Prepared, State
+    from transport.freight_quotas import Quotas
 
     Array = NDArray[np.float64]
 
@@ -64,6 +66,10 @@ class YearEquilibria:
             return conditioned(rows, state, self.years[year].conditions)
 
         return adapted
+
+    def charge(self, year: int) -> Array | None:
+        """Return the charges of the collection quotas in a year position ``[zone]`` [CNY/t], ``None`` without a quota."""
+        return self.years[year].conditions.charge
 
 
 def conditioned(rows: Rows, state: State, conditions: Conditions) -> Rows:
@@ -120,6 +126,8 @@ def year_equilibrium(
     frozen: Sequence[Frozen],
     constants: Array,
     year: int,
+    *,
+    quotas: Quotas | None = None,
 ) -> Equilibrium:
     """Return the equilibrium of one year, started from the base year's.
 
@@ -133,6 +141,8 @@ def year_equilibrium(
         States at the delays and prices of the base year, where the search begins.
     year
         Position on the year axis.
+    quotas
+        Collection quotas of ports; every answer of the choice meets them with charges of its own.
     """
     if year == _BASE:
         return base
@@ -140,14 +150,21 @@ def year_equilibrium(
     found, only = prepared.states[state], slice(0, 1)
     cost, coefficient = row_costs(found.rows, costs, only, year), costs.coefficients[:, 0, year]
 
+    bound = quotas is not None and bool(quotas.share[:, year].any())
+    charge: Array | None = None
+
     def respond(changes: Changes, _: Conditions) -> Array:
+        nonlocal charge
         now = cost + extra_cost(found.rows, changes, coefficient)
+        if quotas is not None and bound:
+            charge = quotas.charges(prepared, costs, now, constants, year, charge)
+            now = now + np.append(charge, 0.0)[found.rows.trucked]
         flow: Array = flow_at_cost(found.rows, prepared.demand.demand, costs, now, constants[:1], only, year)[0]
         return flow
 
     same = state == base_state
     conditions = base.conditions if same else frozen[state].conditions
-    return equilibrate(
+    made = equilibrate(
         make_supply(limits, prepared, state, year),
         found.inputs,
         found.wiring,
@@ -158,6 +175,7 @@ def year_equilibrium(
         gap=limits.gap,
         warm=(base.road.state, base.lines.state) if same else (None, None),
     )
+    return made if charge is None else replace(made, conditions=replace(made.conditions, charge=charge))
 
 
 def year_equilibria(
@@ -168,6 +186,7 @@ def year_equilibria(
     frozen: Sequence[Frozen],
     constants: Array,
     *,
+    quotas: Quotas | None = None,
     workers: int | None = None,
 ) -> YearEquilibria:
     """Return the equilibrium of every year, each started from the base year's, so that the order of the years does not matter.
@@ -180,11 +199,13 @@ def year_equilibria(
         From :func:`base_equilibrium`.
     frozen
         From :func:`frozen_states`.
+    quotas
+        Collection quotas of ports.
     workers
         Threads; default the number of cores. The results do not depend on it.
     """
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, len(YEARS))) as pool:
-        solve = functools.partial(year_equilibrium, limits, prepared, costs, base, frozen, constants)
+        solve = functools.partial(year_equilibrium, limits, prepared, costs, base, frozen, constants, quotas=quotas)
         return YearEquilibria(tuple(pool.map(solve, range(len(YEARS)))), constants)
 
 
@@ -219,6 +240,27 @@ class Frozen:
     price: Mapping[str, Array]
 
 
+@dataclass(frozen=True)
+class Solved:
+    """One year of a model with its equilibrium.
+
+    Attributes
+    ----------
+    limits, prepared
+        Of the run.
+    state, year
+        Network state and position on the year axis.
+    equilibrium
+        Of that year on that state.
+    """
+
+    limits: Limits
+    prepared: Prepared
+    state: int
+    year: int
+    equilibrium: Equilibrium
+
+
 def frozen_states(limits: Limits, prepared: Prepared, base: Equilibrium) -> tuple[Frozen, ...]:
     """Return every state when links and terminals keep the delay or price they have in the base year.
 
@@ -229,15 +271,28 @@ def frozen_states(limits: Limits, prepared: Prepared, base: Equilibrium) -> tupl
     base
         Equilibrium of the base year; links that were not open then have no delay and no price.
     """
-    return tuple(_frozen(limits, prepared, base, state) for state in range(len(prepared.states)))
+    at_base = Solved(limits, prepared, prepared.state_of_year[_BASE], _BASE, base)
+    return tuple(carried(at_base, limits, prepared, state, _BASE) for state in range(len(prepared.states)))
 
 
-def _frozen(limits: Limits, prepared: Prepared, base: Equilibrium, state: int) -> Frozen:
-    base_state = prepared.state_of_year[_BASE]
-    there, here = prepared.states[base_state].inputs, prepared.states[state].inputs
-    supply, own = make_supply(limits, prepared, base_state, _BASE), make_supply(limits, prepared, state, _BASE)
-    before = delay_value(supply.road.delay, base.road.flow.sum(axis=0))
-    hours = _carry(there.road.network, before, here.road.network, here.road_hours)
+def carried(solved: Solved, limits: Limits, prepared: Prepared, state: int, year: int) -> Frozen:
+    """Return a state when links and terminals keep the delay or price they have in a solved year, of this run or of another.
+
+    Parameters
+    ----------
+    solved
+        Where delays and prices come from.
+    limits, prepared, state
+        Where they go; links that are new there have no delay and no price, links that a project has changed those of their old flow on them.
+    year
+        Year position whose capacities and preloads the state has; they decide only which roads are usable.
+    """
+    there, here = solved.prepared.states[solved.state].inputs, prepared.states[state].inputs
+    supply = make_supply(solved.limits, solved.prepared, solved.state, solved.year)
+    own = make_supply(limits, prepared, state, year)
+    before = delay_value(supply.road.delay, solved.equilibrium.road.flow.sum(axis=0))
+    changed = _at_old_flow(there.road.network, solved.equilibrium.road.flow.sum(axis=0), here.road.network, own.road.delay)
+    hours = _carry(there.road.network, before, here.road.network, np.where(np.isnan(changed), here.road_hours, changed))
     values = own.road_values.copy()
     values[ROAD_VALUES.index("hours")] = hours
     skims, road = {}, []
@@ -246,28 +301,45 @@ def _frozen(limits: Limits, prepared: Prepared, base: Equilibrium, state: int) -
         cost = np.where(usable, own.road.fixed_cost[kind] + hours, 0.0)
         skims[name] = _skimmed(here.road.network, cost, values, usable)
         road.append(_sums(skims[name]))
-    at_base = delay_value(supply.lines.delay, base.lines.flow[0])
+    at_year = delay_value(supply.lines.delay, solved.equilibrium.lines.flow[0])
     lines, prices_of = {}, {}
     for name in LINES:
         new, part = leg_network(here, name), own.line_arcs[name]
-        price = _carry(leg_network(there, name), at_base[supply.line_arcs[name]], new, np.zeros(new.head.size))
+        old, arcs = leg_network(there, name), supply.line_arcs[name]
+        delay = DelayArrays(*(getattr(own.lines.delay, f.name)[part] for f in fields(DelayArrays)))
+        fresh = np.nan_to_num(_at_old_flow(old, solved.equilibrium.lines.flow[0, arcs], new, delay))
+        price = _carry(old, at_year[arcs], new, fresh)
         prices_of[name] = price
         along = own.line_values[:, part].copy()
         along[0] = price
         skims[name] = _skimmed(new, own.lines.fixed_cost[0, part] + price, along)
         lines[name] = _sums(skims[name])
     places = {}
-    for terminal, prices in base.conditions.places.items():
+    for terminal, prices in solved.equilibrium.conditions.places.items():
         places[terminal] = prices
         if terminal == "yard":
             old_price = dict(zip(there.rail.network.terminals, prices, strict=True))
             places[terminal] = np.array([old_price.get(name, 0.0) for name in here.rail.network.terminals])
-    return Frozen(Conditions(np.stack(road), lines, places), skims, hours, prices_of)
+    return Frozen(Conditions(np.stack(road), lines, places, solved.equilibrium.conditions.charge), skims, hours, prices_of)
 
 
 def _sums(found: Skim) -> Array:
     """Return the path sums of a skim ``[value, start, end]``."""
     return np.stack(list(found.components.values()))
+
+
+def _at_old_flow(old: CompiledNetwork, flow: Array, new: CompiledNetwork, delay: DelayArrays) -> Array:
+    """Return the delay of arcs that a project has changed between two networks at the flow of the arc before, NaN for all others."""
+    same = frozenset(old.link_ids)
+    known = {(base_id(old.link_ids[link]), bool(f)): v for link, f, v in zip(old.link, old.forward, flow, strict=True)}
+    before = np.full(new.head.size, np.nan)
+    for arc, (link, forward) in enumerate(zip(new.link, new.forward, strict=True)):
+        name = new.link_ids[link]
+        if name not in same:
+            before[arc] = known.get((base_id(name), bool(forward)), np.nan)
+    if np.isnan(before).all():
+        return before
+    return np.where(np.isnan(before), np.nan, delay_value(delay, np.nan_to_num(before)))
 
 
 def _carry(old: CompiledNetwork, values: Array, new: CompiledNetwork, default: Array) -> Array:

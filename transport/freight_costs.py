@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from networks.cost import COMPONENTS, coefficients
+from networks.measure import MARK, MARKS
 from transport.freight_demand import COMMODITIES
-from transport.layout import BASE_YEAR, FIRST_YEAR
+from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from transport.params import Params
@@ -31,6 +34,13 @@ HANDLING_OF: dict[str, str] = {
 }
 #: Pipeline kind of each commodity that can flow in a pipe.
 PIPE_OF: dict[str, str] = {"crude": "crude", "refined_products": "product", "gas": "gas"}
+#: Cargo of liner ships: it waits for a sailing, bulk has ships of its own.
+LINER: tuple[str, ...] = ("containers", "general_cargo", "finished_vehicles")
+#: Rows of the saved hours (:class:`networks.solve.Costs`): parameters of what is added, of what there is, and of the wait it shortens.
+SERVICES: tuple[tuple[str, str, str], ...] = (
+    ("sea_rail_window_trains", "box_trains_per_day", "box_train_wait"),
+    ("coastal_sailings_added", "coastal_sailings_base", "coastal_ship_wait"),
+)
 _G_PER_T = 1e6
 #: The truck of the line haul, whose load and empty km move the price of a tonne-km.
 _LINE_HAUL = "tractor_trailer"
@@ -108,18 +118,115 @@ def _commodity_costs(params: Params, commodity: str) -> Array:
     return coefficients(values)
 
 
+def mark_costs(params: Params) -> Array | None:
+    """Return what the marks of whole hauls cost (:data:`networks.measure.MARKS`), ``None`` if they cost nothing.
+
+    Parameters
+    ----------
+    params
+        Parameters of the run.
+
+    Returns
+    -------
+    array (commodity, draw, year, mark)
+        [CNY/t per unit].
+
+    Notes
+    -----
+    Short rail hauls: ``(factor - 1) x tariff``. Dry bulk on the road over long distances: ``compliance x penalty``, the mean of what a rule costs that
+    is enforced on this share of the loads. Train ferry: surcharge, and the hours at its berths at the value of time.
+    """
+    get = params.get
+    short, rule = get("rail_short_haul_factor") - 1.0, get("bulk_road_rule_compliance")
+    fare, dwell = get("rail_ferry_surcharge"), get("rail_ferry_dwell_change")
+    if not (short.any() or rule.any() or fare.any() or dwell.any()):
+        return None
+    made = np.zeros((len(COMMODITIES), *fare.shape, len(MARKS)))
+    for i, commodity in enumerate(COMMODITIES):
+        fixed, per_km, _ = _rail_rates(params, commodity)
+        made[i, ..., MARK["rail_short"]] = short * fixed
+        made[i, ..., MARK["rail_short_km"]] = short * per_km
+        if commodity in BULK:
+            made[i, ..., MARK["road_long"]] = rule * get("bulk_road_rule_penalty")
+        made[i, ..., MARK["rail_ferry"]] = fare + dwell * get("value_of_time_cargo", commodity)
+    return made
+
+
+def saved_hours(params: Params, zones: Sequence[str]) -> Array | None:
+    """Return the hours that denser services at ports save, ``None`` without any (first draw, as the tables of ports are).
+
+    Parameters
+    ----------
+    params
+        Parameters of the run.
+    zones
+        Zones in order.
+
+    Returns
+    -------
+    array (commodity, service, zone, year)
+        Services in the order of :data:`SERVICES` [h].
+
+    Notes
+    -----
+    A tonne waits in proportion to the gap between departures, so ``n`` departures beside ``n0`` save ``wait x n / (n0 + n)``.
+    """
+    position = {zone: i for i, zone in enumerate(zones)}
+    made = np.zeros((len(COMMODITIES), len(SERVICES), len(zones), len(YEARS)))
+    for k, (added, there, wait) in enumerate(SERVICES):
+        served = ("containers",) if k == 0 else LINER
+        for port in params.subjects(added):
+            more = params.get(added, port)[0]
+            if port in position and more.any():
+                saved = params.get(wait)[0] * more / (params.get(there, port)[0] + more)
+                made[[COMMODITIES.index(c) for c in served], k, position[port]] = saved
+    return made if made.any() else None
+
+
+def overload_factor(params: Params) -> Array:
+    """Return the mean load of trucks over that of today ``[draw, year]`` [-]: enforcement takes the loads above the legal mass away.
+
+    Parameters
+    ----------
+    params
+        Parameters of the run.
+
+    Notes
+    -----
+    ``(1 + s x (1 - e)) / (1 + s x)`` with the share ``s`` of overloaded trucks, what they carry too much ``x`` over the legal load, and the part
+    ``e`` of it that enforcement ends.
+    """
+    over = params.get("overload_share") * params.get("overload_excess")
+    found: Array = (1.0 + over * (1.0 - params.get("overload_enforcement"))) / (1.0 + over)
+    return found
+
+
 def _rail_tariff(params: Params, commodity: str) -> tuple[Array, Array]:
     """Return the fixed and the per-km part of the rail price [CNY/t], [CNY/tkm]."""
     get = params.get
-    level = get("rail_tariff_level")
     beside = get("rail_electrification_surcharge") + get("rail_track_access_surcharge")
+    fixed, per_km, fund = _rail_rates(params, commodity)
     if commodity == "containers":
         per_box = 1.0 / get("container_load")
-        fixed = get("rail_container_tariff_fixed") * level * per_box
+        level = get("rail_tariff_level")
         return fixed, (get("rail_container_tariff_per_km") * level + get("rail_construction_fund_container")) * per_box + beside
+    return fixed, per_km + fund + beside
+
+
+def _rail_rates(params: Params, commodity: str) -> tuple[Array, Array, Array]:
+    """Return the fixed and the per-km part of the rail tariff and the construction fund [CNY/t], [CNY/tkm], [CNY/tkm]."""
+    get = params.get
+    level = get("rail_tariff_level")
+    if commodity == "containers":
+        per_box = 1.0 / get("container_load")
+        return (
+            get("rail_container_tariff_fixed") * level * per_box,
+            get("rail_container_tariff_per_km") * level * per_box,
+            get("rail_construction_fund_container") * per_box,
+        )
     name = f"class_{int(get('rail_tariff_class', commodity)[0, 0])}"
     fund = get("rail_construction_fund", "grain" if commodity == "grain" else "general")
-    return get("rail_tariff_fixed", name) * level, get("rail_tariff_per_km", name) * level + fund + beside
+    return get("rail_tariff_fixed", name) * level, get("rail_tariff_per_km", name) * level, fund
 
 
 def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[str, Array]:
@@ -127,7 +234,7 @@ def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[st
     get = params.get
     # Loads and empty km of the carriers' trucks stand in the fleet's rows; here they act as an index on 2020, so that one lever moves both
     # the price of a tonne and the fuel it takes.
-    loading = _index(get("truck_payload", _LINE_HAUL)) * _index(get("truck_load_factor", _LINE_HAUL))
+    loading = _index(get("truck_payload", _LINE_HAUL)) * _index(get("truck_load_factor", _LINE_HAUL)) * overload_factor(params)
     paid_t = (
         get("road_payload", commodity)
         * loading
@@ -149,10 +256,11 @@ def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[st
 
 
 def _expressway_toll(params: Params) -> Array:
-    """Return the toll of the mean long-haul truck ``[draw, year]`` [CNY/km]: toll classes weighted by their share of the km."""
+    """Return the toll of the mean long-haul truck ``[draw, year]`` [CNY/km]: toll classes and hours weighted by their share of the km."""
     classes = params.subjects("road_toll_class_share")
     mean = sum(params.get("road_toll_class_share", name) * params.get("road_toll_class_factor", name) for name in classes)
-    toll: Array = params.get("road_toll_per_km") * mean
+    by_hour = 1.0 + params.get("road_toll_night_share") * (params.get("road_toll_night_factor") - 1.0)
+    toll: Array = params.get("road_toll_per_km") * mean * by_hour
     return toll
 
 

@@ -16,6 +16,8 @@ import polars as pl
 from networks.demand import balance_ends, gravity, sparsify
 from networks.ports import FROM_SEA, TO_SEA, PortUse
 from networks.solve import Demand
+from transport.closures import SITE_LEVEL
+from transport.industry import Drivers, flow_namer
 from transport.layout import BASE_YEAR, year_index
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class FreightDemand:
     captive
         Captive flows: flow_id, origin, destination (zone positions), commodity (position), mode, t_per_year, group.
     groups
-        Name of each level group: ``<kind>|<zone with an activity path or empty>``.
+        Name of each level group, as :attr:`transport.industry.Group.name` gives it.
     ports
         Ports by what they handle, and the shares of those that are chosen.
     report
@@ -125,7 +127,8 @@ def build_demand(
     Parameters
     ----------
     tables
-        ``generators``, ``flows``, ``population``, ``land_weights``; ``od`` (origin, destination, commodity, t_per_year) if there is one.
+        ``generators``, ``flows``, ``population``, ``land_weights``; ``drivers`` and ``od`` (origin, destination, commodity, t_per_year) if there
+        are any.
     params
         Central parameters.
     zones
@@ -210,7 +213,32 @@ def build_demand(
                 "margin_error": found.margin_error,
             }
         )
-    return _pack(pieces, through, known_keys, captive, report, active, zones, handled)
+    levelled = active | {i for i, z in enumerate(zones.ids) if params.own(SITE_LEVEL, z)}
+    name = flow_namer(levelled, zones, COMMODITIES, Drivers.read(tables.get("drivers")))
+    outside = {c: _outside_ports(params, COMMODITIES[c], zones) for c in {c for c, _, _ in through}}
+    return _pack(pieces, through, outside, known_keys, captive, report, name, zones, handled)
+
+
+def _outside_ports(params: Params, commodity: str, zones: ZoneTable) -> dict[int, float]:
+    """Return the share of the goods of a commodity that choose their port which ports outside the province had in the base year, by zone.
+
+    Raises
+    ------
+    ValueError
+        If the shares leave nothing to the ports of the province.
+    """
+    if not _has(params, "outside_port_share"):
+        return {}
+    found: dict[int, float] = {}
+    for subject in params.subjects("outside_port_share"):
+        name, zone = subject.split(".", 1)
+        share = float(params.get("outside_port_share", subject)[0, _BASE])
+        if name == commodity and zone in zones.position and share > 0.0:
+            found[zones.position[zone]] = share
+    if sum(found.values()) >= 1.0:
+        msg = f"outside_port_share of {commodity} sums to {sum(found.values()):g}: less than 1 is needed, the rest goes by ports of the province"
+        raise ValueError(msg)
+    return found
 
 
 def _active(params: Params, zones: ZoneTable) -> frozenset[int]:
@@ -465,21 +493,19 @@ def _with_hinterland(share: NDArray[np.float64], commodity: str, params: Params,
 def _pack(
     pieces: Mapping[tuple[int, int, int], float],
     through: Mapping[tuple[int, int, int], Mapping[int, float]],
+    outside: Mapping[int, Mapping[int, float]],
     known: frozenset[tuple[int, int, int]],
     captive: list[tuple[str, int, int, int, str, float]],
     report: list[dict[str, object]],
-    active: frozenset[int],
+    name: Callable[..., str],
     zones: ZoneTable,
     handled: NDArray[np.bool_],
 ) -> FreightDemand:
     """Return sorted rows with their level groups; what goes through a port of choice may use every port that handles such goods."""
     groups: dict[str, int] = {}
 
-    def group(o: int, d: int, *, given: bool = False) -> int:
-        inside_o, inside_d = bool(zones.in_province[o]), bool(zones.in_province[d])
-        kind = "transit" if not (inside_o or inside_d) else "inbound" if not inside_o else "known" if given else "internal"
-        zone = zones.ids[o] if o in active else zones.ids[d] if d in active else ""
-        return groups.setdefault(f"{kind}|{zone}", len(groups))
+    def group(c: int, o: int, d: int, *, given: bool = False, chosen: bool = False) -> int:
+        return groups.setdefault(name(c, o, d, given=given, chosen=chosen), len(groups))
 
     choices: dict[tuple[int, int], set[int]] = {}
     for (c, direction, _), ports in through.items():
@@ -495,20 +521,26 @@ def _pack(
     for (c, direction, _), ports in sorted(through.items()):
         for port, tonnes in ports.items():
             tonnes_by_port[c, direction, port] = tonnes_by_port.get((c, direction, port), 0.0) + tonnes
+    kept = {c: 1.0 - sum(shares.values()) for c, shares in outside.items()}
+    for c, direction in sorted({key[:2] for key in through}):
+        whole = sum(tonnes for key, tonnes in tonnes_by_port.items() if key[:2] == (c, direction) and key[2] not in outside[c])
+        for port, share in outside[c].items():
+            tonnes_by_port[c, direction, port] = whole * share / kept[c]
     use = _port_use(tonnes_by_port, handled)
     rows: list[tuple[int, float, int]] = []
     options: list[tuple[int, int, int, int]] = []
     for c, o, d in sorted(pieces):
         options.append((len(rows), o, d, -1))
-        rows.append((c, pieces[c, o, d], group(o, d, given=(c, o, d) in known)))
+        rows.append((c, pieces[c, o, d], group(c, o, d, given=(c, o, d) in known)))
     for c, direction, land in sorted(through):
         some = next(iter(through[c, direction, land]))
         for port in np.flatnonzero(use.constant[c, direction] >= 0).tolist():
             pair = (land, port) if direction == TO_SEA else (port, land)
             options.append((len(rows), *pair, int(use.constant[c, direction, port])))
-        # no port has an activity path, so the group is that of the place on land whatever the port
-        level = group(land, some) if direction == TO_SEA else group(some, land)
-        rows.append((c, sum(through[c, direction, land].values()), level))
+        # no port of choice has an activity path and all ports have the same products, so the group holds whatever the port
+        level = group(c, land, some, chosen=True) if direction == TO_SEA else group(c, some, land, chosen=True)
+        # the throughputs of the province's ports are what goes through them; what leaves by ports outside comes on top
+        rows.append((c, sum(through[c, direction, land].values()) / kept[c], level))
     order = np.argsort([c for c, _, _ in rows], kind="stable")
     place = np.argsort(order, kind="stable")
     columns = np.array(options, dtype=np.int64).reshape(-1, 4)
@@ -526,7 +558,7 @@ def _pack(
         port=columns[:, 3],
     )
     fixed = pl.DataFrame(
-        [(f, o, d, c, mode, t, group(o, d, given=(c, o, d) in known)) for f, o, d, c, mode, t in captive],
+        [(f, o, d, c, mode, t, group(c, o, d, given=(c, o, d) in known)) for f, o, d, c, mode, t in captive],
         schema={
             "flow_id": pl.String,
             "origin": pl.Int64,
@@ -552,9 +584,9 @@ def _port_use(tonnes: Mapping[tuple[int, int, int], float], handled: NDArray[np.
     return PortUse(handled, constant, np.array(share, dtype=np.float64))
 
 
-def _has(params: Params) -> bool:
-    """Return whether any zone has an activity path."""
+def _has(params: Params, parameter: str = "zone_activity") -> bool:
+    """Return whether any row holds a parameter."""
     try:
-        return bool(params.subjects("zone_activity"))
+        return bool(params.subjects(parameter))
     except KeyError:
         return False

@@ -25,14 +25,17 @@ from transport.freight_costs import HANDLING_OF
 from transport.freight_demand import COMMODITIES
 from transport.freight_loads import year_load
 from transport.freight_paths import PathMaker, Places, arc_ratios, path_skims, stop_table
-from transport.freight_prepare import _ROUTE_OF, central_value
+from transport.freight_prepare import _ROUTE_OF, central_value, make_gates
 from transport.i18n import labels, t
 from transport.layout import year_index
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from networks.chains import ChainSet
+    from networks.skim import Skim
     from networks.solve import Costs, Rows
     from transport.freight_loads import YearLoad
     from transport.freight_model import FreightModel
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from transport.params import Params
 
     Array = NDArray[np.float64]
+    #: Link and whether it is travelled forward.
+    Link = tuple[str, bool]
 
 #: Terms of the generalised cost [CNY/t], in the order they are shown; they sum to it.
 TERMS: tuple[str, ...] = (
@@ -61,6 +66,7 @@ TERMS: tuple[str, ...] = (
     "pipeline",
     "port_charge",
     "subsidy",
+    "rules",
     "scarcity",
 )
 _G_PER_KG = 1000.0
@@ -189,6 +195,57 @@ def node_names(inputs: Inputs, lang: str) -> dict[str, str]:
 # --- the explanation ----------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What every question about one year of a model needs, worked out once, so that each is answered in milliseconds.
+
+    Attributes
+    ----------
+    year
+        Position on the year axis.
+    central
+        Central parameters.
+    load
+        Flows on the networks and at the terminals.
+    rows
+        Rows of the demand under the conditions of the year.
+    cost, beside
+        Generalised cost [CNY/t] and utility beside cost [-] of each row.
+    skims, ratios
+        Least-cost paths and loads over capacity by arc.
+    """
+
+    year: int
+    central: Params
+    load: YearLoad
+    rows: Rows
+    cost: Array
+    beside: Array
+    skims: Mapping[str, Skim]
+    ratios: Mapping[Link, float]
+
+
+def get_ready(inputs: Inputs, model: FreightModel, year: int, *, load: YearLoad | None = None) -> Ready:
+    """Return what questions about one year need.
+
+    Parameters
+    ----------
+    inputs
+        Of the run.
+    model
+        Solved with the flows of that year (``detail``).
+    year
+        Calendar year.
+    load
+        From :func:`transport.freight_loads.year_load`; made if not given.
+    """
+    now = year_index(year)
+    rows = model.speed.adapt(model.prepared.states[model.prepared.state_of_year[now]].rows, now)
+    load = year_load(model, now) if load is None else load
+    cost, beside = row_costs(rows, model.costs, slice(0, 1), now)[0], _beside(model, rows, now)
+    return Ready(now, inputs.params(), load, rows, cost, beside, path_skims(model, now), arc_ratios(load))
+
+
 def explain(
     inputs: Inputs,
     params: Params,
@@ -199,6 +256,7 @@ def explain(
     year: int,
     *,
     load: YearLoad | None = None,
+    ready: Ready | None = None,
     lang: str = "zh",
 ) -> Explanation:
     """Explain the chains between two zones.
@@ -214,7 +272,9 @@ def explain(
     year
         Calendar year.
     load
-        From :func:`transport.freight_loads.year_load`, for many questions about one year; made if not given.
+        From :func:`transport.freight_loads.year_load`; made if not given.
+    ready
+        From :func:`get_ready` with the same year, for many questions about it; made if not given.
     lang
         Language of names and messages.
 
@@ -235,20 +295,20 @@ def explain(
     code = COMMODITIES.index(find_commodity(inputs, commodity, lang))
     pair = np.array([zones.position[start]]), np.array([zones.position[end]])
     state = model.prepared.states[model.prepared.state_of_year[now]]
-    case = _own_chains(model, state, pair, code, now) or _built_chains(inputs, model, state, pair, code, now)
+    ready = get_ready(inputs, model, year, load=load) if ready is None else ready
+    case = _own_chains(model, state, pair, code, now, ready) or _built_chains(
+        inputs, model, state, pair, code, now, central=ready.central
+    )
     names = node_names(inputs, lang)
     node_of = dict(inputs.table("networks/zones").select("zone_id", "node_id").iter_rows())
     ends = [names[node_of[z]] for z in (start, end)]
     if case.chain.size == 0:
         raise NetworkError(t("explain.no_chain", lang, origin=ends[0], destination=ends[1], year=year))
     numbered, order = _chain_table(params, model, case, code, now)
-    load = year_load(model, now) if load is None else load
     place = Places(zones.ids, state.inputs.rail.network.terminals, node_of, names)
     chains, picked = case.chains, case.chain[order]
-    stops = stop_table(chains, picked, load, place)
-    path = PathMaker(state, path_skims(model, now), arc_ratios(load), place).table(
-        chains, picked, int(pair[0][0]), int(pair[1][0])
-    )
+    stops = stop_table(chains, picked, ready.load, place)
+    path = PathMaker(state, ready.skims, ready.ratios, place).table(chains, picked, int(pair[0][0]), int(pair[1][0]))
     by_chain = (
         {} if stops.is_empty() else {int(k): g["name"].to_list() for (k,), g in stops.group_by("chain", maintain_order=True)}
     )
@@ -305,9 +365,8 @@ class _Case:
     t_per_year: float
 
     @classmethod
-    def of(cls, model: FreightModel, chains: ChainSet, rows: Rows, mine: NDArray[np.int64], tonnes: Array, year: int) -> _Case:
-        """Return the chosen rows, which carry these tonnes."""
-        cost = row_costs(rows, model.costs, slice(0, 1), year)[0, mine]
+    def of(cls, chains: ChainSet, rows: Rows, mine: NDArray[np.int64], tonnes: Array, cost: Array, beside: Array) -> _Case:
+        """Return the chosen rows, which carry these tonnes; cost and utility beside it are those of all rows."""
         whole = float(tonnes.sum())
         return cls(
             chains,
@@ -316,15 +375,20 @@ class _Case:
             rows.components[mine],
             rows.measure[mine],
             rows.price[mine],
-            cost,
-            _beside(model, rows, year)[mine],
+            cost[mine],
+            beside[mine],
             tonnes / whole if whole > 0 else tonnes,
             whole,
         )
 
 
 def _own_chains(
-    model: FreightModel, state: State, pair: tuple[NDArray[np.int64], NDArray[np.int64]], commodity: int, year: int
+    model: FreightModel,
+    state: State,
+    pair: tuple[NDArray[np.int64], NDArray[np.int64]],
+    commodity: int,
+    year: int,
+    ready: Ready | None = None,
 ) -> _Case | None:
     """Return the chains that the model's demand between the pair uses, each once; nothing without such a demand.
 
@@ -344,7 +408,12 @@ def _own_chains(
     order = np.lexsort((-flow, rows.chain[mine]))
     mine, flow = mine[order], flow[order]
     _, first, where = np.unique(rows.chain[mine], return_index=True, return_inverse=True)
-    return _Case.of(model, state.chains, model.speed.adapt(rows, year), mine[first], sum_by(where, flow, first.size), year)
+    tonnes = sum_by(where, flow, first.size)
+    if ready is not None:
+        return _Case.of(state.chains, ready.rows, mine[first], tonnes, ready.cost, ready.beside)
+    adapted = model.speed.adapt(rows, year)
+    cost = row_costs(adapted, model.costs, slice(0, 1), year)[0]
+    return _Case.of(state.chains, adapted, mine[first], tonnes, cost, _beside(model, adapted, year))
 
 
 def _built_chains(
@@ -354,9 +423,12 @@ def _built_chains(
     pair: tuple[NDArray[np.int64], NDArray[np.int64]],
     commodity: int,
     year: int,
+    *,
+    central: Params | None = None,
 ) -> _Case:
     """Return the chains of one tonne between the pair, under the conditions of the year; it uses any port that handles such goods."""
-    central, zones, ports = inputs.params(), model.prepared.zones, model.prepared.demand.ports
+    central = inputs.params() if central is None else central
+    zones, ports = model.prepared.zones, model.prepared.demand.ports
     usable = ports.handled[commodity, np.where(zones.in_province[pair[0]], TO_SEA, FROM_SEA)] & (
         zones.port | (np.arange(zones.port.size) == pair[0]) | (np.arange(zones.port.size) == pair[1])
     )
@@ -376,12 +448,12 @@ def _built_chains(
         port_pair=zones.port[pair[0]] | zones.port[pair[1]],
         box_port=np.zeros((1, len(model.prepared.box_ports)), dtype=np.bool_),
         ports=ports,
+        gates=make_gates(zones, *pair, central_value(central, "short_haul_limit"), chains, state.inputs),
     )
-    index = model.prepared.state_of_year[year]
-    conditions = model.frozen[index].conditions if model.years is None else model.years.years[year].conditions
-    rows = apply_changes(rows, chain_changes(wire(chains, state.inputs), conditions))
+    rows = apply_changes(rows, chain_changes(wire(chains, state.inputs), model.conditions(year)))
     flow = row_flow(rows, demand, model.costs, model.speed.fitted.constants[:1], slice(0, 1), year)[0][0]
-    return replace(_Case.of(model, chains, rows, np.arange(flow.size), flow, year), t_per_year=0.0)
+    cost = row_costs(rows, model.costs, slice(0, 1), year)[0]
+    return replace(_Case.of(chains, rows, np.arange(flow.size), flow, cost, _beside(model, rows, year)), t_per_year=0.0)
 
 
 def _beside(model: FreightModel, rows: Rows, year: int) -> Array:
@@ -420,7 +492,7 @@ def _chain_table(
         "rank": case.chains.rank[case.chain] + 1,
         **{f"km_{mode}": km[:, i] for i, mode in enumerate(LEG_MODES)},
         "hours": _hours(params, case, year),
-        **_terms(params, costs.coefficients[commodity, 0, year], case, COMMODITIES[commodity], year),
+        **_terms(params, costs, case, commodity, year),
         "cost_cny_per_t": cost,
         "beside_cost_cny_per_t": case.beside / scale,
         "utility": case.beside - scale * cost,
@@ -465,8 +537,14 @@ def _hours(params: Params, rows: _Case, year: int) -> Array:
     return hours
 
 
-def _terms(params: Params, coefficient: Array, rows: _Case, commodity: str, year: int) -> dict[str, Array]:
-    """Return the terms of the cost of each row [CNY/t]; time and handling are taken out of the fixed parts of rail and sea."""
+def _terms(params: Params, costs: Costs, rows: _Case, code: int, year: int) -> dict[str, Array]:
+    """Return the terms of the cost of each row [CNY/t]; time and handling are taken out of the fixed parts of rail and sea.
+
+    Notes
+    -----
+    ``rules`` is what hangs on whole hauls and ports: short-haul rates, the rule on long hauls of bulk, the train ferry, denser services.
+    """
+    commodity, coefficient = COMMODITIES[code], costs.coefficients[code, 0, year]
 
     def at(name: str, subject: str = "all") -> float:
         return float(params.get(name, subject)[0, year])
@@ -497,4 +575,6 @@ def _terms(params: Params, coefficient: Array, rows: _Case, commodity: str, year
         "subsidy": each["port_train_box"],
         "scarcity": rows.price + each["site_yard_price"],
     }
+    plain = costs.marks is None and costs.saved_h is None
+    made["rules"] = np.zeros_like(rows.cost) if plain else rows.cost - sum(made.values())
     return {name: made[name] for name in TERMS}

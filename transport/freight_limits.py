@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from networks.assemble import EXPRESSWAY
+from networks.assemble import EXPRESSWAY, FERRY
 from networks.capacity import Background, Places, Supply, network_problem, price_delays
 from networks.cost import COMPONENT
 from networks.delays import DelayArrays
@@ -24,6 +24,7 @@ from networks.preload import (
     truck_pcu_per_t,
 )
 from networks.wiring import LINES, ROAD_CLASSES, by_truck, leg_network
+from transport.closures import Closures
 from transport.freight_demand import people_by_zone
 from transport.layout import BASE_YEAR, YEARS, year_index
 
@@ -84,7 +85,7 @@ class Limits:
     roads
         Volume-delay functions of the roads.
     pipe_capacity_t
-        Capacity of the pipeline links by id [t/yr].
+        Capacity of the pipeline links by id ``[year]`` [t/yr].
     rail_capacity_t
         Capacity of the railway links by id ``[year]`` [t/yr].
     terminals
@@ -93,15 +94,18 @@ class Limits:
         Outer gap of the equilibrium.
     binding_ratio
         Flow over capacity from which a place counts as binding [-].
+    closures
+        Shares of the years that links and terminals are closed: that much less capacity.
     """
 
     values: Mapping[tuple[str, str], Array]
     roads: RoadLimits
-    pipe_capacity_t: Mapping[str, float]
+    pipe_capacity_t: Mapping[str, Array]
     rail_capacity_t: Mapping[str, Array]
     terminals: Mapping[str, Mapping[str, Array]]
     gap: float
     binding_ratio: float
+    closures: Closures
 
     def at(self, name: str, subject: str, year: int) -> float:
         """Return a parameter of one year position."""
@@ -116,6 +120,7 @@ _READ: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("scarcity_power", ("rail", "siding", "yard", "berth", "pipeline")),
     ("terminal_capacity_level", ("siding", "yard", "berth", "pipeline")),
     ("rail_line_capacity_level", ("all",)),
+    ("rail_ferry_capacity_level", ("all",)),
     ("rail_train_pairs_factor", ("all",)),
     ("rail_passenger_pairs_factor", ("all",)),
     ("rail_net_load_factor", ("all",)),
@@ -135,6 +140,7 @@ _READ_ALL = (
     "road_lane_capacity",
     "road_truck_mean_load",
     "car_pcu_per_day",
+    "pipeline_capacity_level",
 )
 
 
@@ -157,16 +163,20 @@ def read_limits(inputs: Tables, params: Params, prepared: Prepared) -> Limits:
     """
     values = {(name, s): params.get(name, s)[0] for name, subjects in _READ for s in subjects}
     values |= {(name, s): params.get(name, s)[0] for name in _READ_ALL for s in params.subjects(name)}
-    links = inputs.table("networks/links")
+    links, shut = inputs.table("networks/links"), Closures.read(inputs)
     pipes = links.filter((pl.col("mode") == "pipeline") & pl.col("capacity_t_per_year").is_not_null())
     return Limits(
         values=values,
-        roads=_road_limits(inputs, params, prepared, values),
-        pipe_capacity_t=dict(pipes.select("link_id", "capacity_t_per_year").iter_rows()),
+        roads=_road_limits(inputs, params, prepared, values, shut),
+        pipe_capacity_t={
+            link: float(stated) * values["pipeline_capacity_level", kind]
+            for link, kind, stated in pipes.select("link_id", "link_class", "capacity_t_per_year").iter_rows()
+        },
         rail_capacity_t=_rail_capacity(links, values, inputs.params()),
-        terminals=_terminals(inputs.table("networks/terminals")),
+        terminals=_with_windows(_terminals(inputs.table("networks/terminals"), shut), params),
         gap=float(params.get("freight_equilibrium_gap")[0, _BASE]),
         binding_ratio=float(params.get("binding_ratio")[0, _BASE]),
+        closures=shut,
     )
 
 
@@ -193,15 +203,18 @@ def _rail_capacity(links: pl.DataFrame, values: Mapping[tuple[str, str], Array],
     finite = np.isfinite(now) & (before > 0)
     ratio = np.divide(now, before, out=np.ones(now.shape), where=finite)
     stated = dict(links.filter(pl.col("mode") == "rail").select("link_id", "capacity_t_per_year").iter_rows())
-    level = values["rail_line_capacity_level", "all"]
+    level, ferry = values["rail_line_capacity_level", "all"], values["rail_ferry_capacity_level", "all"]
+    ferries = frozenset(links.filter(pl.col("link_class") == FERRY)["link_id"].to_list())
     found = {}
     for i, link in enumerate(classes.link_ids):
         base = now[i] if stated[link] is None else float(stated[link]) * ratio[i]
-        found[link] = base * level
+        found[link] = base * level * (ferry if link in ferries else 1.0)
     return found
 
 
-def _road_limits(inputs: Tables, params: Params, prepared: Prepared, values: Mapping[tuple[str, str], Array]) -> RoadLimits:
+def _road_limits(
+    inputs: Tables, params: Params, prepared: Prepared, values: Mapping[tuple[str, str], Array], shut: Closures
+) -> RoadLimits:
     """Return the volume-delay functions of the roads and the cars on them.
 
     Notes
@@ -226,6 +239,7 @@ def _road_limits(inputs: Tables, params: Params, prepared: Prepared, values: Map
         ]
     )
     shape = (len(classes.link_ids), len(YEARS))
+    left = np.stack([np.broadcast_to(shut.left(link), len(YEARS)) for link in classes.link_ids])
     now, now_per_t = (np.broadcast_to(f(classes, values), shape) for f in (road_capacity_pcu_per_day, truck_pcu_per_t))
     exits = (
         params.get("expressway_exits_per_day")[0, _BASE]
@@ -242,7 +256,7 @@ def _road_limits(inputs: Tables, params: Params, prepared: Prepared, values: Map
     return RoadLimits(
         position={name: i for i, name in enumerate(classes.link_ids)},
         # ratios first: what a run does not move leaves every bit as it is
-        capacity_t=full[:, None] * (now / pcu[:, None]) * (per_t[:, None] / now_per_t),
+        capacity_t=full[:, None] * (now / pcu[:, None]) * (per_t[:, None] / now_per_t) * left,
         alpha=np.stack([values["road_delay_alpha", kind] for kind in classes.kind]),
         beta=np.stack([values["road_delay_beta", kind] for kind in classes.kind]),
         t_per_pcu=_DAYS_PER_YEAR / now_per_t,
@@ -250,15 +264,31 @@ def _road_limits(inputs: Tables, params: Params, prepared: Prepared, values: Map
     )
 
 
-def _terminals(table: pl.DataFrame) -> dict[str, dict[str, Array]]:
+def _terminals(table: pl.DataFrame, shut: Closures) -> dict[str, dict[str, Array]]:
     """Return capacity by terminal kind and place ``[year]`` [t/yr]: the place is a zone, for a yard a node; rows of one place add up as they open."""
     found: dict[str, dict[str, Array]] = {kind: {} for kind in _SUBJECT}
     for row in table.sort("terminal_id").iter_rows(named=True):
         kind = KIND_OF_CLASS[str(row["link_class"])]
         place = str(row["node_id"] if kind == "yard" else row["zone_id"])
         there = np.asarray(YEARS) >= (row["open_year"] or YEARS[0])
-        found[kind][place] = found[kind].get(place, np.zeros(len(YEARS))) + there * float(row["capacity_t_per_year"])
+        capacity = there * float(row["capacity_t_per_year"]) * shut.left(row["terminal_id"])
+        found[kind][place] = found[kind].get(place, np.zeros(len(YEARS))) + capacity
     return found
+
+
+def _with_windows(terminals: dict[str, dict[str, Array]], params: Params) -> dict[str, dict[str, Array]]:
+    """Return the capacities with what window trains add to the port railways: their boxes, both ways, over the tracks of the port.
+
+    Notes
+    -----
+    A window is a path kept on existing lines: it adds to what the port's railway can load, and nothing to the lines.
+    """
+    load_t = params.get("window_train_load")[0] * params.get("container_load")[0]
+    for port in params.subjects("sea_rail_window_trains"):
+        more = params.get("sea_rail_window_trains", port)[0] * 2.0 * _DAYS_PER_YEAR * load_t
+        if more.any() and port in terminals["siding"]:
+            terminals["siding"][port] = terminals["siding"][port] + more
+    return terminals
 
 
 # --- one year -----------------------------------------------------------------------------------------------------------------------
@@ -323,9 +353,10 @@ def _line_arcs(
 
 
 def _line_capacity(limits: Limits, link: str, year: int) -> float:
+    left = limits.closures.left_at(link, year)
     if link in limits.rail_capacity_t:
-        return max(float(limits.rail_capacity_t[link][year]), _LEAST_CAPACITY_T)
-    return limits.pipe_capacity_t.get(link, np.nan)
+        return max(float(limits.rail_capacity_t[link][year] * left), _LEAST_CAPACITY_T)
+    return float(limits.pipe_capacity_t[link][year] * left) if link in limits.pipe_capacity_t else np.nan
 
 
 def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, state: int, year: int) -> DelayArrays:
@@ -336,7 +367,7 @@ def _road_delay(limits: Limits, network: CompiledNetwork, hours: Array, state: i
     is_road = row >= 0
     return DelayArrays.build(
         hours,
-        np.where(is_road, roads.capacity_t[row, year], np.inf),
+        np.where(is_road, np.maximum(roads.capacity_t[row, year], _LEAST_CAPACITY_T), np.inf),
         np.where(is_road, roads.alpha[row, year], 0.0),
         np.where(is_road, roads.beta[row, year], 1.0),
         preload=np.where(is_road, roads.car_pcu[state][:, year] * roads.t_per_pcu[row, year], 0.0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -438,10 +438,10 @@ def _unmet_year(model: FreightModel, year: int) -> pl.DataFrame:
     state, rows = prepared.states[index], prepared.states[index].rows
     equilibrium = model.years.years[year]  # type: ignore[union-attr]
     conditions = equilibrium.conditions
-    free = type(conditions)(
-        conditions.road,
-        {name: np.concatenate([np.zeros_like(v[:1]), v[1:]]) for name, v in conditions.lines.items()},
-        {kind: np.zeros_like(v) for kind, v in conditions.places.items()},
+    free = replace(
+        conditions,
+        lines={name: np.concatenate([np.zeros_like(v[:1]), v[1:]]) for name, v in conditions.lines.items()},
+        places={kind: np.zeros_like(v) for kind, v in conditions.places.items()},
     )
     only = slice(0, 1)
     cost = row_costs(rows, costs, only, year) + extra_cost(

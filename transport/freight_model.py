@@ -7,7 +7,7 @@ Constants are calibrated on 2020 only.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,10 +21,12 @@ from networks.ports import fit_ports
 from networks.solve import CONSTANTS, Costs, Solution, choice_problem, flow_at_cost, row_costs, solve_freight
 from networks.wiring import expressway_territory_km
 from transport.freight_capacity import Frozen, YearEquilibria, base_equilibrium, conditioned, frozen_states, year_equilibria
-from transport.freight_costs import unit_costs
+from transport.freight_costs import mark_costs, saved_hours, unit_costs
 from transport.freight_demand import COMMODITIES
 from transport.freight_limits import Limits, read_limits
 from transport.freight_prepare import Captive, Prepared, Tables, central_value, prepare
+from transport.freight_quotas import Quotas, charged, no_charge, with_charge
+from transport.industry import group_levels
 from transport.layout import BASE_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
@@ -59,11 +61,12 @@ MARGINS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Speed:
-    """One of the two speeds: its calibration, its solution, and the rows of any year with the delays and prices it runs at."""
+    """One of the two speeds: its calibration, its solution, the rows of any year with the delays and prices it runs at, and the charges of quotas."""
 
     fitted: Calibration
     solution: Solution
     adapt: Callable[[Rows, int], Rows]
+    charge: Callable[[int], Array | None] = no_charge
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class FreightModel:
         States at the delays and prices of the base year.
     years
         Equilibria by year position, ``None`` at the fixed speed.
+    quotas
+        Collection quotas of ports, ``None`` without any.
     """
 
     prepared: Prepared
@@ -91,6 +96,13 @@ class FreightModel:
     fixed: Speed
     frozen: tuple[Frozen, ...]
     years: YearEquilibria | None
+    quotas: Quotas | None = None
+
+    def conditions(self, year: int) -> Conditions:
+        """Return the delays, prices and charges that the chains of a year position answer to, at the speed of the results."""
+        if self.years is not None:
+            return self.years.years[year].conditions
+        return with_charge(self.frozen[self.prepared.state_of_year[year]].conditions, self.speed.charge(year))
 
 
 def solve_model(
@@ -101,6 +113,7 @@ def solve_model(
     hold_network_after: int | None = None,
     capacity: Literal["equilibrium", "fixed"] = "equilibrium",
     detail: tuple[int, ...] = DETAIL_YEARS,
+    base: BaseModel | None = None,
 ) -> FreightModel:
     """Solve the freight of all years.
 
@@ -119,12 +132,26 @@ def solve_model(
         base year. With ``equilibrium`` the fixed speed is computed as well.
     detail
         Calendar years whose flows by row are kept.
+    base
+        Solved base year of another run on the same tables, to save solving it once more (:func:`rebased`).
+
+    Raises
+    ------
+    CalibrationError
+        If the base year of ``base`` is another one.
     """
-    base = solve_base(inputs, params, prepared=prepared, hold_network_after=hold_network_after)
+    if base is None:
+        base = solve_base(inputs, params, prepared=prepared, hold_network_after=hold_network_after)
+    elif base.params is not params:
+        base = rebased(inputs, params, base)
     ready, costs, frozen = base.prepared, base.costs, base.frozen
+    quotas = Quotas.read(params, ready, costs)
 
     def solved(conditions: Conditions, adapt: Callable[[Rows, int], Rows], *, keep: bool) -> Speed:
         fitted = refit(inputs, params, base, conditions, adapt, keep=keep)
+        charge: Callable[[int], Array | None] = no_charge
+        if not keep:  # the equilibria hold their charges already
+            adapt, charge = charged(quotas, ready, costs, adapt, fitted.constants)
         solution = solve_freight(
             ready.demand.demand,
             [s.rows for s in ready.states],
@@ -134,7 +161,7 @@ def solve_model(
             detail=tuple(year_index(y) for y in detail),
             adapt=adapt,
         )
-        return Speed(fitted, solution, adapt)
+        return Speed(fitted, solution, adapt, charge)
 
     @functools.lru_cache(maxsize=1)  # years follow each other on the same network
     def held(state: int) -> Rows:
@@ -145,10 +172,10 @@ def solve_model(
 
     fixed = solved(frozen[ready.state_of_year[_BASE]].conditions, hold, keep=False)
     if capacity == "fixed":
-        return FreightModel(ready, costs, base.limits, fixed, fixed, frozen, None)
-    years = year_equilibria(base.limits, ready, costs, base.equilibrium, frozen, base.constants)
-    speed = solved(base.equilibrium.conditions, years.adapt(ready), keep=True)
-    return FreightModel(ready, costs, base.limits, speed, fixed, frozen, years)
+        return FreightModel(ready, costs, base.limits, fixed, fixed, frozen, None, quotas)
+    years = year_equilibria(base.limits, ready, costs, base.equilibrium, frozen, base.constants, quotas=quotas)
+    speed = replace(solved(base.equilibrium.conditions, years.adapt(ready), keep=True), charge=years.charge)
+    return FreightModel(ready, costs, base.limits, speed, fixed, frozen, years, quotas)
 
 
 @dataclass(frozen=True)
@@ -157,6 +184,8 @@ class BaseModel:
 
     Attributes
     ----------
+    params
+        Of the run.
     prepared, costs, limits
         As in :class:`FreightModel`.
     equilibrium, constants
@@ -165,6 +194,7 @@ class BaseModel:
         States at the delays and prices of the base year.
     """
 
+    params: Params
     prepared: Prepared
     costs: Costs
     limits: Limits
@@ -188,7 +218,46 @@ def solve_base(
         return fit_constants(inputs, central, ready, central_costs, rows, km, start=start, settings=settings).constants
 
     equilibrium, constants = base_equilibrium(limits, ready, costs, fit)
-    return BaseModel(ready, costs, limits, equilibrium, constants, frozen_states(limits, ready, equilibrium))
+    return BaseModel(params, ready, costs, limits, equilibrium, constants, frozen_states(limits, ready, equilibrium))
+
+
+def rebased(inputs: Tables, params: Params, base: BaseModel) -> BaseModel:
+    """Return the solved base year of another run with the costs and limits of this one: levers act only afterwards.
+
+    Parameters
+    ----------
+    inputs, params
+        Of this run; the network and demand tables are those of the other one.
+    base
+        From :func:`solve_base` of the other run.
+
+    Raises
+    ------
+    CalibrationError
+        If costs, demand or margins of the base year differ, or links open in other years.
+    """
+    costs = make_costs(params, base.prepared)
+    other = [f.name for f in fields(Costs) if not np.array_equal(_base_costs(costs, f.name), _base_costs(base.costs, f.name))]
+    held = ("planned_links_open", *(parameter for _, parameter in MARGINS))
+    other += [name for name in held if not np.array_equal(_held(params, name), _held(base.params, name))]
+    if other:
+        msg = f"the solved base year belongs to another run: {', '.join(other)} differ; solve the base year of this run"
+        raise CalibrationError(msg)
+    return replace(base, params=params, costs=costs, limits=read_limits(inputs, params, base.prepared))
+
+
+def _base_costs(costs: Costs, name: str) -> Array:
+    """Return one of the costs in the base year, first draw."""
+    array: Array | None = getattr(costs, name)
+    if array is None or name in {"marks", "saved_h"}:  # only levers move them, after the base year
+        return np.zeros(0)
+    return np.asarray(array[:, 0, _BASE] if name == "coefficients" else array[..., 0, _BASE])
+
+
+def _held(params: Params, parameter: str) -> Array:
+    """Return what of a parameter the base year stands on, first draw; links without a date may open in any year."""
+    found = params.get(parameter)[0]
+    return found if parameter == "planned_links_open" else np.asarray(found[_BASE])
 
 
 def refit(
@@ -224,11 +293,6 @@ def refit(
 def make_costs(params: Params, prepared: Prepared) -> Costs:
     """Return everything that varies by draw and year."""
     level = growth_level(params)
-    groups = []
-    for name in prepared.demand.groups:
-        kind, zone = name.split("|")
-        group = np.ones_like(level) if kind == "internal" else params.get("flow_level", kind)
-        groups.append(group * params.get("zone_activity", zone) if zone else group)
     # a lower level of a nested logit may not be wider than the one above it
     nest_scale = params.get("freight_nest_scale")
     port_scale = np.minimum(params.get("freight_port_scale"), nest_scale)
@@ -238,13 +302,21 @@ def make_costs(params: Params, prepared: Prepared) -> Costs:
         nest_scale=nest_scale,
         port_scale=port_scale,
         terminal_scale=np.minimum(params.get("freight_terminal_scale"), port_scale),
-        preference=np.stack([params.get("rail_commodity_preference", c) for c in COMMODITIES]),
+        preference=np.stack([_rail_preference(params, c) for c in COMMODITIES]),
         sea_preference=params.get("sea_preference"),
         growth=np.stack([params.get("freight_growth_index", c) * level for c in COMMODITIES]),
-        group_level=np.stack(groups) if groups else np.ones((1, *level.shape)),
+        group_level=group_levels(params, prepared.demand.groups),
         siding_share=params.get("new_siding_share"),
         pipe_share=params.get("new_pipeline_connection_share"),
+        marks=mark_costs(params),
+        saved_h=saved_hours(params, prepared.zones.ids),
     )
+
+
+def _rail_preference(params: Params, commodity: str) -> Array:
+    """Return the utility of rail for a commodity beside cost ``[draw, year]``; that of boxes moves with the services since the base year."""
+    found = params.get("rail_commodity_preference", commodity)
+    return found + params.get("rail_container_service") if commodity == "containers" else found
 
 
 def fit_constants(
@@ -367,17 +439,12 @@ def captive_totals(captive: Captive, costs: Costs) -> Array:
 
 
 def land_boxes(params: Params, ports: tuple[str, ...]) -> Array:
-    """Return the boxes that reach or leave each port by land ``[port, draw, year]`` [TEU/yr]."""
+    """Return the boxes that reached or left each port by land in the base year ``[port, draw]`` [TEU/yr]; later years follow choice."""
     found = []
     for port in ports:
         share = 1.0 - 2.0 * params.get("port_transhipment_share", port) - params.get("port_residual_share", port)
-        found.append(throughput(params, port) * share)
+        found.append((params.get("port_container_throughput", port) * share)[:, _BASE])
     return np.stack(found)
-
-
-def throughput(params: Params, port: str) -> Array:
-    """Return the boxes over the quays of a port ``[draw, year]`` [TEU/yr]: the path of the data, at the level of all freight after 2020."""
-    return params.get("port_container_throughput", port) * growth_level(params)
 
 
 def growth_level(params: Params) -> Array:
@@ -400,8 +467,8 @@ def _margin_weights(params: Params, prepared: Prepared, rows: Rows, expressway: 
     # where a port is chosen its share is what the port constants are fitted to
     share_of_option = np.append(prepared.demand.ports.share, 1.0)[demand.port]
     boxed = demand.commodity[demand.row] == COMMODITIES.index("containers")
-    port_t = (boxed * share_of_option * demand.t_per_year[demand.row]) @ prepared.box_port[demand.pair]
-    teu = land_boxes(params, prepared.box_ports)[:, 0, _BASE]
+    port_t = (boxed * share_of_option * demand.t_per_year[demand.row]) @ prepared.box_port[demand.pair, :n_port]
+    teu = land_boxes(params, prepared.box_ports)[:, 0]
     teu_per_t = np.divide(teu, port_t, out=np.zeros_like(teu), where=port_t > 0)
     share = float(params.get("expressway_share_of_road_tkm")[0, _BASE])
     expressway_km = expressway[rows.chain]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
 from networks.assemble import Setting, chain_inputs
-from networks.chains import build_chains, pipeline_part, rail_part, road_part
-from networks.graph import build_graph, open_links
-from networks.parts import ALTERNATIVES, LEG_MODES, ChainInputs, ChainSet, Legs, Part, Stops
+from networks.chains import build_chains, pipeline_part, rail_part, road_part, without_chains
+from networks.graph import build_graph, open_connectors, open_links
+from networks.parts import ALTERNATIVES, LEG_MODES, LEG_NETWORK, TERMINAL_KIND, ChainInputs, ChainSet, Legs, Part, Stops
 from networks.ports import FROM_SEA, TO_SEA
-from networks.solve import Rows, expand
+from networks.solve import Gates, Rows, expand
 from networks.wiring import Wiring, wire
-from transport.freight_costs import PIPE_OF, reference_costs
+from transport.closures import Closures
+from transport.freight_costs import BULK, PIPE_OF, reference_costs
 from transport.freight_demand import COMMODITIES, FreightDemand, ZoneTable, build_demand
 from transport.layout import BASE_YEAR, YEARS, year_index
 
@@ -34,6 +35,20 @@ _SITES = ("steelworks", "cement", "works", "refinery", "power_plant", "port", "m
 _OPEN_PLANNED = 0.5
 #: Alternatives that are a route of another one and as available as that.
 _ROUTE_OF = {"road_ordinary": "road"}
+#: What of a link and of a connector paths depend on.
+_CONNECTOR_COLUMNS = ("zone_id", "node_id", "mode", "link_class", "length_km", "in_province_share")
+_LINK_COLUMNS = (
+    "link_id",
+    "from_node",
+    "to_node",
+    "mode",
+    "link_class",
+    "length_km",
+    "tariff_km",
+    "speed_km_h",
+    "in_province_share",
+    "oneway",
+)
 #: Opening year of planned links without a date; they open only by lever.
 _PLANNED_YEAR = 9999
 
@@ -81,11 +96,16 @@ class State:
     rows: Rows
     captive: Captive
     links: pl.DataFrame
+    connectors: pl.DataFrame
+    closed_ports: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that does not depend on levers: zones, demand, networks per year, captive flows."""
+    """Everything that does not depend on levers: zones, demand, networks per year, captive flows.
+
+    ``has_siding`` holds in the base year, ``sided`` (sidings) and ``piped`` (pipes of any kind) by year ``[year, zone]``.
+    """
 
     zones: ZoneTable
     demand: FreightDemand
@@ -96,10 +116,16 @@ class Prepared:
     box_port: NDArray[np.bool_]
     has_siding: NDArray[np.bool_]
     large_site: NDArray[np.bool_]
+    sided: NDArray[np.bool_]
+    piped: NDArray[np.bool_]
+    #: Container ports outside the province that boxes can choose; their columns follow those of ``box_ports`` in ``box_port`` and the measures.
+    outside_ports: tuple[str, ...] = ()
 
 
-def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = None) -> Prepared:
-    """Build networks, demand and chains; planned links open where the lever of the run says so.
+def prepare(
+    inputs: Tables, params: Params, *, hold_network_after: int | None = None, earlier: Prepared | None = None
+) -> Prepared:
+    """Build networks, demand and chains; planned links open where the lever of the run says so, closed ones are left out.
 
     Parameters
     ----------
@@ -109,6 +135,8 @@ def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = 
         Parameters of the run.
     hold_network_after
         Year whose network is kept afterwards: nothing opens or closes.
+    earlier
+        Networks of another run on the same demand and central parameters: what is the same on both is taken from it.
     """
     central = inputs.params()
     zones = ZoneTable.read(inputs.table("networks/zones"))
@@ -119,8 +147,7 @@ def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = 
     limit = central_value(central, "large_site_limit")
     generators = inputs.table("demand/generators")
     large = _large_sites(generators, zones, limit)
-    connectors = tables["connectors"]
-    sided = frozenset(connectors.filter((pl.col("mode") == "rail") & (pl.col("link_class") == "siding"))["zone_id"].to_list())
+    terminals, shut = inputs.table("networks/terminals"), Closures.read(inputs)
     setting = Setting(
         reference_costs(central, _REFERENCE, _BASE),
         central_value(central, "connector_speed"),
@@ -129,33 +156,44 @@ def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = 
         central_value(central, "last_mile_limit"),
     )
 
-    def network(year: int) -> tuple[ChainInputs, pl.DataFrame]:
-        also = planned if opened[year_index(year)] else []
-        graph = build_graph(tables["nodes"], links, tables["zones"], connectors, year=year, also=also)
-        found = chain_inputs(graph, zones.ids, large_site=large, setting=setting)
-        return found, open_links(links, year, also=also)
+    def open_in(year: int) -> _Open:
+        closed = shut.links(links["link_id"], year)
+        there = open_links(links, year, also=planned if opened[year_index(year)] else [], closed=closed)
+        joined = shut.connectors(open_connectors(tables["connectors"], year), terminals, year)
+        return _Open(there, joined, shut.ports(terminals, year))
 
-    base, base_links = network(BASE_YEAR)
+    def network(now: _Open) -> ChainInputs:
+        # what is open is in the tables already
+        whole = now.links.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("open_year", "close_year"))
+        joined = now.connectors.drop("open_year", "close_year", strict=False)
+        graph = build_graph(tables["nodes"], whole, tables["zones"], joined, year=BASE_YEAR)
+        return chain_inputs(graph, zones.ids, large_site=large, setting=setting)
+
+    at_base = open_in(BASE_YEAR)
+    base = network(at_base)
     distance = np.where(np.isfinite(base.road.cost), base.road.components["km"], np.inf)
     np.fill_diagonal(distance, zones.intrazonal_km)
     demand = build_demand(
-        {name: inputs.table(f"demand/{name}") for name in ("generators", "flows", "population", "land_weights", "od")},
+        {name: inputs.table(f"demand/{name}") for name in ("generators", "flows", "population", "land_weights", "drivers", "od")},
         central,
         zones,
         distance,
     )
     expander = _Expander(central, zones, demand)
-    made: dict[tuple[str, ...], int] = {}
+    made: dict[tuple[object, ...], int] = {}
     states: list[State] = []
-    state_of_year = []
+    state_of_year, sided, piped = [], [], []
     for calendar_year in YEARS:
         year = calendar_year if hold_network_after is None else min(calendar_year, hold_network_after)
-        key = tuple(open_links(links, year, also=planned if opened[year_index(year)] else [])["link_id"].to_list())
-        if key not in made:
-            found, open_now = (base, base_links) if key == tuple(base_links["link_id"].to_list()) else network(year)
-            made[key] = len(states)
-            states.append(expander.state(found, open_now))
-        state_of_year.append(made[key])
+        now = open_in(year)
+        if now.key not in made:
+            made[now.key] = len(states)
+            known = _known_state(earlier, demand, now)
+            states.append(known or expander.state(base if now.key == at_base.key else network(now), now))
+        state_of_year.append(made[now.key])
+        sided.append(now.joined("rail", "siding"))
+        piped.append(now.joined("pipeline"))
+    sidings, pipes = (np.array([[z in there for z in zones.ids] for there in found]) for found in (sided, piped))
     return Prepared(
         zones,
         demand,
@@ -164,8 +202,11 @@ def prepare(inputs: Tables, params: Params, *, hold_network_after: int | None = 
         states[state_of_year[_BASE]].captive,
         expander.box_ports,
         expander.box_port,
-        np.array([z in sided for z in zones.ids]),
+        sidings[_BASE],
         large,
+        sidings,
+        pipes,
+        expander.outside_ports,
     )
 
 
@@ -182,11 +223,54 @@ def _large_sites(generators: pl.DataFrame, zones: ZoneTable, limit_t: float) -> 
     return np.isin(zones.kind, _SITES) & zones.in_province & (moved >= limit_t)
 
 
+def _known_state(earlier: Prepared | None, demand: FreightDemand, now: _Open) -> State | None:
+    """Return the state of another run on the same links and connectors, if its demand goes between the same pairs."""
+    if earlier is None:
+        return None
+    one, other = earlier.demand, demand
+    names = ("pair", "commodity", "t_per_year", "origin", "destination", "row", "port")
+    same = all(np.array_equal(getattr(one.demand, name), getattr(other.demand, name)) for name in names)
+    if not (same and one.captive.drop("group").equals(other.captive.drop("group"))):
+        return None
+    for state in earlier.states:
+        links = state.links.select(_LINK_COLUMNS).equals(now.links.select(_LINK_COLUMNS))
+        joined = state.connectors.select(_CONNECTOR_COLUMNS).equals(now.connectors.select(_CONNECTOR_COLUMNS))
+        if links and joined and state.closed_ports == now.closed_ports:
+            captive = replace(state.captive, group=other.captive["group"].to_numpy())
+            return replace(state, captive=captive, links=now.links, connectors=now.connectors)
+    return None
+
+
+@dataclass(frozen=True)
+class _Open:
+    """Links and connectors open in a year, and the ports whose berths are closed."""
+
+    links: pl.DataFrame
+    connectors: pl.DataFrame
+    closed_ports: frozenset[str]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Return what tells one network from another."""
+        names = ("zone_id", "node_id", "mode", "link_class")
+        return tuple(self.links["link_id"].to_list()), tuple(self.connectors.select(names).rows()), self.closed_ports
+
+    @property
+    def parts(self) -> tuple[pl.DataFrame, pl.DataFrame, frozenset[str]]:
+        """Return links, connectors and closed ports."""
+        return self.links, self.connectors, self.closed_ports
+
+    def joined(self, mode: str, link_class: str | None = None) -> frozenset[str]:
+        """Return the zones with a connector of a mode and class."""
+        mine = (pl.col("mode") == mode) & ((pl.col("link_class") == link_class) if link_class else pl.lit(value=True))
+        return frozenset(self.connectors.filter(mine)["zone_id"].to_list())
+
+
 class _Expander:
     """Builds the rows of the demand on a network; holds what is the same on every network."""
 
     def __init__(self, central: Params, zones: ZoneTable, demand: FreightDemand) -> None:
-        self.whole = demand
+        self.whole, self.zones = demand, zones
         self.demand = demand.demand
         d = self.demand
         self.available = np.array(
@@ -197,6 +281,7 @@ class _Expander:
         )
         self.floor_km = central_value(central, "freight_slope_floor")
         self.long_haul_km = central_value(central, "long_haul_limit")
+        self.short_haul_km = central_value(central, "short_haul_limit")
         self.port_pair = zones.port[d.origin] | zones.port[d.destination]
         self.box_ports = tuple(z for z in central.subjects("port_container_throughput") if z in zones.position)
         # a port's basins report as one: boxes of every basin of a prefecture count for the port that has the throughput row
@@ -205,12 +290,21 @@ class _Expander:
         for i in np.flatnonzero(zones.port):
             for j, name in enumerate(area):
                 zone_port[i, j] = zones.area[i] == name
+        chosen = (demand.ports.constant[COMMODITIES.index("containers")] >= 0).any(axis=0)
+        outside = np.flatnonzero(chosen & ~zones.port)
+        self.outside_ports = tuple(zones.ids[i] for i in outside)
+        beyond = np.arange(len(zones.ids))[:, None] == outside[None, :]
+        zone_port = np.concatenate([zone_port, beyond], axis=1)
         self.box_port = zone_port[d.origin] | zone_port[d.destination]
         self.ports = demand.ports
         self.usable_ports = _usable_ports(demand, zones)
 
-    def state(self, found: ChainInputs, links: pl.DataFrame) -> State:
+    def state(self, found: ChainInputs, now: _Open) -> State:
         chains = build_chains(found, self.demand.origin, self.demand.destination, usable_ports=self.usable_ports)
+        if now.closed_ports:  # goods that must pass a closed quay have no way
+            shut = np.array([z in now.closed_ports for z in self.zones.ids])
+            berths = chains.stops.kind == TERMINAL_KIND["berth"]
+            chains = without_chains(chains, chains.stops.chain[berths & shut[chains.stops.place]])
         rows = expand(
             self.demand,
             chains,
@@ -221,8 +315,38 @@ class _Expander:
             port_pair=self.port_pair,
             box_port=self.box_port,
             ports=self.ports,
+            gates=make_gates(self.zones, self.demand.origin, self.demand.destination, self.short_haul_km, chains, found),
         )
-        return State(found, chains, wire(chains, found), rows, _captive(found, self.whole), links)
+        return State(found, chains, wire(chains, found), rows, _captive(found, self.whole), *now.parts)
+
+
+def make_gates(
+    zones: ZoneTable,
+    origin: NDArray[np.int64],
+    destination: NDArray[np.int64],
+    short_haul_km: float,
+    chains: ChainSet,
+    found: ChainInputs,
+) -> Gates:
+    """Return what costs of ports and of whole hauls hang on.
+
+    Parameters
+    ----------
+    zones
+        Zones.
+    origin, destination
+        Zones of each pair.
+    short_haul_km
+        Tariff distance below which a rail haul is short [km].
+    chains, found
+        Chains of the pairs and the networks they run on.
+    """
+    port = np.where(zones.port[origin], origin, np.where(zones.port[destination], destination, -1))
+    rail = chains.legs.network == LEG_NETWORK["rail"]
+    start, end, chain = chains.legs.start[rail], chains.legs.end[rail], chains.legs.chain[rail]
+    crossings = found.rail.components["ferry"][start, end]
+    ferries = np.bincount(chain, crossings, minlength=chains.pair.size).astype(np.float64)
+    return Gates(port, frozenset(COMMODITIES.index(c) for c in BULK), short_haul_km, ferries)
 
 
 def _usable_ports(demand: FreightDemand, zones: ZoneTable) -> NDArray[np.bool_]:

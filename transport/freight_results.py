@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from networks.measure import MEASURE, MEASURES
+from networks.measure import MEASURE
 from networks.parts import ALTERNATIVES, LEG_MODES
 from networks.solve import CONSTANTS
 from transport.freight_demand import COMMODITIES
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from networks.solve import Costs, Solution
     from transport.freight import FreightOutcome
     from transport.freight_model import FreightModel
+    from transport.freight_ports import PortBoxes
     from transport.freight_prepare import Prepared, Tables
     from transport.params import Params
 
@@ -120,40 +121,29 @@ def od_table(prepared: Prepared, solution: Solution) -> pl.DataFrame:
 # --- ports --------------------------------------------------------------------------------------------------------------------------
 
 
-def port_containers(
-    params: Params, ports: Sequence[str], totals: Array, port_teu: Array, land_teu: Array
-) -> tuple[pl.DataFrame, Array]:
-    """Return the container table of draw 0 and the sea-rail boxes ``[draw, year]`` [TEU/yr].
+def port_containers(boxes: PortBoxes) -> pl.DataFrame:
+    """Return the table ``port_containers`` of draw 0: throughput = sea_rail + road + 2 x transhipped + residual, by port of the province.
 
-    Notes
-    -----
-    throughput = sea_rail + road + 2 x transhipped + residual; the rail share of the land boxes of each port is the model's choice.
+    Parameters
+    ----------
+    boxes
+        From :func:`transport.freight_ports.port_boxes`.
     """
-    n = len(ports)
-    first = len(MEASURES)
-    containers = COMMODITIES.index("containers")
-    train, boxes = totals[containers, first : first + n], totals[containers, first + n : first + 2 * n]
-    share = np.divide(train, boxes, out=np.zeros_like(train), where=boxes > 0)
-    sea_rail = land_teu * share
-    frames = []
-    for k, port in enumerate(ports):
-        throughput = port_teu[k, 0]
-        shipped = throughput * params.get("port_transhipment_share", port)[0]
-        road = land_teu[k, 0] - sea_rail[k, 0] if bool(boxes[k, 0].any()) else np.zeros_like(throughput)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "year": np.asarray(YEARS, dtype=np.int64),
-                    "zone_id": [port] * len(YEARS),
-                    "teu_throughput": throughput,
-                    "sea_rail_teu": sea_rail[k, 0],
-                    "road_teu": road,
-                    "transhipped_teu": shipped,
-                    "residual_teu": throughput - sea_rail[k, 0] - road - 2.0 * shipped,
-                }
-            )
+    frames = [
+        pl.DataFrame(
+            {
+                "year": np.asarray(YEARS, dtype=np.int64),
+                "zone_id": [port] * len(YEARS),
+                "teu_throughput": boxes.throughput[k, 0],
+                "sea_rail_teu": boxes.sea_rail[k, 0],
+                "road_teu": boxes.gateway[k, 0] - boxes.sea_rail[k, 0],
+                "transhipped_teu": boxes.transhipped[k, 0],
+                "residual_teu": boxes.residual[k, 0],
+            }
         )
-    return pl.concat(frames).sort("year", "zone_id"), sea_rail.sum(axis=0)
+        for k, port in enumerate(boxes.ports[: boxes.n_inside])
+    ]
+    return pl.concat(frames).sort("year", "zone_id")
 
 
 # --- fit and checks -----------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import numpy as np
 
 from networks.solve import Solution, row_flow
 from transport.freight_capacity import YearEquilibria, conditioned, year_equilibrium
-from transport.freight_model import FreightModel, Speed, refit, solve_base
+from transport.freight_model import FreightModel, Speed, rebased, refit, solve_base
+from transport.freight_quotas import Quotas, charged
 from transport.layout import BASE_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from networks.capacity import Equilibrium
     from networks.solve import Costs, Rows
     from networks.wiring import Conditions
+    from transport.freight_model import BaseModel
     from transport.freight_prepare import Prepared, Tables
     from transport.params import Params
 
@@ -55,12 +57,13 @@ def solve_year(
     prepared: Prepared | None = None,
     hold_network_after: int | None = None,
     capacity: Literal["equilibrium", "fixed"] = "equilibrium",
+    base: BaseModel | None = None,
 ) -> FreightModel:
     """Solve the freight of one year, first draw: the same flows, delays and prices as :func:`transport.freight_model.solve_model` finds for it.
 
     Parameters
     ----------
-    inputs, params, prepared, hold_network_after, capacity
+    inputs, params, prepared, hold_network_after, capacity, base
         As there.
     year
         Calendar year.
@@ -70,17 +73,26 @@ def solve_year(
     FreightModel
         With flows and costs of that year and no totals; ``fixed`` is ``speed``, whichever was asked for. ``years`` solves any other year when asked.
     """
-    base = solve_base(inputs, params, prepared=prepared, hold_network_after=hold_network_after)
+    if base is None:
+        base = solve_base(inputs, params, prepared=prepared, hold_network_after=hold_network_after)
+    else:
+        base = rebased(inputs, params, base)
     ready, costs, frozen = base.prepared, base.costs, base.frozen
-    years = None
+    years, quotas = None, Quotas.read(params, ready, costs)
     at_base, adapt = frozen[ready.state_of_year[_BASE]].conditions, _held(ready, [f.conditions for f in frozen])
     if capacity == "equilibrium":
-        solve = functools.partial(year_equilibrium, base.limits, ready, costs, base.equilibrium, frozen, base.constants)
+        solve = functools.partial(
+            year_equilibrium, base.limits, ready, costs, base.equilibrium, frozen, base.constants, quotas=quotas
+        )
         years = YearEquilibria(_OnDemand(solve), base.constants)
         at_base, adapt = base.equilibrium.conditions, years.adapt(ready)
     fitted = refit(inputs, params, base, at_base, adapt, keep=years is not None)
-    speed = Speed(fitted, _solution(ready, costs, adapt, fitted.constants, year_index(year)), adapt)
-    return FreightModel(ready, costs, base.limits, speed, speed, frozen, years)
+    if years is None:
+        adapt, charge = charged(quotas, ready, costs, adapt, fitted.constants)
+    else:
+        charge = years.charge
+    speed = Speed(fitted, solve_year_rows(ready, costs, adapt, fitted.constants, year_index(year)), adapt, charge)
+    return FreightModel(ready, costs, base.limits, speed, speed, frozen, years, quotas)
 
 
 def _held(prepared: Prepared, conditions: Sequence[Conditions]) -> Callable[[Rows, int], Rows]:
@@ -93,8 +105,22 @@ def _held(prepared: Prepared, conditions: Sequence[Conditions]) -> Callable[[Row
     return held
 
 
-def _solution(prepared: Prepared, costs: Costs, adapt: Callable[[Rows, int], Rows], constants: Array, year: int) -> Solution:
-    """Return flows and costs of one year; the year axis of the totals is empty."""
+def solve_year_rows(
+    prepared: Prepared, costs: Costs, adapt: Callable[[Rows, int], Rows], constants: Array, year: int
+) -> Solution:
+    """Return flows and costs of one year, first draw; the year axis of the totals is empty.
+
+    Parameters
+    ----------
+    prepared, costs
+        Of the run.
+    adapt
+        Gives the rows of a state the delays and prices of the year.
+    constants
+        Fitted constants ``[draw, constant]``.
+    year
+        Position on the year axis.
+    """
     rows = adapt(prepared.states[prepared.state_of_year[year]].rows, year)
     flow, cost = row_flow(rows, prepared.demand.demand, costs, constants[:1], slice(0, 1), year)
     commodities = costs.growth.shape[0]

@@ -1,6 +1,6 @@
 """Scenario files: a base, ordered overrides, own settings and run options.
 
-A scenario names only levers; the resolved scenario (what every name came to) is what a run is made from and hashed by.
+A scenario names levers, projects, closures and sites; the resolved scenario (what every name came to) is what a run is made from and hashed by.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,11 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transport.check_problems import Problem, nearest, words
 from transport.findings import DataError
 from transport.layout import BASE_YEAR, LAST_YEAR
+from transport.scenario_sections import check_sections, names_in, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from transport.params import Lever, LeverValue
+    from transport.scenario_sections import ByYear, Names, Openings
 
 Simulate: TypeAlias = Literal["none", "sample", "full"]
 #: Two speeds of the freight model: delays and scarcity prices of every year, or those of the base year.
@@ -30,6 +32,10 @@ Capacity: TypeAlias = Literal["equilibrium", "fixed"]
 Network: TypeAlias = Literal["compact", "fine"]
 #: Sales by powertrain after the base year: as rows and levers say, or as costs of ownership make them.
 Sales: TypeAlias = Literal["path", "tco"]
+
+
+#: Parts of a file whose keys are names.
+_SECTIONS = frozenset({"set", "projects", "closures", "sites"})
 
 
 class HoldOptions(BaseModel):
@@ -67,6 +73,9 @@ class ScenarioFile(BaseModel):
     base: str = ""
     overrides: tuple[str, ...] = ()
     set: dict[str, float | dict[int, float]] = Field(default_factory=dict)
+    projects: dict[str, int | Literal["never"]] = Field(default_factory=dict)
+    closures: dict[str, dict[int, float]] = Field(default_factory=dict)
+    sites: dict[str, dict[int, float]] = Field(default_factory=dict)
     run: RunOptions = RunOptions()
 
 
@@ -84,6 +93,12 @@ class Scenario:
         The names that were joined, first to last.
     seed, draws, simulate, capacity, network, sales, hold_year, hold_but
         Run options; ``hold_year`` 0 = nothing held.
+    projects
+        Project of the register -> opening year, None = never built.
+    closures
+        Link or terminal -> year -> share of the year that it is closed [-].
+    sites
+        Zone -> year -> activity relative to the data from that year on [-].
     """
 
     name: str
@@ -101,11 +116,21 @@ class Scenario:
     sales: Sales
     hold_year: int
     hold_but: tuple[str, ...]
+    projects: Mapping[str, int | None] = field(default_factory=dict)
+    closures: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    sites: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def resolved(self) -> dict[str, Any]:
         """Return everything that decides the run's numbers, in canonical order (titles and lineage do not)."""
+        sections: dict[str, dict[str, Any]] = {
+            "projects": {k: "never" if year is None else year for k, year in sorted(self.projects.items())},
+            "closures": {k: _plain(self.closures[k]) for k in sorted(self.closures)},
+            "sites": {k: _plain(self.sites[k]) for k in sorted(self.sites)},
+        }
         return {
             "set": {k: _plain(self.settings[k]) for k in sorted(self.settings)},
+            # an empty section is no section: the hash of a scenario without any stays what it was
+            **{name: section for name, section in sections.items() if section},
             "run": {
                 "seed": self.seed,
                 "draws": self.draws,
@@ -140,6 +165,10 @@ def load_scenario(
     capacity: Capacity | None = None,
     network: Network | None = None,
     sales: Sales | None = None,
+    projects: Openings | None = None,
+    closures: ByYear | None = None,
+    sites: ByYear | None = None,
+    names: Names | None = None,
     lang: str = "zh",
 ) -> Scenario:
     """Read and resolve a scenario.
@@ -156,6 +185,10 @@ def load_scenario(
         Settings of the command line, applied last.
     draws, simulate, capacity, network, sales
         Replace the file's number of draws, amount of simulation, speed of the freight model, road network and way of splitting sales.
+    projects, closures, sites
+        Sections of the command line, applied last: opening years by project, shares closed and levels by year.
+    names
+        What the sections may name; those of the data folder by default.
     lang
         Language of the findings.
 
@@ -171,15 +204,32 @@ def load_scenario(
     settings: dict[str, LeverValue] = {}
     options = RunOptions()
     lineage: list[str] = []
+    openings: dict[str, int | str] = {}
+    shut: dict[str, Mapping[int, float]] = {}
+    levels: dict[str, Mapping[int, float]] = {}
+
+    def add(origin: str, opened: Openings, closed: ByYear, active: ByYear) -> None:
+        nonlocal names
+        if opened or closed or active:
+            names = names or names_in(folder)
+            check_sections(origin, opened, closed, active, names, problems)
+        openings.update(opened)
+        shut.update(closed)
+        levels.update(active)
+
     for label, file, origin in chain:
         _check_levers(file.set, levers, origin, problems)
         settings.update(file.set)
+        add(origin, file.projects, file.closures, file.sites)
         given = {k: v for k, v in file.run if v is not None}
         options = options.model_copy(update=given)
         lineage.append(label)
     if extra:
         _check_levers(extra, levers, "--set", problems)
         settings.update(extra)
+    add("--project", projects or {}, {}, {})
+    add("--close", {}, closures or {}, {})
+    add("--site", {}, {}, sites or {})
     if problems:
         raise DataError(words(problems, lang))
     top = chain[-1][1]
@@ -199,6 +249,9 @@ def load_scenario(
         sales=sales or options.sales or "path",
         hold_year=options.hold.year if options.hold else 0,
         hold_but=options.hold.but if options.hold else (),
+        projects=settled(openings),
+        closures=shut,
+        sites=levels,
     )
 
 
@@ -242,7 +295,7 @@ def _read(path: Path, folder: Path, problems: list[Problem]) -> ScenarioFile | N
         told: set[str] = set()
         for wrong in error.errors():
             # A lever's value is a number or numbers by year: what is neither is one problem, not one per form.
-            parts = wrong["loc"][:2] if wrong["loc"][0] == "set" else wrong["loc"]
+            parts = wrong["loc"][:2] if wrong["loc"][0] in _SECTIONS else wrong["loc"]
             where = ".".join(str(part) for part in parts)
             if where in told:
                 continue

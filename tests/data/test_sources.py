@@ -193,8 +193,8 @@ def test_reference_rows_keep_the_schema(path: Path) -> None:
 
 
 def test_there_are_all_reference_rows() -> None:
-    assert sum(len(read(path)) for path in REFERENCE) == 525
-    assert len(REFERENCE) == 15
+    assert sum(len(read(path)) for path in REFERENCE) == 539
+    assert len(REFERENCE) == 16
 
 
 def test_parameter_keys_and_units() -> None:

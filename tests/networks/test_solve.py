@@ -50,6 +50,8 @@ def problem(n_draw=2, n_year=3, seed=0):
 def one_draw(costs, draw):
     parts = {}
     for name, value in vars(costs).items():
+        if value is None:
+            continue
         axis = value.ndim - 2 if name != "coefficients" else 1
         parts[name] = np.take(value, [draw], axis=axis)
     return Costs(**parts)

@@ -1,0 +1,92 @@
+"""The command ``transport shift``: tonnes that change their mode between two scenarios, by cause, commodity and pair."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from transport.i18n import t
+from transport.layout import YEARS
+from transport.network_show import err, out, print_table
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+OK, FINDINGS = 0, 2
+_YEAR, _TOP = 2030, 20
+#: Columns of the table by what the user asks for.
+BY: dict[str, tuple[str, ...]] = {
+    "cause": ("cause",),
+    "commodity": ("commodity", "cause"),
+    "pair": ("commodity", "origin", "destination"),
+}
+
+
+def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line.
+
+    Parameters
+    ----------
+    verbs
+        What ``add_subparsers`` returned.
+    parents
+        Parsers of the common options.
+    """
+    parser = verbs.add_parser(
+        "shift", parents=parents, help="tonnes that change their mode between two scenarios, by cause, commodity and pair"
+    )
+    parser.add_argument("a", metavar="A", help="name of a bundled scenario, or a .toml file")
+    parser.add_argument("b", metavar="B", help="the scenario to compare with it")
+    parser.add_argument(
+        "--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help=f"year of the comparison (default {_YEAR})"
+    )
+    parser.add_argument("--by", choices=tuple(BY), default="cause", help="rows of the table (default cause)")
+    parser.add_argument("--top", type=int, default=_TOP, help=f"rows to print, largest first (default {_TOP}); 0 = all")
+    parser.add_argument(
+        "--capacity",
+        choices=("equilibrium", "fixed"),
+        help="equilibrium: delays and prices of each run's own flows; fixed: those of the base year, faster and without the cause capacity "
+        "(default: as the first scenario runs)",
+    )
+    parser.set_defaults(command=_shift)
+
+
+def _shift(args: argparse.Namespace) -> int:
+    from transport.inputs import load_inputs
+    from transport.scenario import load_scenario
+    from transport.scenario_sections import names_of
+    from transport.shift import ShiftError, cause_rows, shift_summary, shift_table
+    from transport.shift_runs import heading, named, sides
+
+    inputs = load_inputs(pack=args.pack, lang=args.lang)
+    first, second = (
+        load_scenario(
+            name, inputs.folder, inputs.levers, names=names_of(inputs.tables), draws=1, capacity=args.capacity, lang=args.lang
+        )
+        for name in (args.a, args.b)
+    )
+    before, after = sides(inputs, first, second, args.year, tell=None if args.json else _tell(args))
+    try:
+        table = shift_table(before, after, args.year, cause_rows(inputs.table("networks/shift_causes")))
+    except ShiftError:
+        err(t("shift.other_pairs", args.lang))
+        return FINDINGS
+    summed = shift_summary(table, BY[args.by])
+    shown = summed.head(args.top) if args.top else summed
+    if args.json:
+        who = {"a": first.name, "b": second.name, "year": args.year, "capacity": first.capacity, "by": args.by}
+        out(json.dumps({**who, "rows": shown.to_dicts(), "left_out": summed.height - shown.height}, ensure_ascii=False))
+        return OK
+    for line in heading(table, first.name, second.name, args.year, args.lang):
+        out(line)
+    if not shown.is_empty():
+        out("")
+        print_table(named(shown, inputs, args.lang))
+        if shown.height < summed.height:
+            out(t("shift.rest", args.lang, count=summed.height - shown.height))
+    return OK
+
+
+def _tell(args: argparse.Namespace) -> Callable[[str], None]:
+    return lambda name: err(t("shift.solving", args.lang, scenario=name, year=args.year))
