@@ -30,7 +30,7 @@ cover: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 slow: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow -n $(WORKERS) $(ARGS)
 
 app: $(VENV)/.run-stamp
 	$(BIN)/transport app $(ARGS)

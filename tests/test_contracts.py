@@ -54,7 +54,7 @@ def test_code_lists_hold_what_the_contract_names(inputs: Inputs) -> None:
     assert of("base") >= {"2020", "2020_normal"}
     assert of("quality") == {"official", "measured", "literature", "derived", "assumption", "recalled"}
     assert of("principle") == {"territory", "carrier", "fuel_sales", "origin"}
-    assert of("verdict") == {"met", "within_tolerance", "missed", "actual_pending", "tracked"}
+    assert of("verdict") == {"met", "within_tolerance", "missed", "actual_pending", "tracked", "not_modelled"}
     assert {"210000", "210100", "211400"} <= of("area")
     assert not codes.filter(pl.col("code").str.contains(r"[^\x00-\x7f]")).height, "codes never contain Chinese"
 

@@ -263,7 +263,7 @@ def test_readme_starts_with_the_two_commands() -> None:
 
 def test_transport_commands_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:^|[`\\])transport ([a-z]+)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:^|[`\\])transport ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE))
     assert {"run", "check", "compare", "show", "app"} <= named
     for verb in sorted(named):
         done = run(sys.executable, "-m", "transport", verb, "--help")

@@ -2,10 +2,10 @@
 
 The public functions are resolved when they are first used, so that ``import transport`` stays light::
 
-    inputs = transport.load_inputs()
-    scenario = transport.load_scenario("plan_2030", inputs.folder, inputs.levers)
-    results = transport.run(scenario, inputs)
+    results = transport.run("plan_2030", capacity="fixed")
     results.tables["indicators"]
+    transport.compare(transport.run("baseline", capacity="fixed"), results, by="commodity")
+    transport.sweep("my_cases.toml", jobs=2).table("indicators")
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ __version__ = "0.1.0"
 #: Public name -> (module, name in it).
 _PUBLIC = {
     "account": ("transport.accounts", "account"),
-    "compare": ("transport.scorecard", "compare_runs"),
+    "compare": ("transport.api", "compare"),
     "load_inputs": ("transport.inputs", "load_inputs"),
-    "load_scenario": ("transport.scenario", "load_scenario"),
-    "run": ("transport.study", "run"),
+    "load_scenario": ("transport.api", "load_scenario"),
+    "run": ("transport.api", "run"),
+    "sweep": ("transport.api", "sweep"),
     "write_run": ("transport.store", "write_run"),
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from transport import check_network, check_parameters, check_targets
+from transport import check_network, check_parameters, check_projects, check_targets
 from transport.check_dictionary import Dictionary, TableSpec
 from transport.check_files import FILE, ROW, RawTable, parse_table
 from transport.check_problems import Problem, nearest
@@ -34,7 +34,7 @@ _OTHER_FILES = frozenset({"units.txt", "LICENSE-DATA.md", "README.md"})
 _NEEDED = ("codes.csv", "dictionary.csv", "sources.csv", "units.txt")
 #: What a data pack may not change: the rules it is checked by.
 _HOUSE = frozenset({"dictionary.csv", "units.txt"})
-_TOML_FOLDERS = ("targets/", "scenarios/")
+_TOML_FOLDERS = ("targets/", "scenarios/", "sweeps/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _across(
     every_unit: bool,
 ) -> list[Problem]:
     """Return the problems that span rows or tables."""
-    problems = check_network.network(tables)
+    problems = check_network.network(tables) + check_projects.projects(tables)
     bundled = (frame["unit"].drop_nulls().unique().to_list() for frame in below.tables.values() if "unit" in frame.columns)
     trusted = frozenset[str]() if every_unit else frozenset(unit for some in bundled for unit in some)
     problems += check_parameters.unknown_units(tables, trusted)

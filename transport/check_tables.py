@@ -25,7 +25,7 @@ _BOOL = {"true": True, "yes": True, "1": True, "是": True, "false": False, "no"
 #: What people write for "no value"; a cell of dashes and dots means the same.
 _NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", "无", "空", "未知", "不详", "缺"})
 #: Columns that hold the number which ``low`` and ``high`` enclose.
-MAIN_COLUMNS: tuple[str, ...] = ("value", "t_per_year")
+MAIN_COLUMNS: tuple[str, ...] = ("value", "t_per_year", "cost_cny")
 _SOURCES = "sources"
 _MISSING = frozenset({"value.missing", "source.missing"})
 #: Ids look alike; only a close one is worth suggesting.

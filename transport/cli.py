@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport import __version__, account_cli, network_cli
+from transport import __version__, account_cli, network_cli, project_cli, sea_rail_cli, shift_cli, sweep_cli
 from transport.i18n import LANGUAGES, t
-from transport.layout import YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from transport.findings import Finding
+    from transport.freight_start import FreightStarts
     from transport.inputs import Inputs
     from transport.params import LeverValue
     from transport.store import StoredRun
@@ -89,23 +89,24 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--progress", type=Path, help="append progress as JSON lines to this file")
     run.set_defaults(command=_run)
 
-    compare = verbs.add_parser("compare", parents=[with_data], help="compare two scenarios or two run folders")
-    compare.add_argument("a")
-    compare.add_argument("b")
-    compare.add_argument(
-        "--year", type=int, choices=YEARS, metavar="YEAR", action="append", help="year to compare (default 2025 and 2030)"
+    compare = verbs.add_parser(
+        "compare", parents=[with_data], help="compare up to four scenarios, run folders or cases of a sweep"
     )
-    compare.set_defaults(
-        command=_compare, quiet=True, progress=None, set=[], draws=None, simulate="none", capacity=None, network=None, sales=None
-    )
+    sweep_cli.compare_options(compare)
+    _scenario_options(compare)
+    compare.set_defaults(command=_compare, quiet=True, progress=None)
 
-    show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources or scenarios")
-    show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios"))
+    show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources, scenarios or projects")
+    show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios", "projects"))
     show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
     show.set_defaults(command=_show)
 
     account_cli.register(verbs, [with_data])
     network_cli.register(verbs, [with_data])
+    project_cli.register(verbs, [with_data])
+    sea_rail_cli.register(verbs, [with_data])
+    shift_cli.register(verbs, [with_data])
+    sweep_cli.register(verbs, [with_data])
 
     app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
     app.add_argument("--port", type=_port, default=8501)
@@ -132,19 +133,9 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever; VALUE is a number or 2025:1.1,2030:1.3"
     )
+    project_cli.section_options(parser)
     parser.add_argument("--draws", type=_positive, help="number of draws")
-    parser.add_argument("--simulate", choices=("none", "sample", "full"), help="how much is simulated with SimPy")
-    parser.add_argument(
-        "--capacity",
-        choices=("equilibrium", "fixed"),
-        help="freight delays and prices of every year (default), or those of 2020 (faster)",
-    )
-    parser.add_argument(
-        "--network", choices=network_cli.NETWORKS, help="road network: compact (default), or the finer one (slower)"
-    )
-    parser.add_argument(
-        "--sales", choices=("path", "tco"), help="sales by powertrain: shares of the levers (default), or costs of ownership"
-    )
+    account_cli.model_options(parser)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -179,7 +170,9 @@ def _run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None) -> StoredRun:
+def _run_scenario(
+    name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None, starts: FreightStarts | None = None
+) -> StoredRun:
     from transport.scenario import load_scenario
     from transport.store import may_write, run_id, runs_folder, write_run
     from transport.study import run
@@ -189,6 +182,7 @@ def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: P
         inputs.folder,
         inputs.levers,
         extra=_settings(args.set, args.lang),
+        **project_cli.sections(args, inputs),
         draws=args.draws,
         simulate=args.simulate,
         capacity=args.capacity,
@@ -200,26 +194,20 @@ def _run_scenario(name: str, inputs: Inputs, args: argparse.Namespace, *, out: P
     may_write(folder)
     start = time.perf_counter()
     with _Progress(args) as tell:
-        results = run(scenario, inputs, progress=tell)
+        results = run(scenario, inputs, progress=tell, starts=starts)
     return write_run(folder, results.tables, scenario, inputs.data_hash, seconds=time.perf_counter() - start)
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from transport.inputs import load_inputs
-    from transport.scorecard import compare_runs
-    from transport.store import read_run
-    from transport.text import compare_lines
+    from transport.freight_start import FreightStarts
 
-    inputs = load_inputs(pack=args.pack, lang=args.lang)
-    runs = [read_run(Path(name)) if Path(name).is_dir() else _run_scenario(name, inputs, args) for name in (args.a, args.b)]
-    years = args.year or [2025, 2030]
-    table = compare_runs(runs[0].table("indicators"), runs[1].table("indicators"), years=years)
-    if args.json:
-        _out(json.dumps({"a": _who(runs[0]), "b": _who(runs[1]), "indicators": table.to_dicts()}))
-        return OK
-    for line in compare_lines(table, runs, inputs, args.lang):
-        _out(line)
-    return OK
+    starts = FreightStarts(rebuild=False)  # run folders hold how often each parameter was read
+
+    def run(name: str, inputs: Inputs) -> StoredRun:
+        args.simulate = args.simulate or "none"
+        return _run_scenario(name, inputs, args, starts=starts)
+
+    return sweep_cli.compare(args, run)
 
 
 def _show(args: argparse.Namespace) -> int:

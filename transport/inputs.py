@@ -37,7 +37,7 @@ _READ = (".csv", ".toml", ".txt", ".parquet", ".omx")
 REFERENCE_PREFIX = "ref_"
 #: Files of a pack that speak to people.
 _NOTES = (".md", ".txt", ".doc", ".docx", ".pdf")
-_FOLDERS = frozenset({"parameters", "networks", "demand", "observed", "fleets", "targets", "scenarios", "accounts"})
+_FOLDERS = frozenset({"parameters", "networks", "demand", "observed", "fleets", "targets", "scenarios", "sweeps", "accounts"})
 #: Tables that make a network.
 NETWORK_TABLES = ("nodes", "links", "zones", "connectors")
 _UTF8_NAME = 0x800

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -102,15 +103,24 @@ def _guarded(command: Command) -> Command:
 
 
 def _inputs(args: argparse.Namespace) -> tuple[Inputs, Scenario]:
-    from transport.inputs import load_inputs, on_network
+    from transport.inputs import load_inputs
     from transport.scenario import load_scenario
+    from transport.scenario_sections import names_of
+    from transport.study import scenario_inputs
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     capacity: Capacity | None = getattr(args, "capacity", "fixed")
     scenario = load_scenario(
-        args.scenario, inputs.folder, inputs.levers, draws=1, capacity=capacity, network=args.network, lang=args.lang
+        args.scenario,
+        inputs.folder,
+        inputs.levers,
+        names=names_of(inputs.tables),
+        draws=1,
+        capacity=capacity,
+        network=args.network,
+        lang=args.lang,
     )
-    return on_network(inputs, scenario.network), scenario
+    return scenario_inputs(scenario, inputs), scenario
 
 
 def _solved(inputs: Inputs, scenario: Scenario, args: argparse.Namespace, year: int) -> tuple[Params, FreightModel]:
@@ -152,20 +162,24 @@ def _tonnes(value: float, lang: str) -> str:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from transport.freight_explain import explain, find_commodity, find_zone
+    from transport.freight_explain import explain, find_commodity, find_zone, get_ready
 
     inputs, scenario = _inputs(args)
     # a wrong name must not cost a solve
     origin, destination = (find_zone(inputs, text, args.lang) for text in (args.origin, args.destination))
     commodity = find_commodity(inputs, args.commodity, args.lang)
     params, model = _solved(inputs, scenario, args, args.year)
-    found = explain(inputs, params, model, origin, destination, commodity, args.year, lang=args.lang)
+    ready = get_ready(inputs, model, args.year)
+    start = time.perf_counter()
+    found = explain(inputs, params, model, origin, destination, commodity, args.year, ready=ready, lang=args.lang)
+    answered = 1e3 * (time.perf_counter() - start)
     words = sentence(found, args.lang)
     if args.json:
         tables = {name: getattr(found, name).to_dicts() for name in ("chains", "stops", "path")}
         heads = {k: v for k, v in vars(found).items() if k not in tables}
         named = [{**row, "label": _chain_label(row["alternative"], args.lang)} for row in tables["chains"]]
-        _print_json({"scenario": scenario.name, **heads, **tables, "chains": named, "sentence": words})
+        whole = {"scenario": scenario.name, **heads, **tables, "chains": named, "sentence": words}
+        _print_json({**whole, "answered_ms": round(answered, 3)})
         return OK
     for line in _heading(found, inputs, scenario, args.lang):
         out(line)
@@ -180,6 +194,7 @@ def _explain(args: argparse.Namespace) -> int:
     out(t("explain.note", args.lang))
     if found.capacity == "equilibrium":
         out(t("explain.note_path", args.lang))
+    out(t("explain.answered", args.lang, ms=f"{answered:.0f}"))
     return OK
 
 

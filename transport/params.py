@@ -5,6 +5,7 @@ Rows come from ``data/parameters/*.csv``; several years of one key are joined li
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 from dataclasses import dataclass
@@ -165,11 +166,16 @@ class Params:
         units: dict[str, str] = {}
         highest: dict[tuple[str, str], float] = {}
         known = rows.filter(pl.col("value").is_not_null()).sort("parameter", "subject", "year", nulls_last=True)
-        for (parameter, subject), group in known.group_by(["parameter", "subject"], maintain_order=True):
-            key = (str(parameter), str(subject))
-            units[key[0]] = group["unit"][0]
+        names = list(zip(known["parameter"].to_list(), known["subject"].to_list(), strict=True))
+        starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+        table = _Rows.read(known)
+        unit = known["unit"].to_list()
+        for first, last in zip(starts, [*starts[1:], len(names)], strict=True):
+            key = names[first]
+            units[key[0]] = unit[first]
+            group = table.part(slice(first, last))
             values[key] = _sample(key, group, draws, seed)
-            highest[key] = float(_filled(group, "high").max())
+            highest[key] = float(group.high.max())
         return cls(values, units, draws, reads, highest=highest)
 
     def get(self, parameter: str, subject: str = "all") -> NDArray[np.float64]:
@@ -225,6 +231,11 @@ class Params:
         if (parameter, subject) in self._values or head not in self._parents:
             return parameter, subject
         return parameter, f"{self._parents[head]}{colon}{rest}"
+
+    def unlike(self, other: Params) -> tuple[tuple[str, str], ...]:
+        """Return the keys (parameter, subject) that both hold with other values, sorted."""
+        both = sorted(self._values.keys() & other._values.keys())
+        return tuple(key for key in both if not np.array_equal(self._values[key], other._values[key]))
 
     def subjects(self, parameter: str) -> tuple[str, ...]:
         """Return the subjects of a parameter, sorted.
@@ -299,9 +310,12 @@ class Params:
         return self._copy(values)
 
     def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
-        return Params(
-            values, self._units, self.draws, self._reads, self._parents, self._highest
-        )  # one run, one record of what was read
+        """Return parameters with other values of the same keys; one run, one record of what was read."""
+        made = copy.copy(self)
+        made._values = values  # noqa: SLF001  (its own class)
+        for array in values.values():
+            array.setflags(write=False)
+        return made
 
     def _hint(self, parameter: str, subject: str) -> str:
         if parameter in self._subjects:
@@ -311,29 +325,49 @@ class Params:
         return f"no parameter {parameter!r}" + (f"; did you mean {', '.join(near)}?" if near else "")
 
 
-def _sample(key: tuple[str, str], group: pl.DataFrame, draws: int, seed: int) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one key or of all, sorted by year: years (NaN = every year), values, ranges (the value where there is none) and distributions."""
+
+    year: NDArray[np.float64]
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    ranged: NDArray[np.bool_]
+    distribution: list[str]
+
+    @classmethod
+    def read(cls, rows: pl.DataFrame) -> _Rows:
+        """Return the rows of a table of parameters."""
+        number = rows.select(pl.col("year", "value", "low", "high").cast(pl.Float64)).with_columns(
+            pl.col(bound).fill_null(pl.col("value")) for bound in ("low", "high")
+        )
+        year, value, low, high = (number[name].to_numpy() for name in number.columns)
+        return cls(year, value, low, high, rows["low"].is_not_null().to_numpy(), rows["distribution"].to_list())
+
+    def part(self, where: slice) -> _Rows:
+        """Return some of the rows."""
+        return _Rows(
+            self.year[where], self.value[where], self.low[where], self.high[where], self.ranged[where], self.distribution[where]
+        )
+
+
+def _sample(key: tuple[str, str], rows: _Rows, draws: int, seed: int) -> NDArray[np.float64]:
     """Return ``[draw, year]`` of one key from its rows sorted by year."""
-    years = group["year"].to_list()
-    value = group["value"].to_numpy().astype(np.float64)
-    if draws == 1 or group["low"].null_count() == group.height:
-        anchors = np.repeat(value[None, :], draws, axis=0)
+    if draws == 1 or not rows.ranged.any():
+        anchors = np.repeat(rows.value[None, :], draws, axis=0)
     else:
-        low = _filled(group, "low")
-        high = _filled(group, "high")
         rng = np.random.default_rng(seed_for(seed, f"parameter:{key[0]}:{key[1]}"))
         u = rng.random(draws)
-        anchors = np.empty((draws, len(value)))
-        for j in range(len(value)):
-            anchors[:, j] = _quantile(u, float(low[j]), float(value[j]), float(high[j]), group["distribution"][j])
-        anchors[0] = value  # the first draw is always the central run, so that its tables mean the same with any number of draws
-    if len(years) == 1 or years[0] is None:
+        anchors = np.empty((draws, rows.value.size))
+        for j in range(rows.value.size):
+            anchors[:, j] = _quantile(u, float(rows.low[j]), float(rows.value[j]), float(rows.high[j]), rows.distribution[j])
+        anchors[0] = (
+            rows.value
+        )  # the first draw is always the central run, so that its tables mean the same with any number of draws
+    if rows.value.size == 1 or np.isnan(rows.year[0]):
         return np.repeat(anchors[:, :1], len(YEARS), axis=1)
-    known = np.asarray(years, dtype=np.float64)
-    return np.stack([np.interp(_YEAR_AXIS, known, row) for row in anchors])
-
-
-def _filled(group: pl.DataFrame, column: str) -> NDArray[np.float64]:
-    return group.select(pl.col(column).fill_null(pl.col("value"))).to_series().to_numpy().astype(np.float64)
+    return np.stack([np.interp(_YEAR_AXIS, rows.year, row) for row in anchors])
 
 
 def _apply(array: NDArray[np.float64], lever: Lever, value: LeverValue) -> NDArray[np.float64]:

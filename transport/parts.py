@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from transport import accounts, bridge
+from transport.distribution import model_distribution
 from transport.layout import BASE_YEAR, YEARS, EnergyUse, Turnover
 from transport.power import grid_factor
 from transport.vehicles import Activity
@@ -138,6 +139,7 @@ def activity_of(inputs: Inputs, params: Params, freight: FreightOutcome, passeng
     """Return what the vehicles have to move, counted as the carriers count it: the same bridges as in the accounts."""
     carrier = freight.carrier_tkm
     pkm = {s: accounts.carrier_pkm(inputs, params, part, s, passengers.pkm[s]) for part, s in CARRIED}
+    light = model_distribution(inputs, params)
     return Activity(
         road_freight_tkm=carrier["road"],
         rail_freight_tkm=carrier["rail"],
@@ -148,6 +150,8 @@ def activity_of(inputs: Inputs, params: Params, freight: FreightOutcome, passeng
         passenger_pkm=pkm,
         passenger_load={s: passengers.load[s] for s in pkm},
         private_car_pkm=passengers.pkm["private_car"],
+        light_trucks=light.trucks,
+        clean_zone_share=light.zone_share,
     )
 
 

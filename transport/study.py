@@ -10,19 +10,25 @@ import polars as pl
 
 from transport import accounts, bridge, indicators
 from transport.account_tables import account_tables
+from transport.area_indicators import area_indicator_checks, area_tables
 from transport.attribution import attribution_tables
+from transport.closures import SITE_LEVEL
 from transport.costs import cost_tables
 from transport.decompose import decompose_tables
+from transport.distribution_table import distribution_tables
+from transport.energy_seasons import season_checks, season_tables
 from transport.freight import FreightOutcome, model_freight
 from transport.hindcast import hindcast_tables
 from transport.infrastructure import model_infrastructure
 from transport.inputs import on_network
-from transport.layout import BASE_YEAR, PROVINCE, QUALITY_ORDER, SCOPES, YEARS, EnergyUse, year_index
+from transport.layout import BASE_YEAR, PROVINCE, SCOPES, YEARS, EnergyUse, year_index
 from transport.parts import Books, Models, Parts, activity_of, boundaries, make_parts, part_of_class
 from transport.passenger_energy import passenger_tables
 from transport.passengers import PassengerOutcome, model_passengers
+from transport.port_access import port_access
 from transport.prefectures import area_checks, prefecture_tables
 from transport.progress import default_as_of, progress_table
+from transport.projects import with_projects
 from transport.simulations import simulate_weeks
 from transport.targets import attach_targets
 from transport.travel import TravelOutcome, model_travel
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from transport.freight_start import FreightStarts
     from transport.inputs import Inputs
     from transport.params import Params
     from transport.scenario import Scenario
@@ -56,6 +63,9 @@ EXTRA_TABLES: tuple[Tables, ...] = (
     cost_tables,
     passenger_tables,
     prefecture_tables,
+    distribution_tables,
+    area_tables,
+    season_tables,
     decompose_tables,
     hindcast_tables,
 )
@@ -70,7 +80,7 @@ class Results:
     tables: Mapping[str, pl.DataFrame]
 
 
-def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None) -> Results:
+def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None, starts: FreightStarts | None = None) -> Results:
     """Run one scenario.
 
     Parameters
@@ -81,34 +91,47 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None)
         Checked data.
     progress
         Called with (step, number of steps, name) before each step.
+    starts
+        As in :func:`model_parts`.
 
     Returns
     -------
     Results
         Tables of the first draw; deterministic for a given scenario and data.
     """
-    parts = model_parts(scenario, inputs, progress=progress)
+    parts = model_parts(scenario, inputs, progress=progress, starts=starts)
     _teller(progress)(STEPS.index("indicators"))
     return Results(scenario, inputs.data_hash, tables_of(parts))
 
 
-def model_parts(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None) -> Parts:
+def model_parts(
+    scenario: Scenario,
+    inputs: Inputs,
+    *,
+    progress: Progress | None = None,
+    starts: FreightStarts | None = None,
+    response: bool = True,
+) -> Parts:
     """Run the models of one scenario and make their accounts, without any result table.
 
     Parameters
     ----------
     scenario, inputs, progress
         As in :func:`run`.
+    starts
+        Networks and base years of earlier runs, taken where they are the same and added to where they are not; results stay the same bit by bit.
+    response
+        As in :func:`transport.freight.freight_outcome`.
     """
     tell = _teller(progress)
     tell(0)
-    inputs = replace(
-        on_network(inputs, scenario.network), reads={}
-    )  # the freight model makes central parameters of its own; their reads count too
+    # the freight model makes central parameters of its own; their reads count too
+    inputs = replace(scenario_inputs(scenario, inputs), reads={})
     params = scenario_params(scenario, inputs)
     held = scenario.hold_year or None
     tell(1)
-    freight = model_freight(inputs, params, hold_network_after=held, capacity=scenario.capacity)
+    base = None if starts is None else starts.base_of(inputs, params, hold_network_after=held)
+    freight = model_freight(inputs, params, hold_network_after=held, capacity=scenario.capacity, base=base, response=response)
     tell(2)
     passengers = model_passengers(params, inputs=inputs)
     normal = model_passengers(params, inputs=inputs, normal_2020=True)
@@ -128,6 +151,17 @@ def model_parts(scenario: Scenario, inputs: Inputs, *, progress: Progress | None
     tell(7)
     models = Models(freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, simulation)
     return make_parts(inputs, params, models, hold_year=held)
+
+
+def freight_tables(parts: Parts) -> dict[str, pl.DataFrame]:
+    """Return the indicators and the result tables of freight, which need no table of another part: enough to compare many runs."""
+    freight = parts.freight
+    return {
+        "indicators": indicator_table(parts),
+        "freight": _freight_frame(freight),
+        **freight.tables,
+        "port_containers": freight.port_containers,
+    }
 
 
 def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
@@ -171,6 +205,8 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
                 simulation.checks,
                 _balance_checks(now),
                 area_checks(parts),
+                area_indicator_checks(parts),
+                season_checks(parts),
                 bridge.bridge_checks(balance, bridge.moved_totals(inputs, params, now.energy, BRIDGE_YEARS)),
             ],
             how="vertical",
@@ -184,7 +220,7 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
 
 def indicator_table(parts: Parts) -> pl.DataFrame:
     """Return the result table ``indicators`` of the parts of a run."""
-    series = indicators.series_frame(_all_series(parts), _indicator_quality(parts.inputs))
+    series = indicators.series_frame(_all_series(parts), indicators.indicator_quality(parts.inputs))
     return attach_targets(series, parts.inputs.targets, _actuals(parts.inputs), vintage_year=_vintage(parts.params))
 
 
@@ -201,12 +237,25 @@ def _teller(progress: Progress | None) -> Callable[[int], None]:
     return tell
 
 
+def scenario_inputs(scenario: Scenario, inputs: Inputs) -> Inputs:
+    """Return the inputs that a scenario runs on: the tables of its road network, its projects, closures and sites.
+
+    Parameters
+    ----------
+    scenario
+        A resolved scenario.
+    inputs
+        Checked data.
+    """
+    return with_projects(on_network(inputs, scenario.network), scenario)
+
+
 def scenario_params(scenario: Scenario, inputs: Inputs) -> Params:
     """Return the parameters of a scenario: sampled, then held, then moved by its levers."""
     levers = {lever.lever: lever for lever in inputs.levers}
     params = inputs.params(draws=scenario.draws, seed=scenario.seed)
     if scenario.hold_year:
-        params = params.hold(scenario.hold_year, but=scenario.hold_but)
+        params = params.hold(scenario.hold_year, but=(*scenario.hold_but, SITE_LEVEL))
     return params.with_levers((levers[name], value) for name, value in scenario.settings.items())
 
 
@@ -220,12 +269,14 @@ def _all_series(parts: Parts) -> list[indicators.Series]:
     effective = freight.effective_tkm / freight.total_tkm.sum(axis=(2, 3))
     made += indicators.companions(now.book, counted, carried, effective)
     made += indicators.sea_rail_series(freight.sea_rail_teu, freight.port_teu, _base_range(parts.inputs))
+    made.append(indicators.Series("finished_vehicle_sea_rail", PROVINCE, "veh/yr", freight.finished_vehicle_sea_rail))
     fleet = now.vehicles
     is_road = {c: fleet.mode[c] == "road" for c in fleet.classes}
     made += indicators.additions_series(
         fleet.sales, fleet.classes, fleet.powertrains, fleet.clean, fleet.is_operating, is_road, fleet.parent
     )
     made.append(indicators.rail_increase(freight.rail_loaded_t))
+    access = port_access(parts.inputs, parts.params)
     made += _rail(parts)
     made += _oil(parts)
     made += _travel_series(travel)
@@ -237,6 +288,9 @@ def _all_series(parts: Parts) -> list[indicators.Series]:
         indicators.share_series("shore_power_energy_share", infrastructure.shore_power_energy_share),
         indicators.share_series("charging_peak_response_share", infrastructure.charging_peak_response_share),
         indicators.share_series("siding_access_share", freight.siding_access_share),
+        indicators.share_series("port_rail_pipeline_access_share", access.by_area),
+        indicators.share_series("port_rail_pipeline_access_share", access.by_cargo, variant="by_cargo"),
+        indicators.transhipment_growth(freight.port_containers),
         indicators.share_series("pipeline_connected_share", freight.pipeline_connected_share),
         indicators.share_series("bulk_long_haul_rail_water_share", freight.bulk_long_haul_share),
         indicators.share_series("bulk_clean_collection", freight.bulk_clean_collection_share),
@@ -318,19 +372,6 @@ def _actuals(inputs: Inputs) -> dict[tuple[str, str, int], float]:
     """Return the actual values of targets that are past, by (indicator, area, year)."""
     rows = inputs.table("observed/actuals").filter(pl.col("value").is_not_null(), pl.col("period").str.contains(r"^\d{4}$"))
     return {(s, a, int(y)): float(v) for s, a, y, v in rows.select("series", "area", "period", "value").iter_rows()}
-
-
-def _indicator_quality(inputs: Inputs) -> dict[str, str]:
-    """Return indicator -> weakest quality among the parameters it mainly stands on (``indicators.csv``)."""
-    by_parameter = {
-        str(p): max(group["quality"].to_list(), key=QUALITY_ORDER.index)
-        for (p,), group in inputs.parameters.filter(pl.col("value").is_not_null()).group_by(["parameter"], maintain_order=True)
-    }
-    found: dict[str, str] = {}
-    for indicator, basis in inputs.table("indicators").select("id", "basis").iter_rows():
-        qualities = [by_parameter[p] for p in basis.split()]
-        found[indicator] = max(qualities, key=QUALITY_ORDER.index)
-    return found
 
 
 def _fit_frame(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

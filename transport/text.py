@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport.i18n import labels, t
-from transport.layout import BASE_YEAR
-from transport.scorecard import READING, ScoreLine, scorecard
+from transport.layout import BASE_YEAR, YEARS
+from transport.scorecard import ScoreLine, scorecard
+from transport.targets import NOT_MODELLED, unmodelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +117,8 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
         t("cli.readings", lang, name=labels(inputs, "indicator", lang)[line.id], met=line.met, readings=line.readings)
         for line in many
     ]
+    made += [line for line in (frozen_grid_line(stored.table("indicators"), inputs, lang),) if line]
+    made += unmodelled_lines(lines, inputs, lang)
     return [
         *made,
         *(
@@ -124,6 +127,52 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
             if line
         ),
     ]
+
+
+def unmodelled_lines(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> list[str]:
+    """Return one sentence per target without a value: with the reason of the data where no model reaches it, and for a peak that does not come."""
+    names, reasons = labels(inputs, "indicator", lang), unmodelled(inputs, lang)
+    made = [
+        t("scorecard.not_modelled", lang, name=names[line.id], reason=reasons.get(line.id, t("scorecard.no_reason", lang)))
+        for line in lines
+        if line.value is None and (line.id in reasons or line.verdict == NOT_MODELLED)
+    ]
+    return made + [
+        t("scorecard.no_peak", lang, name=names[line.id], year=YEARS[-1])
+        for line in lines
+        if (line.id, line.value, line.verdict) == ("land_oil_peak", None, "missed")
+    ]
+
+
+def frozen_grid_line(indicators: pl.DataFrame, inputs: Inputs, lang: str, *, year: int = SHOWN_YEARS[-1]) -> str:
+    """Return the change of the intensity with power in the boundary of the headline, at the grid of each year and at that of the base year.
+
+    Parameters
+    ----------
+    indicators
+        Result table ``indicators``.
+    inputs
+        With the table ``indicators``, which names the boundary.
+    lang
+        Language of the text.
+    year
+        Year of the change from the base year.
+
+    Returns
+    -------
+    str
+        Empty where the table lacks one of the two.
+    """
+    now = "operating_co2_intensity"
+    boundary = inputs.table("indicators").filter(pl.col("id") == now)["boundary"][0]
+    reading = {"year": year, "scope": "direct_power", "boundary": boundary, "base": str(BASE_YEAR), "variant": ""}
+    found = indicators.filter(*[pl.col(name) == value for name, value in reading.items()], pl.col("value").is_not_null())
+    values = dict(found.select("id", "value").iter_rows())
+    frozen = f"{now}_frozen_grid"
+    if not {now, frozen} <= set(values):
+        return ""
+    written = {"now": f"{values[now]:+.1f}", "frozen": f"{values[frozen]:+.1f}"}
+    return t("cli.frozen_grid", lang, name=labels(inputs, "indicator", lang)[now], year=year, base=BASE_YEAR, **written)
 
 
 _HEADS = ("indicator", "area", "year", "value", "actual", "target", "gap", "unit", "verdict", "quality")
@@ -192,7 +241,7 @@ def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl
             head["gap"]: "-" if x.gap is None else shown(x.gap, "" if x.unit == "year" else x.unit, lang),
             head["unit"]: unit_label(x.unit, lang),
             head["verdict"]: verdicts[x.verdict],
-            head["quality"]: qualities[x.quality],
+            head["quality"]: qualities.get(x.quality, "-"),
         }
         for x in lines
     ]
@@ -285,30 +334,6 @@ def fit_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
     return ["", t("cli.fit", lang), *table_lines(fit_frame(fit, inputs, lang))]
 
 
-def compare_lines(table: pl.DataFrame, runs: Sequence[StoredRun], inputs: Inputs, lang: str) -> list[str]:
-    """Return the headline readings of two runs side by side; of indicators with targets only the areas that have one."""
-    definitions = inputs.table("indicators").select("id", *[pl.col(c).fill_null("") for c in READING])
-    both = table.join(definitions, on=["id", *READING], how="semi", maintain_order="left").drop_nulls("difference")
-    promised = {(x.id, x.area) for x in inputs.targets if x.value is not None}
-    with_target = {x for x, _ in promised}
-    names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
-    rows = [
-        {
-            t("scorecard.indicator", lang): names.get(r["id"], r["id"]),
-            t("scorecard.area", lang): areas.get(r["area"], r["area"]),
-            t("scorecard.year", lang): str(r["year"]),
-            "A": shown(r["value_a"], r["unit"], lang),
-            "B": shown(r["value_b"], r["unit"], lang),
-            "B - A": shown(r["difference"], r["unit"], lang),
-            t("scorecard.unit", lang): unit_label(r["unit"], lang),
-        }
-        for r in both.iter_rows(named=True)
-        if r["id"] not in with_target or (r["id"], r["area"]) in promised
-    ]
-    heads = [f"{side} = {run.manifest[f'title_{lang}']} ({run.manifest['run_id']})" for side, run in zip("AB", runs, strict=True)]
-    return [*heads, *table_lines(pl.DataFrame(rows))]
-
-
 def indicator_rows(indicators: pl.DataFrame, inputs: Inputs) -> list[dict[str, Any]]:
     """Return the indicator rows of the JSON contract: those with a target, and the shown years of the others."""
     del inputs
@@ -338,8 +363,7 @@ def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFram
             "parameter", "subject", "year", "value", "low", "high", "unit", "quality", "source", "note"
         )
     elif what == "levers":
-        columns = ["lever", f"label_{lang}", "parameter", "subject", "operation", "unit", "min", "max", "default", f"help_{lang}"]
-        table = inputs.table("levers").select(columns)
+        table = _levers(inputs, lang)
     elif what == "targets":
         names = labels(inputs, "indicator", lang)
         table = pl.DataFrame(
@@ -361,6 +385,21 @@ def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFram
             ],
             infer_schema_length=None,
         )
+    elif what == "projects":
+        columns = [
+            "project_id",
+            f"label_{lang}",
+            "kind",
+            "target",
+            "open_year",
+            "status",
+            "cost_cny",
+            "low",
+            "high",
+            "quality",
+            "note",
+        ]
+        table = inputs.table("networks/projects").select(columns)
     elif what == "scenarios":
         table = _scenarios(inputs, lang)
     else:
@@ -369,6 +408,18 @@ def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFram
         cells = pl.concat_str(pl.all().cast(pl.String).fill_null(""), separator="\t").str.to_lowercase()
         table = table.filter(cells.str.contains(needle.lower(), literal=True))
     return table
+
+
+def _levers(inputs: Inputs, lang: str) -> pl.DataFrame:
+    """Return the levers with what moves which way when they are moved; a lever whose parameter has no such text shows its help."""
+    effects = inputs.table("lever_effects").select("parameter", f"effect_{lang}")
+    shown = ["lever", "label_zh", "label_en", "unit", "min", "max", "default", "effect", "operation", "parameter", "subject"]
+    return (
+        inputs.table("levers")
+        .join(effects, on="parameter", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(f"effect_{lang}", f"help_{lang}").alias("effect"))
+        .select(*shown, f"help_{lang}")
+    )
 
 
 def _scenarios(inputs: Inputs, lang: str) -> pl.DataFrame:

@@ -11,14 +11,16 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from transport.app import account_charts, account_tables
+from transport.app import account_charts, account_tables, area_tables
 from transport.decompose import RULES
 from transport.i18n import has_text, labels, t, texts
 from transport.progress import SCHEMA, progress_table
 from transport.scenario import load_scenario
 from transport.scorecard import READING
 from transport.store import run_id
+from transport.targets import unmodelled
 from transport.text import reason_text
+from transport.text import shown as on_scale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +69,7 @@ def test_the_page_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: str
     del runs
     page = opened(root, lang=lang)
     assert not page.exception
-    assert len(page.tabs) == 8
+    assert len(page.tabs) == 9
     scale = 1e4 if lang == "zh" else 1e3
 
     readings = is_at(results, "indicators", id="operating_co2_intensity", year=2030, variant="")
@@ -78,6 +80,20 @@ def test_the_page_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: str
     assert scenarios["met"].tolist() == [f"{met} / {readings.height}"]
     headline = is_at(readings_only(results), "indicators", **HEADLINE)["value"][0]
     assert scenarios["value"].iloc[0] == pytest.approx(headline)
+
+    power = HEADLINE | {"scope": "direct_power", "year": 2030, "variant": ""}
+    ids = ("operating_co2_intensity", "operating_co2_intensity_frozen_grid")
+    moving, frozen = (is_at(results, "indicators", id=one, **power)["value"][0] for one in ids)
+    assert moving < frozen  # the grid gets cleaner
+    assert any(f"{moving:+.1f}" in caption.value and f"{frozen:+.1f}" in caption.value for caption in page.caption)
+
+    costs = frame_with(page, "present", "per_tonne")
+    status = labels(inputs, "cost_status", lang)
+    empty = costs["status"] == status["no_cost_known"]
+    assert costs["present"][empty].isna().all()
+    assert not costs["present"][~empty].isna().any()
+    worth = total(results.tables["costs"]["discounted_cny2023"]) / account_tables.MONEY[lang]
+    assert costs["present"].sum() == pytest.approx(worth)
 
     change = is_at(results, "attribution", to_year=2030, detail="", factor="total", **HEADLINE)["change_pct"][0]
     assert change == pytest.approx(headline, abs=1e-6)
@@ -95,14 +111,32 @@ def test_the_page_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: str
         published / scale * (1 - transport["rest_pct"].iloc[0] / 100.0), rel=1e-6
     )
 
-    tco = is_at(results, "tco", year=2030, vehicle_class="tractor_trailer").sort("total_cny2023_per_km")
-    assert frame_with(page, "by_cost")["total"].tolist() == pytest.approx(tco["total_cny2023_per_km"].to_list())
+    tco = is_at(results, "tco", year=2030, vehicle_class="tractor_trailer").sort("total_cny2023_per_unit")
+    assert frame_with(page, "by_cost")["total"].tolist() == pytest.approx(tco["total_cny2023_per_unit"].to_list())
 
     cities = frame_with(page, "area", "gasoline")
     gasoline = total(is_at(results, "energy_areas", year=2030, carrier="gasoline")["quantity"])
     assert cities["gasoline"].iloc[-1] == pytest.approx(gasoline / scale)
     assert cities["gasoline"].iloc[:-1].sum() == pytest.approx(gasoline / scale)
     assert len(cities) == 16
+
+    levels = is_at(results, "indicator_areas", id="operating_co2_intensity_level", year=2030, **HEADLINE)
+    found = frame_with(page, "upper", "lower")
+    assert len(found) == 16
+    whole = levels.filter(pl.col("area") == "210000").row(0, named=True)
+    assert found["value"].iloc[-1] == on_scale(whole["value"], "gCO2/tkm", lang)
+    assert found["change"].iloc[-1] == f"{headline:+.1f}"
+    assert found["upper"].iloc[:-1].sum() == pytest.approx(100.0)
+    assert found["lower"].iloc[:-1].sum() == pytest.approx(100.0)
+
+    bus = is_at(
+        results, "energy_months", year=2030, vehicle_class="urban_bus_12m", powertrain="battery_electric", carrier="electricity"
+    )
+    cold, warm = (bus.filter(pl.col("month") == month)["per_km"][0] for month in (1, 7))
+    seasons = frame_with(page, "winter", "summer")
+    mine = seasons[abs(seasons["winter"] - cold) < 1e-9]
+    assert mine["more"].iloc[0] == pytest.approx(100.0 * (cold / warm - 1.0))
+    assert cold > warm
 
     by_city, by_sector = (found.value for found in page.dataframe if "cut_pct" in found.value.columns)
     cut = total(is_at(results, "target_shares", target="operating_co2_intensity", rule="equal_rate")["cut"])
@@ -187,7 +221,7 @@ def test_a_run_without_a_table_gets_a_note_in_its_place(root: Path, runs: Path, 
     assert not page.exception
     [note] = [box.value for box in page.info if re.search(rf" {table}\b", box.value)]
     assert "transport run plan_2030" in note
-    assert len(page.tabs) == 8
+    assert len(page.tabs) == 9
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -266,6 +300,41 @@ def test_lights_of_progress_are_told_without_colour_and_with_a_reason(inputs: In
     assert (shown["light"], shown["area"]) == ("▲ speed up", "Liaoning")
     assert (shown["actual"], shown["path"], shown["needed"]) == ("-2.00", "-3.80", "-1.25")
     assert all(number in shown["reason"] for number in ("-2.00", "-3.80", "1.80", "-1.25", "2030"))
+
+
+def test_lights_say_where_no_model_stands_behind_a_target(inputs: Inputs) -> None:
+    row = dict.fromkeys(SCHEMA) | {
+        "id": "cr_express_trains", "area": "210000", "target_year": 2025, "start_year": 2020, "light": "grey", "target": 1000.0,
+        "unit": "train/yr", "reason": "past_no_actual",
+    }  # fmt: skip
+    for lang in ("zh", "en"):
+        told = account_tables.lights(pl.DataFrame([row], schema=SCHEMA), inputs, lang)["reason"][0]
+        assert told.startswith(reason_text(row, lang))
+        assert told.endswith(t("progress.not_modelled", lang, reason=unmodelled(inputs, lang)["cr_express_trains"]))
+
+
+def test_the_reading_by_place_is_that_of_the_headline(results: Results, inputs: Inputs) -> None:
+    table, definitions = results.tables["indicator_areas"], inputs.table("indicators")
+    for scope in ("direct", "wtw"):
+        reading = area_tables.reading_of(table, "operating_co2_intensity_level", definitions, scope)
+        assert reading == {**HEADLINE, "scope": scope, "variant": ""}
+    assert area_tables.reading_of(table, "clean_share_of_additions", definitions, "wtw") == {
+        "scope": "", "boundary": "", "base": "2020", "variant": "all_civil:plan"
+    }  # fmt: skip
+    assert set(table["id"].to_list()) == set(area_tables.INDICATORS)
+
+
+def test_the_months_of_a_chart_have_the_mean_of_a_hundred(results: Results, inputs: Inputs) -> None:
+    rows = area_tables.months(results.tables["energy_months"], 2030, "urban_bus_12m", inputs, "en")
+    means = rows.group_by("name").agg(pl.col("index").mean(), pl.len())
+    assert means["index"].to_list() == pytest.approx([100.0] * means.height)
+    assert set(means["len"].to_list()) == {12}
+    table = area_tables.winter(results.tables["energy_months"], 2030, "urban_bus_12m", inputs, "en")
+    heaters = table.filter(pl.col("summer") == 0.0)
+    assert heaters["name"].to_list() == ["Battery electric (Diesel)"]
+    assert heaters["more"].to_list() == [None]
+    chart = account_charts.months(rows, title="a", month="b", temperature="c").to_dict()
+    assert len(chart["layer"]) == 2
 
 
 def test_lights_tell_the_reason_as_the_command_does(inputs: Inputs) -> None:

@@ -146,9 +146,9 @@ def test_every_section_of_the_accounts_page_is_drawn(address: str, chromium_path
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{address}/accounts?lang={lang}")
-        page.get_by_role("tab").nth(7).wait_for(timeout=60_000)
+        page.get_by_role("tab").nth(8).wait_for(timeout=60_000)
         page.locator("[data-testid=stStatusWidget]").wait_for(state="detached", timeout=60_000)
-        for section in range(8):
+        for section in range(9):
             page.get_by_role("tab").nth(section).click()
             panel = page.locator("[role=tabpanel]:visible")
             panel.locator("[data-testid=stDataFrame] canvas").first.wait_for(timeout=60_000)
@@ -157,9 +157,50 @@ def test_every_section_of_the_accounts_page_is_drawn(address: str, chromium_path
                 assert box is not None, section
                 assert min(box["width"], box["height"]) > 100, section
             page.screenshot(path=str(tmp_path / f"accounts_{lang}_{section}.png"))
-        assert page.locator("[data-testid=stVegaLiteChart]").count() == 5
+        assert page.locator("[data-testid=stVegaLiteChart]").count() == 6
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
         assert page.locator("[data-testid=stAlertContentInfo]").count() == 1, "the note on the recovery, and no lacking table"
+        browser.close()
+    assert complaints == []
+    assert {host for host in hosts if host} <= LOCAL, hosts
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_tab_of_the_what_if_page_is_drawn_without_scrolling_sideways(
+    address: str, chromium_path: str, tmp_path: Path, lang: str
+) -> None:
+    """No tab holds an error, and a calculation can be started and cancelled."""
+    from playwright.sync_api import sync_playwright
+
+    hosts: set[str] = set()
+    complaints: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}/what_if?lang={lang}")
+        page.get_by_role("tab").nth(4).wait_for(timeout=60_000)
+        page.locator("[data-testid=stStatusWidget]").wait_for(state="detached", timeout=60_000)
+        for section in range(5):
+            page.get_by_role("tab").nth(section).click()
+            panel = page.locator("[role=tabpanel]:visible")
+            if section != 3:  # there is one run, and nothing to compare it with
+                panel.locator("[data-testid=stDataFrame] canvas").first.wait_for(timeout=60_000)
+            for drawn in panel.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").all():
+                box = drawn.bounding_box()
+                assert box is not None, section
+                assert min(box["width"], box["height"]) > 100, section
+            wide, room = page.evaluate(
+                "(() => { const m = document.querySelector('[data-testid=stMain]'); return [m.scrollWidth, m.clientWidth]; })()"
+            )
+            assert wide <= room, section
+            page.screenshot(path=str(tmp_path / f"what_if_{lang}_{section}.png"))
+        assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+        page.get_by_role("tab").nth(1).click()
+        page.get_by_role("button", name="对筛选出的项目排名" if lang == "zh" else "Rank the listed projects").click()
+        page.get_by_role("button", name="取消" if lang == "zh" else "Cancel").click(timeout=60_000)
+        page.get_by_text("已取消计算" if lang == "zh" else "Calculation cancelled").first.wait_for(timeout=60_000)
         browser.close()
     assert complaints == []
     assert {host for host in hosts if host} <= LOCAL, hosts

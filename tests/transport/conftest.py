@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from transport.freight import FreightOutcome
-    from transport.freight_model import FreightModel
+    from transport.freight_model import BaseModel, FreightModel
     from transport.inputs import Inputs
     from transport.parts import Parts
     from transport.store import StoredRun
@@ -44,11 +44,19 @@ def small_data(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> P
 
 
 @pytest.fixture(scope="session")
-def fixed_model(inputs: Inputs) -> FreightModel:
+def base_model(inputs: Inputs) -> BaseModel:
+    """Return the solved base year of the bundled data: networks, demand, calibration; made once for all tests of a worker."""
+    from transport.freight_model import solve_base
+
+    return solve_base(inputs, inputs.params())
+
+
+@pytest.fixture(scope="session")
+def fixed_model(inputs: Inputs, base_model: BaseModel) -> FreightModel:
     """Return the freight of the bundled data without levers at the fixed speed, with the flows of 2020 and 2030; solved once for all tests."""
     from transport.freight_model import solve_model
 
-    return solve_model(inputs, inputs.params(), capacity="fixed", detail=(2020, 2030))
+    return solve_model(inputs, inputs.params(), capacity="fixed", detail=(2020, 2030), base=base_model)
 
 
 @pytest.fixture(scope="session")

@@ -125,6 +125,11 @@ EXPECTED: dict[str, list[Place]] = {
         ("networks/nodes.csv", 5, "node_id", "node.disconnected"),
         ("networks/zones.csv", 2, "zone_id", "node.disconnected"),
     ],
+    "project.date": [("networks/projects.csv", 2, "open_year", "project.date")],
+    "project.effect": [("networks/projects.csv", 2, "tracks", "project.effect")],
+    "project.kind": [("networks/projects.csv", 2, "target", "project.kind")],
+    "project.no_cost": [("networks/projects.csv", 2, "cost_cny", "project.no_cost")],
+    "project.target": [("networks/projects.csv", 2, "target", "project.target")],
     "quality.derived_without_formula": [
         ("parameters/energy.csv", 2, "quality", "quality.derived_without_formula"),
     ],

@@ -68,6 +68,7 @@ def test_run_with_a_lever_prints_the_scorecard(lever_run: StoredRun) -> None:
     out = lever_run.folder.with_suffix(".txt").read_text(encoding="utf-8")
     assert "CO2 per converted turnover of operating transport" in out
     assert "of 36 readings" in out
+    assert "China-Europe trains: not modelled. Trains to Europe are part of the boxes" in out
     assert str(lever_run.folder) in out
     manifest = json.loads((lever_run.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["resolved"]["run"]["capacity"] == "equilibrium"
@@ -134,8 +135,11 @@ def test_every_lever_shows_both_labels_unit_and_range(capsys: pytest.CaptureFixt
     for lang in ("zh", "en"):
         _, out, _ = call(capsys, "show", "levers", "--json", "--lang", lang)
         for row in json.loads(out):
-            assert row[f"label_{lang}"], row
             assert row[f"help_{lang}"], row
+            assert row["label_zh"], row
+            assert row["label_en"], row
+            assert row["effect"], row
+            assert row["effect"] != row[f"help_{lang}"], row
             assert row["unit"], row
             assert row["min"] <= row["default"] <= row["max"], row
 

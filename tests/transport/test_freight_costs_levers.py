@@ -74,7 +74,7 @@ CASES: list[tuple[str, float, Collection[str], Collection[str], bool]] = [
     ("drayage_fixed_cost", 0.5, {"drayage_end", "site_drayage_end"}, ALL, False),
     ("drayage_cost", 0.5, {"drayage_km", "site_drayage_km", "last_mile_km"}, ALL, False),
     ("container_rail_subsidy", 300.0, {"port_train_box"}, BOXES, False),
-    ("port_clean_quota", 30.0, {"port_truck_bulk"}, frozenset(BULK), True),
+    ("port_truck_charge", 30.0, {"port_truck_bulk"}, frozenset(BULK), True),
     ("port_handling", 1.5, {"sea_load"}, ALL, True),
     ("port_handling_bulk", 1.5, {"sea_load"}, handled("bulk"), True),
     ("port_handling_container", 1.5, {"sea_load"}, handled("container"), True),

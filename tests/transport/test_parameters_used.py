@@ -4,43 +4,30 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from functools import cache, partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import pytest
 
+from tests.transport.one_at_a_time import OneAtATime, keys_read
 from transport import study
-from transport.freight import FreightOutcome, freight_outcome
-from transport.freight_model import solve_model
-from transport.freight_prepare import Prepared, prepare
 from transport.inputs import REFERENCE_PREFIX, Inputs
-from transport.layout import BASE_YEAR, YEARS
 from transport.params import Params
 from transport.scenario import load_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from tests.transport.one_at_a_time import Key, Rows
     from transport.params import LeverValue
     from transport.scenario import Capacity, Scenario
     from transport.store import StoredRun
     from transport.study import Results
 
-Key = tuple[str, str]
-
-#: Sub-models of a run by their name in ``transport.study``, and whose results they stand on.
-SUB_MODELS: dict[str, tuple[str, ...]] = {
-    "model_freight": (),
-    "model_passengers": (),
-    "model_vehicles": ("model_freight", "model_passengers"),
-    "model_infrastructure": (),
-    "model_travel": (),
-}
-#: Fields of the freight outcome that no result table shows.
-NOT_SHOWN = frozenset({"demand"})
-#: Year whose flows by link and OD are compared.
-SHOWN_YEAR = 2030
+#: Parts of the sweep over all rows, for several workers.
+PARTS = 8
 
 
 def without_simulation(inputs: Inputs, name: str, capacity: Capacity, **levers: LeverValue) -> Scenario:
@@ -51,11 +38,6 @@ def keys_of(rows: pl.DataFrame) -> list[Key]:
     """Return the distinct (parameter, subject) of rows with a value, reference library left out, sorted."""
     own = rows.filter(pl.col("value").is_not_null(), ~pl.col("parameter").str.starts_with(REFERENCE_PREFIX))
     return sorted(own.select("parameter", "subject").unique().rows())
-
-
-def keys_read(made: list[Params]) -> set[Key]:
-    """Return what was read from any of some parameters."""
-    return {(p, s) for params in made for p, s, n in params.reads().iter_rows() if n > 0}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +82,7 @@ def reads(inputs: Inputs, results: Results, baseline_run: StoredRun) -> Reads:
     simulated = frozenset(key for key, n in after.items() if n > before[key])
     assert simulated, "the simulation reads parameters of its own"
     shown = pl.concat([results.tables["parameters_used"], baseline_run.table("parameters_used")]).filter(pl.col("reads") > 0)
-    return Reads(frozenset(keys_read(made) | set(shown.select("parameter", "subject").iter_rows())), simulated)
+    return Reads(frozenset(keys_read(*made) | set(shown.select("parameter", "subject").iter_rows())), simulated)
 
 
 # --- the list and the reads ---------------------------------------------------------------------------------------------------------
@@ -163,178 +145,88 @@ def changed_tables(before: Mapping[str, pl.DataFrame], after: Mapping[str, pl.Da
 # --- one at a time ------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class MovedTables:
-    """Tables of the inputs with one parameter moved, as the freight model reads them."""
-
-    inputs: Inputs
-    central: Params
-    parameters: pl.DataFrame
-
-    def table(self, name: str) -> pl.DataFrame:
-        return self.inputs.table(name)
-
-    def params(self, *, draws: int = 1, seed: int = 0) -> Params:
-        assert (draws, seed) == (1, 0)
-        return self.central
-
-
-class OneAtATime:
-    """One scenario without its simulation, ready to run again with one key moved; what does not read the key is not computed again."""
-
-    def __init__(self, inputs: Inputs, name: str, levers_at: dict[str, float] | None = None) -> None:
-        self.inputs = inputs
-        self.scenario = load_scenario(name, inputs.folder, inputs.levers, extra=levers_at or {}, simulate="none")
-        levers = {lever.lever: lever for lever in inputs.levers}
-        self.settings = [(levers[lever], value) for lever, value in self.scenario.settings.items()]
-        self.central = Params.from_frame(inputs.parameters)
-        self.ends = {
-            end: Params.from_frame(inputs.parameters.with_columns(value=pl.coalesce(end, "value"))) for end in ("high", "low")
-        }
-        self.quality = study._indicator_quality(inputs)  # does not depend on values
-        self.reads: dict[str, set[Key]] = {}
-        #: Outcomes of the sub-models in the order of the calls of a run.
-        self.base: dict[str, list[Any]] = {name: [] for name in SUB_MODELS}
-        whole = self.with_levers(Params.from_frame(inputs.parameters))
-        self.tables = self.run(whole, {name: self._recorded(name) for name in SUB_MODELS})
-        self.reads["study"] = keys_read([whole])
-        tables = MovedTables(inputs, Params.from_frame(inputs.parameters), inputs.parameters)
-        self.prepared: Prepared = prepare(tables, self.with_levers(self.central), hold_network_after=YEARS[0])
-        self.freight = self._model_freight(tables, self.with_levers(self.central), self.prepared)
-        self.reads["prepare"] = keys_read([tables.central])
-
-    def with_levers(self, params: Params) -> Params:
-        return params.with_levers(self.settings)
-
-    def run(self, params: Params, replaced: dict[str, Callable[..., Any]]) -> dict[str, pl.DataFrame]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(study, "scenario_params", lambda *_: params)
-            patch.setattr(study, "_indicator_quality", lambda _: self.quality)
-            for name, function in replaced.items():
-                patch.setattr(study, name, function)
-            return dict(study.run(self.scenario, self.inputs).tables)
-
-    def _recorded(self, name: str) -> Callable[..., Any]:
-        """Return a sub-model that keeps its outcome and the keys it read."""
-        real = getattr(study, name)
-
-        def call(*args: Any, **options: Any) -> Any:
-            mine = self.with_levers(Params.from_frame(self.inputs.parameters))
-            self.base[name].append(real(*(mine if isinstance(a, Params) else a for a in args), **options))
-            self.reads[name] = self.reads.get(name, set()) | keys_read([mine])
-            return self.base[name][-1]
-
-        return call
-
-    def in_freight(self, key: Key) -> bool:
-        return key in self.reads["model_freight"] | self.reads["prepare"]
-
-    def beside_freight(self, key: Key) -> bool:
-        return any(key in found for name, found in self.reads.items() if name not in {"model_freight", "prepare"})
-
-    def moves(self, key: Key) -> bool:
-        """Return whether some result table changes when the key takes its upper or, failing that, its lower end."""
-        tests = [self._moves_freight] * self.in_freight(key) + [self._moves_tables] * self.beside_freight(key)
-        for end, params in self.ends.items():
-            if np.array_equal(params.get(*key), self.central.get(*key)):
-                continue
-            try:
-                if any(test(key, end) for test in tests):
-                    return True
-            except ValueError:  # shares of several rows may only move together; the other end may do
-                continue
-        return False
-
-    def _moves_tables(self, key: Key, end: str) -> bool:
-        """Look at all tables of the run, with the freight as it is."""
-        stale = {name for name in SUB_MODELS if key in self.reads[name]} - {"model_freight"}
-        stale |= {name for name, parts in SUB_MODELS.items() if stale & set(parts)}
-
-        def kept(name: str) -> Callable[..., Any]:
-            outcomes = iter(self.base[name])
-            return lambda *_, **__: next(outcomes)
-
-        params = self.with_levers(self.central.replace(*key, self.ends[end].get(*key)))
-        after = self.run(params, {name: kept(name) for name in SUB_MODELS if name not in stale})
-        return bool(changed_tables(self.tables, after))
-
-    def _moves_freight(self, key: Key, end: str) -> bool:
-        """Look at the outcome with network and demand as they are, then with all of it anew; the network of one year serves for all."""
-        central = self.central.replace(*key, self.ends[end].get(*key))
-        this = (pl.col("parameter") == key[0]) & (pl.col("subject") == key[1])
-        rows = self.inputs.parameters.with_columns(value=pl.when(this).then(pl.coalesce(end, "value")).otherwise("value"))
-        tables = MovedTables(self.inputs, central, rows)
-        params = self.with_levers(central)
-        if key in self.reads["model_freight"] and self._shows(self._model_freight(tables, params, self.prepared)):
-            return True
-        if key not in self.reads["prepare"]:
-            return False
-        anew = prepare(tables, params, hold_network_after=YEARS[0])
-        return self._shows(self._model_freight(tables, params, anew))
-
-    @staticmethod
-    def _model_freight(tables: MovedTables, params: Params, prepared: Prepared) -> FreightOutcome:
-        # one year of links and OD tells enough and costs least
-        return freight_outcome(tables, params, solve_model(tables, params, prepared=prepared, detail=(BASE_YEAR, SHOWN_YEAR)))
-
-    def _shows(self, freight: FreightOutcome) -> bool:
-        shown = [f.name for f in fields(FreightOutcome) if f.name not in NOT_SHOWN]
-        return any(_differs(getattr(freight, name), getattr(self.freight, name)) for name in shown)
-
-
-def _differs(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray):
-        return not np.array_equal(a, b)
-    if isinstance(a, pl.DataFrame):
-        return not a.equals(b)
-    if isinstance(a, dict):
-        return any(_differs(a[k], b[k]) for k in a)
-    return bool(a != b)
-
-
-def uncertain(inputs: Inputs) -> list[Key]:
-    """Return the keys with a range in some row."""
-    return keys_of(inputs.parameters.filter(pl.col("low") < pl.col("high")))
-
-
 @pytest.fixture(scope="module")
-def plan(inputs: Inputs) -> OneAtATime:
-    return OneAtATime(inputs, "plan_2030")
+def once(inputs: Inputs) -> Callable[[str], OneAtATime]:
+    """Return a function from the name of a scenario to that scenario, computed when it is first asked for."""
+    return cache(lambda name: OneAtATime(inputs, name))
 
 
-@pytest.fixture(scope="module")
-def stretch(inputs: Inputs) -> OneAtATime:
-    return OneAtATime(inputs, "stretch")
+def without_effect(rows: Iterable[Rows], scenarios: Iterable[Callable[[], OneAtATime]]) -> list[Rows]:
+    """Return the rows that move no result of any of the scenarios; whole solutions only for those that no cheaper look sees in any."""
+    left = list(rows)
+    for whole, scenario in product((False, True), scenarios):
+        if left:
+            made = scenario()
+            left = [row for row in left if not made.moves(row, whole=whole)]
+    return left
 
 
-def without_effect(keys: list[Key], *scenarios: OneAtATime) -> list[Key]:
-    """Return the keys that move no table of any of the scenarios."""
-    for scenario in scenarios:
-        keys = [key for key in keys if not scenario.moves(key)]
-    return keys
+def ranged(inputs: Inputs, *, but: Collection[Key] = ()) -> list[Rows]:
+    """Return the positions of the rows with a range by key, some keys left out: rows of several years move together, as they do in draws."""
+    rows = inputs.parameters.with_row_index("row").filter(pl.col("low") < pl.col("high"))
+    groups = rows.partition_by("parameter", "subject", as_dict=True)
+    return [tuple(groups[key]["row"]) for key in keys_of(rows) if key not in set(but)]
+
+
+def test_each_row_with_a_range_changes_its_parameter_by_itself(inputs: Inputs) -> None:
+    """No row lies beyond the years of the model or is hidden by another one."""
+    rows = inputs.parameters.with_row_index("row")
+    keys = dict.fromkeys(keys_of(rows.filter(pl.col("low") < pl.col("high"))))
+    groups = rows.partition_by("parameter", "subject", as_dict=True)
+    idle = []
+    for key in keys:
+        usual = Params.from_frame(groups[key]).get(*key)
+        for row, year in groups[key].filter(pl.col("low") < pl.col("high")).select("row", "year").iter_rows():
+            moved = groups[key].with_columns(value=pl.when(pl.col("row") == row).then(_elsewhere()).otherwise(pl.col("value")))
+            if (Params.from_frame(moved).get(*key) == usual).all():
+                idle.append((*key, year))
+    assert idle == []
 
 
 @pytest.mark.slow
-def test_each_range_outside_freight_moves_a_table(
-    inputs: Inputs, unused: list[Key], reads: Reads, plan: OneAtATime, stretch: OneAtATime
-) -> None:
-    """Rows that only the simulation reads are left to the test of the reads."""
-    keys = [k for k in uncertain(inputs) if plan.beside_freight(k) and not plan.in_freight(k)]
-    assert len(keys) > len(unused)
-    still = [k for k in without_effect(keys, plan) if k not in reads.by_simulation]
-    assert sorted(set(without_effect(still, stretch)) ^ {k for k in unused if k in keys}) == []
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_range_moves_a_result(inputs: Inputs, unused: list[Key], once: Callable[[str], OneAtATime], part: int) -> None:
+    """In the plan or in the stretch, one parameter and subject at a time; those of the list are moved by the test below."""
+    rows = ranged(inputs, but=unused)[part::PARTS]
+    assert len(rows) * PARTS > 5 * len(unused)
+    seen = once("plan_2030").seen_together(rows)
+    assert seen
+    left = without_effect([row for row in rows if row not in seen], [partial(once, name) for name in ("plan_2030", "stretch")])
+    assert [once("plan_2030").key(row) for row in left] == []
 
 
 @pytest.mark.slow
-def test_each_range_of_freight_moves_a_table(inputs: Inputs, unused: list[Key], plan: OneAtATime, stretch: OneAtATime) -> None:
-    keys = [k for k in uncertain(inputs) if plan.in_freight(k)]
-    assert len(keys) > len(unused)
-    assert sorted(set(without_effect(keys, plan, stretch)) ^ {k for k in unused if k in keys}) == []
+@pytest.mark.parametrize("name", ["plan_2030", "stretch"])
+def test_nothing_in_the_list_moves_a_plan(inputs: Inputs, unused: list[Key], name: str) -> None:
+    """All listed rows at their upper ends, then at their lower ends, with the equilibrium of every year."""
+    scenario = without_simulation(inputs, name, "equilibrium")
+    before = study.run(scenario, inputs).tables
+    listed = pl.struct("parameter", "subject").is_in([{"parameter": p, "subject": s} for p, s in unused])
+    for end in ("high", "low"):
+        moved = inputs.parameters.with_columns(value=pl.when(listed).then(pl.coalesce(end, "value")).otherwise("value"))
+        assert (moved["value"] != inputs.parameters["value"]).sum() > len(unused) // 2
+        assert changed_tables(before, study.run(scenario, _with_rows(inputs, moved)).tables) == [], end
+
+
+@pytest.mark.slow
+def test_no_look_sees_what_did_not_move(once: Callable[[str], OneAtATime]) -> None:
+    """The same rows again give the same bits in every look but the whole one, and rows that say nothing are told to move nothing."""
+    plan = once("plan_2030")
+    for key in {
+        ("road_hour_cost", "all"),
+        ("osm_speed", "motorway"),
+        ("week_weight", "winter"),
+        ("truck_pcu", "all"),
+        ("mean_haul", "coal"),
+    }:
+        looks = list(plan.looks(key))
+        assert bool(looks) == (key[0] != "osm_speed"), key
+        assert not any(look(plan.usual()) for look in looks), key
 
 
 @pytest.mark.slow
 def test_what_acts_only_through_a_lever_acts_through_it(inputs: Inputs) -> None:
-    """With the named levers at the end of their range all these rows move a table of the plan."""
+    """With the named levers at the end of their range the rows of all these keys move a result of the plan."""
     named: dict[Key, str] = {}
     for parameter, subject, reason in inputs.table("unused_parameters").select("parameter", "subject", "reason").iter_rows():
         found = re.search(r"only through the lever (\w+)", reason)
@@ -343,4 +235,5 @@ def test_what_acts_only_through_a_lever_acts_through_it(inputs: Inputs) -> None:
     ends = {lever.lever: lever.minimum if lever.default == lever.maximum else lever.maximum for lever in inputs.levers}
     moved = OneAtATime(inputs, "plan_2030", {lever: ends[lever] for lever in sorted(set(named.values()))})
     assert len(named) > len(ends) // 10
-    assert without_effect(list(named), moved) == []
+    rows = [tuple(moved.of_key[key]["row"]) for key in named]
+    assert [moved.key(row) for row in without_effect(rows, [lambda: moved])] == []

@@ -156,7 +156,7 @@ def test_more_cars_per_resident_take_from_coaches(params: Params) -> None:
 
 
 def test_every_service_has_a_lever_on_fare_and_time_and_every_carrier_one_on_load(data_folder: Path) -> None:
-    levers = pl.read_csv(data_folder / "levers.csv").select("parameter", "subject").rows()
+    levers = pl.read_csv(data_folder / "levers.csv", infer_schema=False).select("parameter", "subject").rows()
     for service in SERVICES:
         assert ("passenger_fare_index", service) in levers, service
         assert ("passenger_time_index", service) in levers, service

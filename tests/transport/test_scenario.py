@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from transport.findings import DataError
+from transport.layout import LAST_YEAR
 from transport.params import Lever
 from transport.scenario import Scenario, load_scenario, scenario_names
+from transport.scenario_sections import Names, read_by_year, read_projects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,3 +173,117 @@ def test_missing_scenario_names_the_nearest(folder: Path) -> None:
 
 def test_names_are_listed_without_overrides(folder: Path) -> None:
     assert scenario_names(folder) == ("baseline", "plan")
+
+
+# --- projects, closures and sites ---------------------------------------------------------------------------------------------------
+
+NAMES = Names(projects=("dbl_gouhai", "elec_xitian"), closures=("RL001", "berth_PT_DAGANG"), sites=("Z_RF_LYSH", "Z_ST_ANGANG"))
+SECTIONS = """title_zh = "情景"
+[projects]
+dbl_gouhai = 2027
+elec_xitian = "never"
+[closures]
+RL001 = { 2028 = 0.25, 2029 = 1 }
+[sites]
+Z_RF_LYSH = { 2027 = 0 }
+"""
+
+
+def test_sections_are_read_and_stand_in_the_hash(folder: Path) -> None:
+    write(folder, "what_if", SECTIONS)
+    found = load("what_if", folder, names=NAMES)
+    assert dict(found.projects) == {"dbl_gouhai": 2027, "elec_xitian": None}
+    assert dict(found.closures) == {"RL001": {2028: 0.25, 2029: 1.0}}
+    assert dict(found.sites) == {"Z_RF_LYSH": {2027: 0.0}}
+    resolved = found.resolved()
+    assert resolved["projects"] == {"dbl_gouhai": 2027, "elec_xitian": "never"}
+    assert resolved["closures"] == {"RL001": {"2028": 0.25, "2029": 1.0}}
+    assert resolved["sites"] == {"Z_RF_LYSH": {"2027": 0.0}}
+    write(folder, "later", SECTIONS.replace("2027\n", "2028\n"))
+    assert load("later", folder, names=NAMES).scenario_hash() != found.scenario_hash()
+
+
+def test_an_empty_section_is_no_section(folder: Path) -> None:
+    write(folder, "bare", 'title_zh = "情景"\n')
+    write(folder, "empty", 'title_zh = "情景"\n[projects]\n[closures]\n[sites]\n')
+    bare, empty = load("bare", folder), load("empty", folder)
+    assert bare.resolved() == empty.resolved()
+    assert "projects" not in bare.resolved()
+    assert bare.scenario_hash() == empty.scenario_hash()
+
+
+def test_sections_add_up_name_by_name_and_the_command_line_comes_last(folder: Path) -> None:
+    write(folder, "below", SECTIONS)
+    write(
+        folder, "overrides/more", 'title_zh = "措施"\n[closures]\nRL001 = { 2030 = 0.5 }\n[sites]\nZ_ST_ANGANG = { 2026 = 0.9 }\n'
+    )
+    write(folder, "top", 'title_zh = "上"\nbase = "below"\noverrides = ["more"]\n[projects]\nelec_xitian = 2030\n')
+    found = load("top", folder, names=NAMES, projects={"dbl_gouhai": "never"}, closures={"berth_PT_DAGANG": {2029: 1.0}})
+    assert dict(found.projects) == {"dbl_gouhai": None, "elec_xitian": 2030}
+    assert dict(found.closures) == {"RL001": {2030: 0.5}, "berth_PT_DAGANG": {2029: 1.0}}
+    assert dict(found.sites) == {"Z_RF_LYSH": {2027: 0.0}, "Z_ST_ANGANG": {2026: 0.9}}
+
+
+def test_a_year_after_the_last_one_is_never(folder: Path) -> None:
+    late, never = (load("baseline", folder, names=NAMES, projects={"dbl_gouhai": year}) for year in (LAST_YEAR + 1, "never"))
+    assert late.projects["dbl_gouhai"] is None
+    assert late.scenario_hash() == never.scenario_hash()
+
+
+def test_every_mistake_of_the_sections_is_told_at_once(folder: Path) -> None:
+    write(
+        folder,
+        "wrong",
+        'title_zh = "错"\n[projects]\ndbl_gouhi = 2027\nelec_xitian = 2020\n[closures]\nRL01 = { 2028 = 1 }\nRL001 = { 2028 = 1.5 }\n'
+        "berth_PT_DAGANG = { 2019 = 1 }\n[sites]\nZ_RF_LYS = { 2027 = 0 }\nZ_RF_LYSH = { 2050 = 0 }\nZ_ST_ANGANG = { 2027 = -1 }\n",
+    )
+    with pytest.raises(DataError) as wrong:
+        load("wrong", folder, names=NAMES, lang="en")
+    assert sorted(codes(wrong.value)) == sorted(
+        [
+            "project.unknown",
+            "project.year",
+            "closure.unknown",
+            "closure.range",
+            "section.years",
+            "site.unknown",
+            "section.years",
+            "site.range",
+        ]
+    )
+    told = {f.column: f for f in wrong.value.findings}
+    assert "dbl_gouhai" in told["dbl_gouhi"].remedy
+    assert "RL001" in told["RL01"].remedy
+    assert "Z_RF_LYSH" in told["Z_RF_LYS"].remedy
+    assert {f.file for f in wrong.value.findings} == {"wrong.toml"}
+
+
+def test_what_is_no_year_or_number_is_one_problem_each(folder: Path) -> None:
+    write(
+        folder,
+        "odd",
+        'title_zh = "错"\n[projects]\ndbl_gouhai = "soon"\n[closures]\nRL001 = 1.0\n[sites]\nZ_RF_LYSH = { 2027 = "x" }\n',
+    )
+    with pytest.raises(DataError) as wrong:
+        load("odd", folder, names=NAMES)
+    assert codes(wrong.value) == ["scenario.value"] * 3
+    assert sorted(f.column for f in wrong.value.findings) == ["closures.RL001", "projects.dbl_gouhai", "sites.Z_RF_LYSH"]
+
+
+def test_without_tables_nothing_can_be_named(folder: Path) -> None:
+    write(folder, "what_if", SECTIONS)
+    with pytest.raises(DataError) as wrong:
+        load("what_if", folder)
+    assert set(codes(wrong.value)) == {"project.unknown", "closure.unknown", "site.unknown"}
+
+
+def test_texts_of_the_command_line_are_read() -> None:
+    assert read_projects(["a=2027", " b = never"]) == {"a": 2027, "b": "never"}
+    assert read_by_year("--close", ["RL001=2028:0.25,2029:1", "RL001=2030:0.5"]) == {"RL001": {2028: 0.25, 2029: 1.0, 2030: 0.5}}
+    with pytest.raises(DataError) as wrong:
+        read_projects(["a=soon", "b", "c=2027"])
+    assert codes(wrong.value) == ["project.syntax", "project.syntax"]
+    with pytest.raises(DataError) as wrong:
+        read_by_year("--site", ["Z=0.5", "Z=2027:x", "Z=2027:1:2", "Z=2027:1"])
+    assert codes(wrong.value) == ["section.syntax"] * 3
+    assert "--site" in wrong.value.findings[0].rule

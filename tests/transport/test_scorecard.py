@@ -53,6 +53,22 @@ def test_headline_gap_and_readings() -> None:
     assert (line.met, line.readings) == (1, 3)
 
 
+def test_a_target_without_a_model_stands_at_the_end() -> None:
+    """Not in the definitions, or not in its headline reading: it is a line of its own without value or gap."""
+    empty = {"scope": "", "boundary": "", "base": "", "value": None, "verdict": "not_modelled", "quality": ""}
+    trains = TABLE[0].with_columns(**{k: pl.lit(v, dtype=TABLE.schema[k]) for k, v in (empty | {"id": "trains"}).items()})
+    city = TABLE[0].with_columns(**{k: pl.lit(v, dtype=TABLE.schema[k]) for k, v in (empty | {"area": "210100"}).items()})
+    lines = scorecard(pl.concat([trains, city, TABLE]), DEFINITIONS)
+    assert [(x.id, x.area, x.verdict) for x in lines] == [
+        ("operating_co2_intensity", "210000", "missed"),
+        ("operating_co2_intensity", "210100", "not_modelled"),
+        ("trains", "210000", "not_modelled"),
+    ]
+    assert [x.value for x in lines] == [-8.0, None, None]
+    assert [x.gap for x in lines] == [pytest.approx(1.5), None, None]
+    assert lines[0].readings == 3
+
+
 def test_the_gap_follows_the_actual_where_there_is_one() -> None:
     (line,) = scorecard(TABLE.with_columns(actual=pl.lit(-9.0)), DEFINITIONS)
     assert line.gap == pytest.approx(0.5)

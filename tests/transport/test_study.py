@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from transport.freight_start import FreightStarts
 from transport.layout import YEARS
 from transport.scenario import load_scenario
 from transport.store import write_run
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 #: The fixed speed tells what levers do in a third of the time; the equilibrium of every year has tests of its own, the slow ones repeat these with it.
 SPEEDS = ["fixed", pytest.param("equilibrium", marks=pytest.mark.slow)]
+#: Networks and base year, solved once for all runs of these tests; a run that takes them is the same bit by bit (``test_sweeps``).
+STARTS = FreightStarts(most=1)
 READING = ["scope", "boundary", "base", "variant"]
 
 
 def ran(inputs: Inputs, name: str, *, capacity: Capacity = "fixed", draws: int = 1, **levers: LeverValue) -> Results:
     scenario = load_scenario(name, inputs.folder, inputs.levers, extra=levers, draws=draws, simulate="none", capacity=capacity)
-    return run(scenario, inputs)
+    return run(scenario, inputs, starts=STARTS)
 
 
 def tables_of(stored: StoredRun) -> dict[str, pl.DataFrame]:
@@ -48,6 +51,7 @@ def series(results: Results, indicator: str, **where: str) -> pl.DataFrame:
     return table.sort("area", "year", *READING)
 
 
+@pytest.mark.slow  # every submission runs the command twice and compares the bytes
 def test_two_runs_give_the_same_bytes(inputs: Inputs, stored_run: StoredRun, tmp_path: Path) -> None:
     """With the equilibrium of every year and the simulation."""
     first, again = stored_run, run(load_scenario("plan_2030", inputs.folder, inputs.levers), inputs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from transport.layout import FIT_SCHEMA
-from transport.text import capacity_line, fit_frame, fit_lines, response_line, sales_line
+from transport.i18n import labels
+from transport.layout import FIT_SCHEMA, YEARS
+from transport.scorecard import ScoreLine
+from transport.text import capacity_line, fit_frame, fit_lines, frozen_grid_line, response_line, sales_line, unmodelled_lines
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -121,8 +124,7 @@ class Manifest:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_sales_by_cost_are_told_with_the_levers_that_set_nothing(inputs: Inputs, lang: str) -> None:
     idle = {"clean_sales_share_taxi": 0.9, "battery_swap_split_taxi": 0.5, "new_energy_share_of_clean_taxi": 0.5}
-    # ships have no prices, so that their lever still acts; a price acts through the cost
-    acting = {"clean_sales_share_ro_pax_ship": 0.1, "battery_price": 0.8}
+    acting = {"rail_electrified_share": 0.7, "battery_price": 0.8}  # trains go by the wires; a price acts through the cost
     line = sales_line(Manifest("tco", **idle, **acting), inputs, lang)  # type: ignore[arg-type]
     assert " 3 " in line.replace("中3项", " 3 ")
     assert "2020" in line
@@ -131,3 +133,36 @@ def test_sales_by_cost_are_told_with_the_levers_that_set_nothing(inputs: Inputs,
 @pytest.mark.parametrize("sales", [None, "path"])
 def test_sales_by_levers_need_no_line(inputs: Inputs, sales: str | None) -> None:
     assert sales_line(Manifest(sales, clean_sales_share_taxi=0.9), inputs, "en") == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_peak_that_does_not_come_is_explained_once(inputs: Inputs, lang: str) -> None:
+    missed = ScoreLine(
+        "land_oil_peak", "210000", 2030, None, None, 2030.0, None, "year", "at_most", "hard", "missed", "assumption", 0, 1
+    )
+    (line,) = unmodelled_lines([missed], inputs, lang)
+    assert str(YEARS[-1]) in line
+    assert {"zh": "平台期", "en": "plateau"}[lang] in line
+    came = replace(missed, value=2027.0, verdict="met", met=1)
+    late = replace(missed, value=2033.0)
+    waiting = replace(missed, verdict="actual_pending")
+    assert unmodelled_lines([came, late, waiting, replace(missed, id="land_oil", verdict="missed")], inputs, lang) == []
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_grid_is_what_lies_between_two_factors(inputs: Inputs, lang: str) -> None:
+    reading = {"year": 2030, "scope": "direct_power", "boundary": "road+rail+water", "base": "2020", "variant": ""}
+    rows = pl.DataFrame(
+        [
+            {"id": "operating_co2_intensity", "value": -27.43, **reading},
+            {"id": "operating_co2_intensity_frozen_grid", "value": -23.45, **reading},
+            {"id": "operating_co2_intensity", "value": -99.9, **reading, "scope": "wtw"},
+        ]
+    )
+    line = frozen_grid_line(rows, inputs, lang)
+    assert "-27.4" in line
+    assert "-23.4" in line
+    assert "99.9" not in line
+    assert labels(inputs, "indicator", lang)["operating_co2_intensity"] in line
+    assert frozen_grid_line(rows.filter(pl.col("value") < -25.0), inputs, lang) == ""
+    assert frozen_grid_line(rows, inputs, lang, year=2025) == ""

@@ -33,7 +33,7 @@ SECTOR_COLOURS: Mapping[str, str] = {
     "ports": "#7fd1b9",
 }
 #: Colours of the components of cost, in order.
-COST_COLOURS: Sequence[str] = ("#0072B2", "#E69F00", "#009E73", "#b9b9b9", "#CC79A7")
+COST_COLOURS: Sequence[str] = ("#0072B2", "#E69F00", "#009E73", "#b9b9b9", "#CC79A7", "#56B4E9", "#D55E00")
 
 
 def readings(
@@ -124,6 +124,38 @@ def waterfall(bars: pl.DataFrame, colours: Mapping[str, str], *, title: str, for
     text = base.mark_text(align="left", dx=5).encode(x=alt.X("right:Q", title=title, scale=scale), text="written:N")
     zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color="#888888").encode(x=alt.X("x:Q", scale=scale))
     return alt.layer(bar, zero, text).properties(height=26 * len(order) + 70)
+
+
+def months(table: pl.DataFrame, *, title: str, month: str, temperature: str) -> alt.LayerChart | alt.FacetChart:
+    """Return energy per km by month as one line per powertrain, and the temperature of the month when pointed at.
+
+    Parameters
+    ----------
+    table
+        Columns name, month, index [percent of the mean month], temperature [degC].
+    title, month, temperature
+        Titles of the axes and of the temperature.
+    """
+    names = table["name"].unique(maintain_order=True).to_list()
+    columns = max(2, int(700 / (7.2 * max((width(name) for name in names), default=1) + 40)))
+    low, high = (float(str(value)) for value in (table["index"].min(), table["index"].max()))
+    lines = (
+        alt.Chart(table)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("month:O", title=month, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("index:Q", title=title, scale=alt.Scale(domain=[min(low, 95.0), max(high, 105.0)])),
+            color=alt.Color("name:N", sort=names, legend=alt.Legend(title=None, orient="top", columns=columns, labelLimit=260)),
+            tooltip=[
+                alt.Tooltip("name:N", title=" "),
+                alt.Tooltip("month:O", title=month),
+                alt.Tooltip("index:Q", title=title, format=".1f"),
+                alt.Tooltip("temperature:Q", title=temperature, format=".1f"),
+            ],
+        )
+    )
+    mean = alt.Chart(pl.DataFrame({"y": [100.0]})).mark_rule(color="#888888", strokeDash=[4, 3]).encode(y="y:Q")
+    return alt.layer(lines, mean).properties(height=330)
 
 
 def change_kind(value: float) -> str:

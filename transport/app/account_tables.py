@@ -11,6 +11,7 @@ from transport.i18n import labels, t
 from transport.layout import PROVINCE
 from transport.prefectures import UNALLOCATED
 from transport.scorecard import MET
+from transport.targets import unmodelled
 from transport.text import reason_text, shown, unit_label
 
 if TYPE_CHECKING:
@@ -35,16 +36,30 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
         "used_for",
     ),
     "hindcast": ("item", "mode", "year", "unit", "observed", "modelled", "error_pct", "used_for", "quality"),
-    "tco": ("year", "vehicle_class", "powertrain", "total_cny2023_per_km", "path_share", "tco_share"),
-    "costs": ("year", "measure", "total_cny2023", "avoided_tco2"),
+    "tco": ("year", "vehicle_class", "powertrain", "unit", "sales_split", "total_cny2023_per_unit", "path_share", "tco_share"),
+    "costs": ("year", "measure", "status", "service_cny2023", "total_cny2023", "discounted_cny2023", "avoided_tco2"),
     "co2_areas": ("year", "area", "sector", "scope", "t"),
     "energy_areas": ("year", "area", "vehicle_class", "carrier", "quantity", "unit"),
+    "indicator_areas": ("id", "area", "year", "numerator", "denominator", "value", "base_value", "change", "drivers", "quality"),
+    "energy_months": (
+        "year",
+        "month",
+        "vehicle_class",
+        "powertrain",
+        "carrier",
+        "temperature_c",
+        "share_pct",
+        "per_km",
+        "per_km_unit",
+    ),
     "target_shares": ("target", "year", "rule", "area", "sector", "unit", "reference", "cut", "allowed", "modelled", "gap"),
 }
 #: Factors of the attribution in the order of the bars.
 FACTORS = ("covid_rebound", "mode_structure", "load_empty", "efficiency", "electrification", "fuel_switch", "grid")
 #: Components of the cost of ownership in the order of the stack.
-COMPONENTS = ("capital", "energy", "maintenance", "fixed", "infrastructure")
+COMPONENTS = ("capital", "energy", "maintenance", "fixed", "infrastructure", "battery", "payload")
+#: Components of the cost of a measure.
+MEASURE_COMPONENTS = ("capital", "energy", "maintenance", "infrastructure", "service")
 #: Tonnes in the unit the reader uses: 10^4 t in Chinese, kt in English.
 TONNES: Mapping[str, float] = {"zh": 1e4, "en": 1e3}
 #: Money in the unit the reader uses: 10^8 yuan in Chinese, 10^9 in English.
@@ -251,6 +266,7 @@ def lights(table: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
         Columns light, target, area, year, unit, goal, actual, period, path, needed, reason.
     """
     names, areas = labels(data, "indicator", lang), labels(data, "area", lang)
+    unknown = {name: t("progress.not_modelled", lang, reason=reason) for name, reason in unmodelled(data, lang).items()}
     made = []
     for row in table.iter_rows(named=True):
         numbers = {name: shown(row[name], row["unit"], lang) for name in ("actual", "path", "target", "needed_per_year")}
@@ -266,52 +282,57 @@ def lights(table: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
                 "period": row["period"] or "-",
                 "path": numbers["path"],
                 "needed": numbers["needed_per_year"],
-                "reason": reason_text(row, lang),
+                "reason": " ".join(words for words in (reason_text(row, lang), unknown.get(row["id"], "")) if words),
             }
         )
     return pl.DataFrame(made)
 
 
 def ownership(table: pl.DataFrame, year: int, vehicle_class: str, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return the cost of ownership of one class by powertrain and component: powertrain, component, cost [CNY/km], total; cheapest first."""
-    rows = table.filter(pl.col("year") == year, pl.col("vehicle_class") == vehicle_class).sort("total_cny2023_per_km")
+    """Return the cost of ownership of one class by powertrain and component: powertrain, component, cost [CNY/unit], total; cheapest first."""
+    rows = table.filter(pl.col("year") == year, pl.col("vehicle_class") == vehicle_class).sort("total_cny2023_per_unit")
     named = labels(data, "powertrain", lang)
     rows = rows.with_columns(pl.col("powertrain").replace_strict(named))
     parts = rows.unpivot(
-        [f"{part}_cny2023_per_km" for part in COMPONENTS],
-        index=["powertrain", "total_cny2023_per_km"],
+        [f"{part}_cny2023_per_unit" for part in COMPONENTS],
+        index=["powertrain", "total_cny2023_per_unit"],
         variable_name="part",
         value_name="cost",
     )
-    called = {f"{part}_cny2023_per_km": t(f"app.accounts.cost_{part}", lang) for part in COMPONENTS}
+    called = {f"{part}_cny2023_per_unit": t(f"app.accounts.cost_{part}", lang) for part in COMPONENTS}
     return parts.select(
-        "powertrain", pl.col("part").replace_strict(called).alias("component"), "cost", total="total_cny2023_per_km"
+        "powertrain", pl.col("part").replace_strict(called).alias("component"), "cost", total="total_cny2023_per_unit"
     )
 
 
 def sales(table: pl.DataFrame, year: int, vehicle_class: str, data: Inputs, lang: str) -> pl.DataFrame:
     """Return the shares of sales of one class by powertrain [percent]: on the path of the scenario, and by cost alone."""
-    rows = table.filter(pl.col("year") == year, pl.col("vehicle_class") == vehicle_class).sort("total_cny2023_per_km")
+    rows = table.filter(pl.col("year") == year, pl.col("vehicle_class") == vehicle_class).sort("total_cny2023_per_unit")
     named = labels(data, "powertrain", lang)
     return rows.select(
         powertrain=pl.col("powertrain").replace_strict(named),
-        total="total_cny2023_per_km",
+        total="total_cny2023_per_unit",
         path=100.0 * pl.col("path_share"),
         by_cost=100.0 * pl.col("tco_share"),
     )
 
 
 def measures(table: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return what the measures cost in one year by component [10^8 or 10^9 CNY], what they avoid and the cost per tonne."""
-    parts = [c for c in table.columns if c.endswith("_cny2023") and c not in {"total_cny2023", "discounted_cny2023"}]
-    rows = (
-        table.filter(pl.col("year") == year)
-        .group_by("measure", maintain_order=True)
-        .agg([pl.col(c).sum() for c in (*parts, "total_cny2023", "avoided_tco2")])
-    )
+    """Return what the measures cost in one year by component [10^8 or 10^9 CNY], what they avoid, the cost per tonne, and the present value of all years.
+
+    A measure without a known cost has no numbers: its sum is nothing, not zero.
+    """
+    parts = [f"{part}_cny2023" for part in (*MEASURE_COMPONENTS, "total")]
+    known = [pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias(c) for c in (*parts, "avoided_tco2")]
+    keys = ["measure", "status"]
+    worth = pl.when(pl.col("discounted_cny2023").count() > 0).then(pl.col("discounted_cny2023").sum())
+    present = table.group_by(keys).agg(worth.alias("present_cny2023"))
+    rows = table.filter(pl.col("year") == year).group_by(keys, maintain_order=True).agg(known)
+    rows = rows.join(present, on=keys, how="left", maintain_order="left")
     return rows.select(
         pl.col("measure").replace(labels(data, "measure", lang)),
-        *[(pl.col(c) / MONEY[lang]).alias(c.removesuffix("_cny2023")) for c in (*parts, "total_cny2023")],
+        pl.col("status").replace(labels(data, "cost_status", lang)),
+        *[(pl.col(c) / MONEY[lang]).alias(c.removesuffix("_cny2023")) for c in (*parts, "present_cny2023")],
         avoided=pl.col("avoided_tco2") / TONNES[lang],
         per_tonne=pl.when(pl.col("avoided_tco2") > 1.0).then(pl.col("total_cny2023") / pl.col("avoided_tco2")).round(0),
     )

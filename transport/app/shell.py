@@ -34,6 +34,7 @@ def main() -> None:
     pages = [
         st.Page(VIEWS / "overview.py", title=t("app.page_overview", lang), default=True),
         st.Page(VIEWS / "freight.py", title=t("freight.page", lang), url_path="freight"),
+        st.Page(VIEWS / "what_if.py", title=t("what_if.page", lang), url_path="what_if"),
         st.Page(VIEWS / "accounts.py", title=t("app.accounts.page", lang), url_path="accounts"),
     ]
     st.navigation(pages, position="top").run()

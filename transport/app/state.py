@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from transport.inputs import Inputs, data_folder, load_inputs, on_network
+from transport.projects import with_projects
 from transport.scenario import Scenario, load_scenario, scenario_names
+from transport.scenario_sections import Sections
 from transport.store import StoredRun, StoreError, read_run, run_id, runs_folder
 
 if TYPE_CHECKING:
@@ -65,9 +68,18 @@ def _inputs_on(stamp: float, pack_path: str, network: str) -> Inputs:
     return on_network(_inputs(stamp, pack_path), network)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _inputs_with(stamp: float, pack_path: str, network: str, sections: str) -> Inputs:
+    return with_projects(_inputs_on(stamp, pack_path, network), Sections.of_resolved(json.loads(sections)))
+
+
 def inputs_of(run: StoredRun) -> Inputs:
-    """Return the checked data with the network tables that a run was made on."""
-    return _inputs_on(_stamp(), str(pack() or ""), run.network)
+    """Return the checked data with the network tables that a run was made on, its projects built and its closures in force."""
+    resolved = run.manifest.get("resolved", {})
+    sections = {name: resolved[name] for name in ("projects", "closures", "sites") if name in resolved}
+    if not sections:
+        return _inputs_on(_stamp(), str(pack() or ""), run.network)
+    return _inputs_with(_stamp(), str(pack() or ""), run.network, json.dumps(sections, sort_keys=True))
 
 
 def scenarios() -> Sequence[str]:

@@ -9,12 +9,13 @@ import streamlit as st
 
 from transport.app import account_charts as charts
 from transport.app import account_tables as facts
+from transport.app import area_tables as spread
 from transport.app import state
 from transport.hindcast import explanation, explanations, summary
 from transport.i18n import labels, t
-from transport.layout import BASE_YEAR
+from transport.layout import BASE_YEAR, YEARS
 from transport.progress import default_as_of, progress_table
-from transport.text import fit_frame
+from transport.text import fit_frame, frozen_grid_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ TARGET_YEAR = 2030
 #: Last year with a published energy balance, and what the page opens with.
 BALANCE = (2019, "transport", "diesel")
 OPENING_CLASS = "tractor_trailer"
-SECTIONS = ("readings", "attribution", "balance", "hindcast", "progress", "cost", "areas", "shares")
+SECTIONS = ("readings", "attribution", "balance", "hindcast", "progress", "cost", "seasons", "areas", "shares")
 TABLE_HEIGHT = 35 * 17 + 3
 
 
@@ -49,6 +50,7 @@ def accounts() -> None:
         "hindcast": _hindcast,
         "progress": _progress,
         "cost": _cost,
+        "seasons": _seasons,
         "areas": _areas,
         "shares": _shares,
     }
@@ -126,6 +128,9 @@ def _readings(run: StoredRun, data: Inputs, lang: str) -> None:
     st.altair_chart(charts.readings(found, used["boundary"], used["scope"], used["base"], lang=lang), alt=alt, width="content")
     reading = {key: named[key][code] for key, code in _headline(data).items()}
     st.caption(t("app.accounts.readings_note", lang, year=TARGET_YEAR, **facts.demand(data, INTENSITY, TARGET_YEAR), **reading))
+    grid = frozen_grid_line(state.table(run, "indicators"), data, lang, year=TARGET_YEAR)
+    if grid:
+        st.caption(grid)
     rows = []
     for name in state.scenarios():
         other = state.stored(name)
@@ -326,7 +331,8 @@ def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
         )
         order = parts["name"].unique(maintain_order=True).to_list()
         colours = dict(zip((t(f"app.accounts.cost_{c}", lang) for c in facts.COMPONENTS), charts.COST_COLOURS, strict=True))
-        axis = t("app.accounts.cost_axis", lang)
+        mine = table.filter(pl.col("vehicle_class") == vehicle).row(0, named=True)
+        axis = t("app.accounts.cost_axis", lang, unit=labels(data, "work_unit", lang)[mine["unit"]])
         st.altair_chart(charts.stacked(parts, colours, title=axis, order=order, form=".2f"), alt=title)
         config = {
             "powertrain": _text(t("app.accounts.powertrain", lang)),
@@ -335,6 +341,8 @@ def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
             "by_cost": _number(t("app.accounts.tco_share", lang), "%.1f"),
         }
         _show(facts.sales(table, year, vehicle, data, lang), config, title)
+        if mine["sales_split"] != "logit":
+            st.caption(t(f"app.accounts.split_{mine['sales_split']}", lang))
         st.caption(t("app.accounts.cost_note", lang))
     costs = _table(run, "costs", lang)
     if costs is None:
@@ -343,11 +351,40 @@ def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
     title = t("app.accounts.measures_title", lang, year=year)
     st.subheader(title)
     config = {"measure": _text(t("app.accounts.measure", lang), width=200)}
-    config |= {c: _number(t(f"app.accounts.cost_{c}", lang), "%.2f") for c in (*facts.COMPONENTS, "total")}
+    config["status"] = _text(t("app.accounts.cost_status", lang), width=130)
+    config |= {c: _number(t(f"app.accounts.cost_{c}", lang), "%.2f") for c in (*facts.MEASURE_COMPONENTS, "total")}
+    config["present"] = _number(t("app.accounts.cost_present", lang, first=BASE_YEAR, last=YEARS[-1]), "%.2f")
     config["avoided"] = _number(t("app.accounts.avoided", lang), "%.1f")
     config["per_tonne"] = _number(t("app.accounts.per_tonne", lang), "localized")
     _show(facts.measures(costs, year, data, lang), config, title)
     st.caption(t("app.accounts.measures_note", lang))
+
+
+def _seasons(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show what a cold month takes more than a warm one, by powertrain."""
+    table = _table(run, "energy_months", lang)
+    if table is None:
+        return
+    named = labels(data, "vehicle_class", lang)
+    left, right = st.columns([1, 2])
+    with left:
+        year = _year("season_year", table, "year", TARGET_YEAR, lang)
+    with right:
+        vehicle = str(_choose("season_class", spread.classes_of(table, data, lang), "urban_bus_12m", named, lang))
+    title = t("app.accounts.seasons_title", lang, year=year, vehicle=named[vehicle])
+    st.subheader(title)
+    axes = {key: t(f"app.accounts.{key}", lang) for key in ("month", "temperature")}
+    index = t("app.accounts.season_index", lang)
+    st.altair_chart(charts.months(spread.months(table, year, vehicle, data, lang), title=index, **axes), alt=title)
+    config = {
+        "name": _text(t("app.accounts.powertrain", lang), width=260),
+        "winter": _number(t("app.accounts.winter", lang, month=spread.WINTER), "%.2f"),
+        "summer": _number(t("app.accounts.summer", lang, month=spread.SUMMER), "%.2f"),
+        "unit": _text(t("app.accounts.unit", lang)),
+        "more": _number(t("app.accounts.winter_more", lang), "%+.1f"),
+    }
+    _show(spread.winter(table, year, vehicle, data, lang), config, title)
+    st.caption(t("app.accounts.seasons_note", lang))
 
 
 def _areas(run: StoredRun, data: Inputs, lang: str) -> None:
@@ -383,6 +420,7 @@ def _areas(run: StoredRun, data: Inputs, lang: str) -> None:
         unit = t(f"app.accounts.unit_{'power' if code == 'electricity' else 'gas' if code == 'natural_gas' else 'mass'}", lang)
         config[code] = _number(t("app.accounts.carrier_column", lang, carrier=carriers[code], unit=unit), "%.1f")
     _show(found, config, inner)
+    _area_indicators(run, data, year, scope, lang)
     with st.expander(t("app.accounts.drivers_title", lang)):
         drivers, principles = labels(data, "area_driver", lang), labels(data, "principle", lang)
         used = data.table("accounts/area_drivers").select(
@@ -398,6 +436,31 @@ def _areas(run: StoredRun, data: Inputs, lang: str) -> None:
             "principle": _text(t("app.accounts.principle", lang)),
         }
         _show(used, config, t("app.accounts.drivers_title", lang))
+
+
+def _area_indicators(run: StoredRun, data: Inputs, year: int, scope: str, lang: str) -> None:
+    """Show one indicator by prefecture, with the part each place has in its numerator and denominator."""
+    table = _table(run, "indicator_areas", lang)
+    if table is None:
+        return
+    named = labels(data, "indicator", lang)
+    found = [code for code in spread.INDICATORS if code in set(table["id"].to_list())]
+    indicator = str(_choose("area_indicator", found, found[0], named, lang))
+    reading = spread.reading_of(table, indicator, data.table("indicators"), scope)
+    words = spread.reading_words(table, indicator, reading, data, lang)
+    inner = t("app.accounts.area_indicator_title", lang, indicator=named[indicator], year=year, unit=words["unit"])
+    st.markdown(f"**{inner}**")
+    rows = spread.indicator_rows(table, indicator, year, reading, facts.area_names(data, lang), lang)
+    config = {
+        "area": _text(t("decompose.by_city", lang), width=150),
+        "value": _text(t("app.accounts.area_value", lang, year=year), alignment="right"),
+        "start": _text(t("app.accounts.area_start", lang, year=BASE_YEAR), alignment="right"),
+        "change": _text(words["change_unit"], alignment="right"),
+        "upper": _number(t("app.accounts.numerator_part", lang), "%.1f"),
+        "lower": _number(t("app.accounts.denominator_part", lang), "%.1f"),
+    }
+    _show(rows, config, inner, 35 * 18)
+    st.caption(t("app.accounts.area_indicator_note", lang, **{k: words[k] for k in ("reading", "drivers", "quality")}))
 
 
 def _shares(run: StoredRun, data: Inputs, lang: str) -> None:

@@ -11,7 +11,16 @@ from transport.app import charts, maps, state
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
 from transport.scorecard import MET, READING, reading_matrix, scorecard
-from transport.text import capacity_line, fit_frame, sales_line, scorecard_frame, shown, target_text, unit_label
+from transport.text import (
+    capacity_line,
+    fit_frame,
+    sales_line,
+    scorecard_frame,
+    shown,
+    target_text,
+    unit_label,
+    unmodelled_lines,
+)
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -87,6 +96,8 @@ def _scorecard(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
     config = {frame.columns[0]: st.column_config.TextColumn(width=310)}
     st.dataframe(frame, hide_index=True, column_config=config, alt=t("app.scorecard", lang), height=35 * (frame.height + 1) + 3)
     st.caption(t("app.scorecard_note", lang))
+    for sentence in unmodelled_lines(lines, data, lang):
+        st.caption(sentence)
 
 
 def _intensity(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
