@@ -25,6 +25,7 @@ LINE_KINDS: dict[str, tuple[str, ...]] = {
     "line_upgrade": ("rail",),
     "pipeline": ("pipeline",),
     "road": ("road",),
+    "sea_route": ("water",),
 }
 #: Kinds whose target is a zone, and the classes of the connectors that they add.
 ACCESS_KINDS: dict[str, tuple[str, ...]] = {

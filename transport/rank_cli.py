@@ -23,8 +23,24 @@ YEARS_KNOWN, YEAR = (2025, 2030, 2035), 2030
 _SCENARIO, _TOP = "plan_2030", 20
 #: Units by language: money (10^8 or 10^6 CNY), tonnes and tkm (10^4 t and 10^8 tkm, or kt and Mtkm), CO2 (10^4 t or kt).
 _SCALE = {
-    "zh": {"cost_cny": 1e8, "t_off_road": 1e4, "tkm_off_road": 1e8, "co2_avoided_t": 1e4, "delay_co2_t": 1e4},
-    "en": {"cost_cny": 1e6, "t_off_road": 1e3, "tkm_off_road": 1e6, "co2_avoided_t": 1e3, "delay_co2_t": 1e3},
+    "zh": {
+        "cost_cny": 1e8,
+        "outlay_saved_cny": 1e8,
+        "delay_cny": 1e8,
+        "t_off_road": 1e4,
+        "tkm_off_road": 1e8,
+        "co2_avoided_t": 1e4,
+        "delay_co2_t": 1e4,
+    },
+    "en": {
+        "cost_cny": 1e6,
+        "outlay_saved_cny": 1e6,
+        "delay_cny": 1e6,
+        "t_off_road": 1e3,
+        "tkm_off_road": 1e6,
+        "co2_avoided_t": 1e3,
+        "delay_co2_t": 1e3,
+    },
 }
 _SHOWN = (
     "rank_t",
@@ -36,9 +52,11 @@ _SHOWN = (
     "t_off_road",
     "tkm_off_road",
     "co2_avoided_t",
+    "outlay_saved_cny",
     "cny_per_t",
     "cny_per_tco2",
     "delay_co2_t",
+    "delay_cny",
     "quality",
 )
 

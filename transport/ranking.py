@@ -55,6 +55,7 @@ COST_SUBJECT: dict[str, str] = {
     "pipeline": "pipe_connection",
     "pipe_connection": "pipe_connection",
     "road": "road",
+    "sea_route": "sea_route",
 }
 #: Columns of the ranking in order.
 COLUMNS: tuple[str, ...] = (
@@ -72,12 +73,14 @@ COLUMNS: tuple[str, ...] = (
     "tkm_off_road",
     "co2_avoided_t",
     "co2_avoided_to_2035_t",
+    "outlay_saved_cny",
     "cny_per_year",
     "cny_per_t",
     "cny_per_tkm",
     "cny_per_tco2",
     "delay_tkm",
     "delay_co2_t",
+    "delay_cny",
     "rank_t",
     "rank_co2",
     "rank_cny_per_t",
@@ -99,11 +102,14 @@ class Effect:
         Truck tkm on the territory ``[year]`` [tkm/yr].
     co2_t
         CO2 of transport with electricity ``[year]`` [t/yr].
+    outlay
+        What shippers pay for chains ``[year]`` [CNY/yr]; 0 before the base year.
     """
 
     road_t: float
     road_tkm: Array
     co2_t: Array
+    outlay: Array
 
 
 def rank(
@@ -136,14 +142,14 @@ def rank(
     -------
     DataFrame
         Columns project_id, kind, open_year, in_scenario, status, cost_cny, low, high, quality, year, t_off_road [t/yr], tkm_off_road [tkm/yr],
-        co2_avoided_t [t/yr], co2_avoided_to_2035_t [t], cny_per_year, cny_per_t, cny_per_tkm, cny_per_tco2 (null where nothing is gained),
-        delay_tkm, delay_co2_t (lost by opening one year later), rank_t, rank_co2, rank_cny_per_t.
+        co2_avoided_t [t/yr], co2_avoided_to_2035_t [t], outlay_saved_cny (what shippers save) [CNY/yr], cny_per_year, cny_per_t, cny_per_tkm, cny_per_tco2 (null where nothing is gained),
+        delay_tkm, delay_co2_t, delay_cny (lost by opening one year later), rank_t, rank_co2, rank_cny_per_t.
 
     Notes
     -----
     Yearly cost = investment x (annuity at the social discount rate over the life of its kind + upkeep share), in yuan of 2023. A project that opens
     after ``year`` has no effect in it, whatever its year: a delay beyond the year counts as removal. What one year of delay loses is what the
-    project does in its opening year.
+    project does in its opening year. Outlay is money only, without the value of time (:mod:`transport.freight_outlay`).
     """
     register = {row["project_id"]: row for row in projects.register(inputs).iter_rows(named=True)}
     known = FreightStarts() if starts is None else starts
@@ -195,7 +201,8 @@ def _own_year(row: dict[str, object], scenario: Scenario) -> int | None:
 
 def _effect(inputs: Inputs, scenario: Scenario, year: int, starts: FreightStarts) -> tuple[Effect, Params]:
     parts = model_parts(replace(scenario, simulate="none"), inputs, starts=starts, response=False)
-    return Effect(_road_tonnes(parts, year), parts.freight.territory_tkm[0, :, _ROAD].sum(axis=1), _co2(parts)), parts.params
+    tkm, outlay = parts.freight.territory_tkm[0, :, _ROAD].sum(axis=1), parts.freight.state_outlay["run"].sum(axis=0)
+    return Effect(_road_tonnes(parts, year), tkm, _co2(parts), outlay), parts.params
 
 
 def _road_tonnes(parts: Parts, year: int) -> float:
@@ -215,7 +222,7 @@ def _row(
 ) -> dict[str, object]:
     position = year_index(year)
     tkm, co2 = without.road_tkm - with_it.road_tkm, without.co2_t - with_it.co2_t
-    tonnes = without.road_t - with_it.road_t
+    tonnes, saved = without.road_t - with_it.road_t, without.outlay - with_it.outlay
     yearly = _yearly_cost(project, params, position)
     first = year_index(min(max(opened, YEARS[0]), LAST_YEAR))
     return {
@@ -227,12 +234,14 @@ def _row(
         "tkm_off_road": float(tkm[position]),
         "co2_avoided_t": float(co2[position]),
         "co2_avoided_to_2035_t": float(co2.sum()),
+        "outlay_saved_cny": float(saved[position]),
         "cny_per_year": yearly,
         "cny_per_t": _per(yearly, tonnes),
         "cny_per_tkm": _per(yearly, float(tkm[position])),
         "cny_per_tco2": _per(yearly, float(co2[position])),
         "delay_tkm": float(tkm[first]) if opened <= LAST_YEAR else 0.0,
         "delay_co2_t": float(co2[first]) if opened <= LAST_YEAR else 0.0,
+        "delay_cny": float(saved[first]) if opened <= LAST_YEAR else 0.0,
     }
 
 

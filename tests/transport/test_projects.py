@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from networks.errors import CalibrationError
 from networks.graph import open_connectors, open_links
-from networks.parts import DIRECT, NEST, TERMINAL_KIND
+from networks.parts import ALTERNATIVES, DIRECT, NEST, TERMINAL_KIND
 from transport import projects
 from transport.app import state
 from transport.app.freight_tables import names_of
@@ -436,6 +436,18 @@ def test_a_pipeline_takes_oil_off_the_road(plain, solved, built, commodity):
     after = solved(projects=built)
     assert tonnes(after, PIPE, [commodity]) > tonnes(plain, PIPE, [commodity]) + 1e5
     assert tonnes(after, ROAD, [commodity]) < tonnes(plain, ROAD, [commodity])
+
+
+def test_a_new_ferry_route_takes_lorries_on_board(plain, solved):
+    after = solved(projects={"roro_bayuquan_yantai": 2027})
+    table, closed_t = flows(after)
+    assert closed_t == 0
+    route = table.filter(pl.col("link_id") == "roro_bayuquan_yantai")
+    assert route.select(pl.col("forward_t") + pl.col("backward_t")).item() > 1e4
+    assert tonnes(after, WATER) + tonnes(after, ROAD) == pytest.approx(tonnes(plain, WATER) + tonnes(plain, ROAD), rel=1e-3)
+    code = ALTERNATIVES.index("roro")
+    by_ferry = [float(m.speed.solution.flows[LATER][rows_of(m).alternative == code].sum()) for m in (plain, after)]
+    assert by_ferry[1] > by_ferry[0]
 
 
 @pytest.mark.parametrize("project", ["elec_liaoxi", "port_rail_dayaowan", "yard_sujiatun", "berth_dagang", "pipe_gas_dashen"])

@@ -60,6 +60,8 @@ def test_a_siding_takes_goods_and_carbon_off_the_road(ranking):
     assert found["tkm_off_road"] > 0
     assert 0 < found["co2_avoided_t"] < found["co2_avoided_to_2035_t"]
     assert found["rank_t"] == 1
+    assert found["delay_cny"] != 0
+    assert found["outlay_saved_cny"] != 0
 
 
 def test_costs_are_those_of_the_rows(ranking, inputs):

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from transport.cli import main
+from transport.freight_rebuild import rebuilt
 from transport.freight_year import solve_year
 from transport.scenario import load_scenario
 from transport.shift import CAUSES, SEA, Side, cause_rows, mode_tonnes, moves, shift_summary, shift_table
 from transport.shift_runs import heading, named
-from transport.study import scenario_params
+from transport.study import scenario_inputs, scenario_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,38 @@ def test_delays_and_prices_are_a_cause_of_their_own_at_the_equilibrium(side, cau
     for cause, source, target, t in shift_summary(table, ["cause"]).iter_rows():
         net[cause] += t * ((target == "rail") - (source == "rail"))
     assert net["cost"] > 0 > net["capacity"]  # fuller railways give some of it back
+
+
+@pytest.mark.parametrize("capacity", ["fixed", "equilibrium"])
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"projects": {"siding_laobian_steel": 2027}},
+        {"projects": {"dbl_gouhai": 2027}, "sites": {"Z_RF_JZSH": {2028: 0.0}}},
+        {"closures": {"RL068": {2030: 1.0}}},
+    ],
+    ids=["siding", "doubling_and_site", "closure"],
+)
+def test_runs_on_other_networks_are_split_as_exactly(inputs, base_model, side, causes, sections, capacity):
+    scenario = load_scenario("baseline", inputs.folder, inputs.levers, draws=1, **sections)
+    run = scenario_inputs(scenario, inputs)
+    params = scenario_params(scenario, run)
+    model = solve_year(run, params, YEAR, capacity=capacity, base=rebuilt(run, params, base_model))
+    before, after = side(capacity), Side(params, model)
+    table = shift_table(before, after, YEAR, causes)
+    assert worst_error(table, before, after) < 1e-5
+    assert "access" in set(table["cause"])
+    assert ("demand" in set(table["cause"])) == ("sites" in sections)
+
+
+@pytest.mark.parametrize("capacity", ["fixed", "equilibrium"])
+def test_the_charge_of_a_quota_is_capacity(side, causes, capacity):
+    before, after = side(capacity), side(capacity, port_clean_quota=0.6)
+    table = shift_table(before, after, YEAR, causes)
+    assert worst_error(table, before, after) < 1e-5
+    assert set(table["cause"]) == {"capacity"}
+    moved = shift_summary(table, ["cause"]).filter(pl.col("from_mode") == "road", pl.col("to_mode") == "rail")["t"]
+    assert moved.item() > 0
 
 
 def test_two_speeds_are_not_compared(side, causes):
