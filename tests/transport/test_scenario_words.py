@@ -76,7 +76,7 @@ def test_projects_closures_and_sites_read_by_name(inputs: Inputs) -> None:
     assert words(inputs, "zh", {}, after) == [
         "不建叶赤线复线",
         "关闭沈大线 海城站—大石桥编组站（2030年全年）",
-        "锦州石化产量2028年起 0 %",
+        "锦州石化生产水平2028年起 0 %",
     ]
     assert words(inputs, "en", {}, after) == [
         "Doubling of the Yebaishou-Chifeng line is not built",
