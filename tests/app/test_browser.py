@@ -165,7 +165,7 @@ def test_every_section_of_the_accounts_page_is_drawn(address: str, chromium_path
     assert {host for host in hosts if host} <= LOCAL, hosts
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
 def test_every_tab_of_the_what_if_page_is_drawn_without_scrolling_sideways(
     address: str, chromium_path: str, tmp_path: Path, lang: str
 ) -> None:

@@ -84,6 +84,7 @@ def test_the_command_line_knows_the_networks(capsys: pytest.CaptureFixture[str])
 # --- the model on it ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_margins_of_the_base_year_are_met(fine: Inputs, model: FreightModel, fixed_model: FreightModel) -> None:
     """As well as on the compact network, and within the observed ranges."""
     rows = fine.parameters.filter(pl.col("year").is_null() | (pl.col("year") == 2020))
@@ -94,6 +95,7 @@ def test_the_margins_of_the_base_year_are_met(fine: Inputs, model: FreightModel,
         assert got == pytest.approx(compact, rel=0.02), item
 
 
+@pytest.mark.slow
 def test_flows_are_conserved_and_run_on_open_links_only(model: FreightModel) -> None:
     load = year_load(model, _BASE)
     state = model.prepared.states[model.prepared.state_of_year[_BASE]]
@@ -106,6 +108,7 @@ def test_flows_are_conserved_and_run_on_open_links_only(model: FreightModel) -> 
     assert used.filter(pl.col("link_id").str.starts_with("FR")).height > 1500, "the goods run on the finer roads"
 
 
+@pytest.mark.slow
 def test_tonne_km_of_the_arcs_are_those_of_the_pairs(model: FreightModel) -> None:
     index = model.prepared.state_of_year[_BASE]
     found = model.frozen[index].skims["road"]
@@ -116,6 +119,7 @@ def test_tonne_km_of_the_arcs_are_those_of_the_pairs(model: FreightModel) -> Non
     assert load @ found.network.territory_km == pytest.approx((flow * between).sum(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_goods_answer_to_the_roads_as_on_the_compact_network(model: FreightModel, fixed_model: FreightModel) -> None:
     """The roads are the same ones, drawn finer: territory tkm of 2020 by mode stay within a tenth."""
     for mode in ("road", "rail", "pipeline"):
@@ -125,6 +129,7 @@ def test_goods_answer_to_the_roads_as_on_the_compact_network(model: FreightModel
         assert fine == pytest.approx(compact, rel=0.1), mode
 
 
+@pytest.mark.slow
 def test_ties_have_no_limit_and_roads_have_one(model: FreightModel) -> None:
     load = year_load(model, _BASE)
     state = model.prepared.states[model.prepared.state_of_year[_BASE]]

@@ -99,6 +99,7 @@ def test_a_parameter_that_no_run_reads_stands_in_the_list(inputs: Inputs, unused
     assert not reads.by_simulation & set(unused)
 
 
+@pytest.mark.slow
 def test_nothing_in_the_list_moves_the_baseline(inputs: Inputs, unused: list[Key], lever_run: StoredRun) -> None:
     """All listed values moved at once leave every table of the baseline (with a rail tariff that no listed row acts through) as it is."""
     scenario = without_simulation(inputs, "baseline", "equilibrium", rail_tariff={2025: 0.95, 2030: 0.9})

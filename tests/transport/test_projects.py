@@ -210,6 +210,7 @@ def test_a_new_line_joins_its_ends_and_is_drawn(with_sections):
     assert shape.count(";") == 1
 
 
+@pytest.mark.slow
 def test_planned_links_still_open_by_lever_unless_a_project_says_never(inputs, scenario_of, base_model):
     planned = {"RL105", "RD359"}
 

@@ -72,6 +72,7 @@ def test_costs_are_those_of_the_rows(ranking, inputs):
     assert found["cny_per_t"] == pytest.approx(yearly / found["t_off_road"])
 
 
+@pytest.mark.slow  # test_projects has the same of the flows
 def test_a_delay_beyond_the_year_is_a_removal(inputs, scenario, starts):
     late = replace(scenario, projects={SIDING: 2032})
     found = row(rank(inputs, late, [SIDING], YEAR, starts=starts), SIDING)
