@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport.i18n import labels, t
-from transport.layout import BASE_YEAR, YEARS
+from transport.layout import BASE_YEAR, PROVINCE, YEARS
 from transport.scorecard import ScoreLine, scorecard
 from transport.targets import NOT_MODELLED, unmodelled
 
@@ -113,10 +113,10 @@ def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
     made += table_lines(scorecard_frame(lines, inputs, lang))
     # Readings of a target that waits for its actual value say nothing yet.
     many = [line for line in lines if line.readings > 1 and line.verdict != "actual_pending"]
-    made += [
-        t("cli.readings", lang, name=labels(inputs, "indicator", lang)[line.id], met=line.met, readings=line.readings)
-        for line in many
-    ]
+    names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
+    for line in many:
+        place = "" if line.area == PROVINCE else f"{areas.get(line.area, line.area)} "
+        made.append(t("cli.readings", lang, name=place + names[line.id], met=line.met, readings=line.readings))
     made += [line for line in (frozen_grid_line(stored.table("indicators"), inputs, lang),) if line]
     made += unmodelled_lines(lines, inputs, lang)
     return [

@@ -11,7 +11,8 @@ from transport.app import what_if_charts as drawn
 from transport.app import what_if_compare as facts
 from transport.app.freight_tables import MODES
 from transport.app.what_if_jobs import scenario_of
-from transport.app.what_if_widgets import ask, choose, number, show, speed, table_of, text
+from transport.app.what_if_widgets import ask, choose, speed, table_of
+from transport.app.widgets import number, show, text
 from transport.i18n import labels, t
 from transport.layout import YEARS
 from transport.run_deltas import VIEWS

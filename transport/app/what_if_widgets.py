@@ -1,4 +1,4 @@
-"""Tables, choices and the calculation panel of the what-if page."""
+"""Choices and the calculation panel of the what-if page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from transport.store import StoredRun
 
-TABLE_HEIGHT = 35 * 16 + 3
 #: Keys of the session: the calculation under way, finished ones, and what the last one said.
 JOB, ANSWERS, MESSAGE = "what_if_job", "what_if_answers", "what_if_message"
 #: Speeds of the freight model, the faster first.
@@ -45,34 +44,6 @@ def table_of(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
         st.info(t("what_if.run_again", lang, table=name, scenario=run.manifest["scenario"]))
         return None
     return found
-
-
-def number(label: str, form: str = "localized", **options: Any) -> Any:
-    """Return a column of numbers."""
-    return st.column_config.NumberColumn(label, format=form, **options)
-
-
-def text(label: str, **options: Any) -> Any:
-    """Return a column of texts."""
-    return st.column_config.TextColumn(label, **options)
-
-
-def show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TABLE_HEIGHT) -> None:
-    """Draw a table as high as its rows, up to a limit.
-
-    Parameters
-    ----------
-    table
-        What is shown.
-    config
-        Columns by name.
-    alt
-        Text for those who do not see it.
-    height
-        Limit [px].
-    """
-    high = min(height, 35 * (table.height + 1) + 3)
-    st.dataframe(table, hide_index=True, column_config={c: config[c] for c in table.columns}, height=high, alt=alt)
 
 
 def choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str) -> Any:

@@ -11,6 +11,7 @@ from transport.app import account_charts as charts
 from transport.app import account_tables as facts
 from transport.app import area_tables as spread
 from transport.app import state
+from transport.app.widgets import number, show, text
 from transport.hindcast import explanation, explanations, summary
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, YEARS
@@ -29,7 +30,6 @@ TARGET_YEAR = 2030
 BALANCE = (2019, "transport", "diesel")
 OPENING_CLASS = "tractor_trailer"
 SECTIONS = ("readings", "attribution", "balance", "hindcast", "progress", "cost", "seasons", "areas", "shares")
-TABLE_HEIGHT = 35 * 17 + 3
 
 
 def accounts() -> None:
@@ -69,19 +69,6 @@ def _table(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
         st.info(t("app.accounts.not_yet", lang, table=name, scenario=run.manifest["scenario"]))
         return None
     return found
-
-
-def _number(label: str, form: str = "localized", **options: Any) -> Any:
-    return st.column_config.NumberColumn(label, format=form, **options)
-
-
-def _text(label: str, **options: Any) -> Any:
-    return st.column_config.TextColumn(label, **options)
-
-
-def _show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TABLE_HEIGHT) -> None:
-    high = min(height, 35 * (table.height + 1) + 3)
-    st.dataframe(table, hide_index=True, column_config={c: config[c] for c in table.columns}, height=high, alt=alt)
 
 
 def _choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str) -> Any:
@@ -149,13 +136,13 @@ def _readings(run: StoredRun, data: Inputs, lang: str) -> None:
     title = t("app.accounts.scenarios_title", lang)
     st.markdown(f"**{title}**")
     config = {
-        "scenario": _text(t("app.scenario", lang), width=330),
-        "value": _number(t("app.accounts.headline_value", lang), "%+.1f"),
-        "met": _text(t("app.accounts.met_readings", lang)),
-        "low": _number(t("app.lowest_reading", lang), "%+.1f"),
-        "high": _number(t("app.highest_reading", lang), "%+.1f"),
+        "scenario": text(t("app.scenario", lang), width=330),
+        "value": number(t("app.accounts.headline_value", lang), "%+.1f"),
+        "met": text(t("app.accounts.met_readings", lang)),
+        "low": number(t("app.lowest_reading", lang), "%+.1f"),
+        "high": number(t("app.highest_reading", lang), "%+.1f"),
     }
-    _show(pl.DataFrame(rows), config, title)
+    show(pl.DataFrame(rows), config, title)
     st.caption(t("app.accounts.scenarios_note", lang))
 
 
@@ -195,10 +182,10 @@ def _attribution(run: StoredRun, data: Inputs, lang: str) -> None:
         inner = t("app.accounts.structure_title", lang)
         st.markdown(f"**{inner}**")
         config = {
-            "name": _text(t("app.accounts.line", lang), width=265),
-            "points": _number(t("attribution.points", lang), "%+.2f"),
+            "name": text(t("app.accounts.line", lang), width=265),
+            "points": number(t("attribution.points", lang), "%+.2f"),
         }
-        _show(facts.structure(table, year, reading, lang), config, inner)
+        show(facts.structure(table, year, reading, lang), config, inner)
         without = total - float(bars.filter(pl.col("key") == "covid_rebound")["change"][0])
         st.info(t("app.accounts.without_covid", lang, total=f"{total:+.1f}", without=f"{without:+.1f}"))
     for key in ("prices", "structure", "covid"):
@@ -232,17 +219,17 @@ def _balance(run: StoredRun, data: Inputs, lang: str) -> None:
     inner = t("app.accounts.entries_title", lang, year=year)
     st.markdown(f"**{inner}**")
     config = {
-        "sector": _text(t("app.accounts.sector", lang)),
-        "fuel": _text(t("app.accounts.fuel", lang), width=95),
-        "unit": _text(t("app.accounts.unit", lang), width=75),
-        "entry": _number(t("app.accounts.entry", lang), "%.2f"),
-        "explained": _number(t("app.accounts.explained", lang), "%.2f"),
-        "rest_pct": _number(t("app.accounts.rest_pct", lang), "%+.1f"),
-        "limit_pct": _number(t("app.accounts.limit_pct", lang), "%.0f"),
-        "verdict": _text(t("app.accounts.verdict", lang)),
-        "used_for": _text(t("app.accounts.used_for", lang)),
+        "sector": text(t("app.accounts.sector", lang)),
+        "fuel": text(t("app.accounts.fuel", lang), width=95),
+        "unit": text(t("app.accounts.unit", lang), width=75),
+        "entry": number(t("app.accounts.entry", lang), "%.2f"),
+        "explained": number(t("app.accounts.explained", lang), "%.2f"),
+        "rest_pct": number(t("app.accounts.rest_pct", lang), "%+.1f"),
+        "limit_pct": number(t("app.accounts.limit_pct", lang), "%.0f"),
+        "verdict": text(t("app.accounts.verdict", lang)),
+        "used_for": text(t("app.accounts.used_for", lang)),
     }
-    _show(entries, config, inner)
+    show(entries, config, inner)
     st.caption(t("app.accounts.balance_note", lang))
 
 
@@ -255,26 +242,26 @@ def _hindcast(run: StoredRun, data: Inputs, lang: str) -> None:
     st.subheader(title)
     rows = summary(table)
     config = {
-        "series": _text(t("app.accounts.series", lang), width=300),
-        "years": _text(t("app.accounts.years", lang), width=85),
+        "series": text(t("app.accounts.series", lang), width=300),
+        "years": text(t("app.accounts.years", lang), width=85),
         "held_out": st.column_config.ProgressColumn(
             t("app.accounts.held_out", lang), format="%.1f", min_value=0.0, max_value=100.0, width=150
         ),
-        "in_sample": _text(t("app.accounts.in_sample", lang), alignment="right", width=95),
-        "context": _text(t("app.accounts.context", lang), alignment="right", width=95),
-        "bias": _text(t("app.accounts.bias", lang), alignment="right", width=95),
+        "in_sample": text(t("app.accounts.in_sample", lang), alignment="right", width=95),
+        "context": text(t("app.accounts.context", lang), alignment="right", width=95),
+        "bias": text(t("app.accounts.bias", lang), alignment="right", width=95),
     }
-    _show(facts.errors(rows, data, lang), config, title)
+    show(facts.errors(rows, data, lang), config, title)
     st.caption(t("app.accounts.hindcast_note", lang))
     with st.expander(t("app.accounts.why", lang)):
         names, found = labels(data, "fit_item", lang), explanations(data, lang)
         why: dict[str, list[str]] = {}
         for item, mode in rows.select("item", "mode").iter_rows():
-            text = explanation(found, item, mode or "")
-            if text:
-                why.setdefault(text, []).append(names.get(item, item))
-        for text, items in why.items():
-            st.markdown(f"**{' · '.join(dict.fromkeys(items))}**  \n{text}")
+            reason = explanation(found, item, mode or "")
+            if reason:
+                why.setdefault(reason, []).append(names.get(item, item))
+        for reason, items in why.items():
+            st.markdown(f"**{' · '.join(dict.fromkeys(items))}**  \n{reason}")
     with st.expander(t("app.accounts.hindcast_all", lang)):
         st.dataframe(fit_frame(table, data, lang), hide_index=True, alt=t("app.accounts.hindcast_all", lang))
 
@@ -289,19 +276,19 @@ def _progress(run: StoredRun, data: Inputs, lang: str) -> None:
         count = table.filter(pl.col("light") == light).height
         column.metric(t(f"app.accounts.light_{light}", lang), count, border=True)
     config = {
-        "light": _text(t("app.accounts.light", lang), width=105),
-        "target": _text(t("app.accounts.target", lang), width=205),
-        "area": _text(t("scorecard.area", lang), width=75),
-        "year": _number(t("app.accounts.due", lang), "%d", width=60),
-        "unit": _text(t("app.accounts.unit", lang), width=70),
-        "goal": _text(t("app.accounts.goal", lang), alignment="right", width=60),
-        "actual": _text(t("app.accounts.actual", lang), alignment="right", width=60),
-        "period": _text(t("app.accounts.period", lang), width=75),
-        "path": _text(t("app.accounts.path", lang), alignment="right", width=75),
-        "needed": _text(t("app.accounts.needed", lang), alignment="right", width=95),
+        "light": text(t("app.accounts.light", lang), width=105),
+        "target": text(t("app.accounts.target", lang), width=205),
+        "area": text(t("scorecard.area", lang), width=75),
+        "year": number(t("app.accounts.due", lang), "%d", width=60),
+        "unit": text(t("app.accounts.unit", lang), width=70),
+        "goal": text(t("app.accounts.goal", lang), alignment="right", width=60),
+        "actual": text(t("app.accounts.actual", lang), alignment="right", width=60),
+        "period": text(t("app.accounts.period", lang), width=75),
+        "path": text(t("app.accounts.path", lang), alignment="right", width=75),
+        "needed": text(t("app.accounts.needed", lang), alignment="right", width=95),
     }
     shown = facts.lights(table, data, lang)
-    _show(shown.drop("reason"), config, title, 35 * 24)
+    show(shown.drop("reason"), config, title, 35 * 24)
     st.caption(t("app.accounts.progress_note", lang))
     with st.expander(t("app.accounts.reason", lang), expanded=True):
         reasons: dict[str, list[str]] = {}
@@ -335,12 +322,12 @@ def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
         axis = t("app.accounts.cost_axis", lang, unit=labels(data, "work_unit", lang)[mine["unit"]])
         st.altair_chart(charts.stacked(parts, colours, title=axis, order=order, form=".2f"), alt=title)
         config = {
-            "powertrain": _text(t("app.accounts.powertrain", lang)),
-            "total": _number(axis, "%.2f"),
-            "path": _number(t("app.accounts.path_share", lang), "%.1f"),
-            "by_cost": _number(t("app.accounts.tco_share", lang), "%.1f"),
+            "powertrain": text(t("app.accounts.powertrain", lang)),
+            "total": number(axis, "%.2f"),
+            "path": number(t("app.accounts.path_share", lang), "%.1f"),
+            "by_cost": number(t("app.accounts.tco_share", lang), "%.1f"),
         }
-        _show(facts.sales(table, year, vehicle, data, lang), config, title)
+        show(facts.sales(table, year, vehicle, data, lang), config, title)
         if mine["sales_split"] != "logit":
             st.caption(t(f"app.accounts.split_{mine['sales_split']}", lang))
         st.caption(t("app.accounts.cost_note", lang))
@@ -350,13 +337,13 @@ def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
     year = TARGET_YEAR if table is None else year
     title = t("app.accounts.measures_title", lang, year=year)
     st.subheader(title)
-    config = {"measure": _text(t("app.accounts.measure", lang), width=200)}
-    config["status"] = _text(t("app.accounts.cost_status", lang), width=130)
-    config |= {c: _number(t(f"app.accounts.cost_{c}", lang), "%.2f") for c in (*facts.MEASURE_COMPONENTS, "total")}
-    config["present"] = _number(t("app.accounts.cost_present", lang, first=BASE_YEAR, last=YEARS[-1]), "%.2f")
-    config["avoided"] = _number(t("app.accounts.avoided", lang), "%.1f")
-    config["per_tonne"] = _number(t("app.accounts.per_tonne", lang), "localized")
-    _show(facts.measures(costs, year, data, lang), config, title)
+    config = {"measure": text(t("app.accounts.measure", lang), width=200)}
+    config["status"] = text(t("app.accounts.cost_status", lang), width=130)
+    config |= {c: number(t(f"app.accounts.cost_{c}", lang), "%.2f") for c in (*facts.MEASURE_COMPONENTS, "total")}
+    config["present"] = number(t("app.accounts.cost_present", lang, first=BASE_YEAR, last=YEARS[-1]), "%.2f")
+    config["avoided"] = number(t("app.accounts.avoided", lang), "%.1f")
+    config["per_tonne"] = number(t("app.accounts.per_tonne", lang), "localized")
+    show(facts.measures(costs, year, data, lang), config, title)
     st.caption(t("app.accounts.measures_note", lang))
 
 
@@ -377,13 +364,13 @@ def _seasons(run: StoredRun, data: Inputs, lang: str) -> None:
     index = t("app.accounts.season_index", lang)
     st.altair_chart(charts.months(spread.months(table, year, vehicle, data, lang), title=index, **axes), alt=title)
     config = {
-        "name": _text(t("app.accounts.powertrain", lang), width=260),
-        "winter": _number(t("app.accounts.winter", lang, month=spread.WINTER), "%.2f"),
-        "summer": _number(t("app.accounts.summer", lang, month=spread.SUMMER), "%.2f"),
-        "unit": _text(t("app.accounts.unit", lang)),
-        "more": _number(t("app.accounts.winter_more", lang), "%+.1f"),
+        "name": text(t("app.accounts.powertrain", lang), width=260),
+        "winter": number(t("app.accounts.winter", lang, month=spread.WINTER), "%.2f"),
+        "summer": number(t("app.accounts.summer", lang, month=spread.SUMMER), "%.2f"),
+        "unit": text(t("app.accounts.unit", lang)),
+        "more": number(t("app.accounts.winter_more", lang), "%+.1f"),
     }
-    _show(spread.winter(table, year, vehicle, data, lang), config, title)
+    show(spread.winter(table, year, vehicle, data, lang), config, title)
     st.caption(t("app.accounts.seasons_note", lang))
 
 
@@ -415,11 +402,11 @@ def _areas(run: StoredRun, data: Inputs, lang: str) -> None:
     st.markdown(f"**{inner}**")
     carriers = labels(data, "carrier", lang)
     found = facts.area_energy(energy, year, names, lang)
-    config = {"area": _text(t("decompose.by_city", lang), width=150)}
+    config = {"area": text(t("decompose.by_city", lang), width=150)}
     for code in found.columns[1:]:
         unit = t(f"app.accounts.unit_{'power' if code == 'electricity' else 'gas' if code == 'natural_gas' else 'mass'}", lang)
-        config[code] = _number(t("app.accounts.carrier_column", lang, carrier=carriers[code], unit=unit), "%.1f")
-    _show(found, config, inner)
+        config[code] = number(t("app.accounts.carrier_column", lang, carrier=carriers[code], unit=unit), "%.1f")
+    show(found, config, inner)
     _area_indicators(run, data, year, scope, lang)
     with st.expander(t("app.accounts.drivers_title", lang)):
         drivers, principles = labels(data, "area_driver", lang), labels(data, "principle", lang)
@@ -430,12 +417,12 @@ def _areas(run: StoredRun, data: Inputs, lang: str) -> None:
             principle=pl.col("principle").replace_strict(principles),
         )
         config = {
-            "vehicle": _text(t("app.accounts.vehicle_class", lang)),
-            "sector": _text(t("decompose.by_sector", lang)),
-            "driver": _text(t("app.accounts.driver", lang)),
-            "principle": _text(t("app.accounts.principle", lang)),
+            "vehicle": text(t("app.accounts.vehicle_class", lang)),
+            "sector": text(t("decompose.by_sector", lang)),
+            "driver": text(t("app.accounts.driver", lang)),
+            "principle": text(t("app.accounts.principle", lang)),
         }
-        _show(used, config, t("app.accounts.drivers_title", lang))
+        show(used, config, t("app.accounts.drivers_title", lang))
 
 
 def _area_indicators(run: StoredRun, data: Inputs, year: int, scope: str, lang: str) -> None:
@@ -452,14 +439,14 @@ def _area_indicators(run: StoredRun, data: Inputs, year: int, scope: str, lang: 
     st.markdown(f"**{inner}**")
     rows = spread.indicator_rows(table, indicator, year, reading, facts.area_names(data, lang), lang)
     config = {
-        "area": _text(t("decompose.by_city", lang), width=150),
-        "value": _text(t("app.accounts.area_value", lang, year=year), alignment="right"),
-        "start": _text(t("app.accounts.area_start", lang, year=BASE_YEAR), alignment="right"),
-        "change": _text(words["change_unit"], alignment="right"),
-        "upper": _number(t("app.accounts.numerator_part", lang), "%.1f"),
-        "lower": _number(t("app.accounts.denominator_part", lang), "%.1f"),
+        "area": text(t("decompose.by_city", lang), width=150),
+        "value": text(t("app.accounts.area_value", lang, year=year), alignment="right"),
+        "start": text(t("app.accounts.area_start", lang, year=BASE_YEAR), alignment="right"),
+        "change": text(words["change_unit"], alignment="right"),
+        "upper": number(t("app.accounts.numerator_part", lang), "%.1f"),
+        "lower": number(t("app.accounts.denominator_part", lang), "%.1f"),
     }
-    _show(rows, config, inner, 35 * 18)
+    show(rows, config, inner, 35 * 18)
     st.caption(t("app.accounts.area_indicator_note", lang, **{k: words[k] for k in ("reading", "drivers", "quality")}))
 
 
@@ -481,14 +468,14 @@ def _shares(run: StoredRun, data: Inputs, lang: str) -> None:
     st.caption(t(f"decompose.rule_{rule}", lang))
     unit = t(f"decompose.unit_{'co2' if mine['unit'][0] == 'tCO2/yr' else 'coal'}", lang)
     amounts = ("base", "reference", "cut", "allowed", "modelled", "gap")
-    config = {c: _number(t(f"decompose.{c}", lang), "%.1f", width=100) for c in (*amounts, "cut_pct")}
+    config = {c: number(t(f"decompose.{c}", lang), "%.1f", width=100) for c in (*amounts, "cut_pct")}
     for by, key, names in (
         ("area", "city", facts.area_names(data, lang)),
         ("sector", "sector", labels(data, "area_sector", lang)),
     ):
         st.markdown(f"**{t(f'app.accounts.shares_by_{key}', lang, unit=unit)}**")
         shown = facts.contributions(table, target, rule, by, names, lang)
-        _show(shown, config | {"name": _text(t(f"decompose.by_{key}", lang), width=150)}, title, 35 * 18)
+        show(shown, config | {"name": text(t(f"decompose.by_{key}", lang), width=150)}, title, 35 * 18)
     st.caption(t("decompose.note", lang))
 
 

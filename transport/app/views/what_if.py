@@ -13,7 +13,8 @@ from transport.app import what_if_sea_rail as sea
 from transport.app import what_if_tables as facts
 from transport.app.freight_tables import names_of
 from transport.app.what_if_runs import compare
-from transport.app.what_if_widgets import ask, choose, number, show, speed, table_of, text
+from transport.app.what_if_widgets import ask, choose, speed, table_of
+from transport.app.widgets import number, show, text
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, FIRST_YEAR, PROVINCE
 from transport.rank_cli import YEARS_KNOWN, named
