@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from transport.study import Results
 
 pytestmark = pytest.mark.browser
+#: A scenario without equilibrium and simulation.
+QUICK = """
+title_zh = "快速情景"
+title_en = "Quick scenario"
+about_zh = "测试取消与重新运行"
+about_en = "To cancel and start again"
+base = "rebound_only"
+[run]
+capacity = "fixed"
+simulate = "none"
+"""
 LOCAL = {"127.0.0.1", "localhost"}
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -42,17 +53,19 @@ def address(stored_run: StoredRun, inputs: Inputs, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture
-def empty_address(tmp_path: Path, chromium_path: str) -> Iterator[str]:
-    """Serve the app without any run and return its address."""
+def empty_address(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, data_folder: Path, chromium_path: str) -> Iterator[str]:
+    """Serve the app without any run, with one more scenario that is quick to compute, and return its address."""
     del chromium_path
-    yield from served(tmp_path)
+    data = shutil.copytree(data_folder, tmp_path_factory.mktemp("data") / "data")
+    (data / "scenarios" / "quick.toml").write_text(QUICK, encoding="utf-8")
+    yield from served(tmp_path, TRANSPORT_DATA=str(data))
 
 
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, **more: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"TRANSPORT_RUNS": str(folder), "PYTHONWARNINGS": "default"}
+    environment = os.environ | {"TRANSPORT_RUNS": str(folder), "PYTHONWARNINGS": "default"} | more
     command = [sys.executable, "-m", "transport", "app", "--headless", "--port", str(port)]
     with (folder / "log.txt").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -212,7 +225,7 @@ def test_a_run_can_be_cancelled_and_started_again(empty_address: str, chromium_p
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
         page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.goto(f"{empty_address}/?lang=zh&scenario=rebound_only")
+        page.goto(f"{empty_address}/?lang=zh&scenario=quick")
         page.get_by_role("button", name="运行情景").click(timeout=60_000)
         page.get_by_role("button", name="取消").click(timeout=60_000)
         page.get_by_text("已取消运行").wait_for(timeout=60_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -56,33 +56,15 @@ class Reads:
 
 @pytest.fixture(scope="module")
 def reads(inputs: Inputs, results: Results, baseline_run: StoredRun) -> Reads:
-    """Ask every set of parameters made during a run of the plan, before and after its simulation, and the records of two other runs.
-
-    The freight model takes the values that no lever may move from central parameters of its own.
-    """
-    made: list[Params] = []
-    before: dict[Key, int] = {}
-    after: dict[Key, int] = {}
-    make, simulate = Inputs.params, study.simulate_weeks
-
-    def remembered(self: Inputs, *, draws: int = 1, seed: int = 0) -> Params:
-        made.append(make(self, draws=draws, seed=seed))
-        return made[-1]
-
-    def watched(tables: Inputs, params: Params, **options: Any) -> Any:
-        before.update({(p, s): n for p, s, n in params.reads().iter_rows()})
-        outcome = simulate(tables, params, **options)
-        after.update({(p, s): n for p, s, n in params.reads().iter_rows()})
-        return outcome
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Inputs, "params", remembered)
-        patch.setattr(study, "simulate_weeks", watched)
-        study.run(load_scenario("plan_2030", inputs.folder, inputs.levers, capacity="fixed"), inputs)
-    simulated = frozenset(key for key, n in after.items() if n > before[key])
-    assert simulated, "the simulation reads parameters of its own"
+    """Take the records of two runs, in which the freight model's central parameters count, and ask a simulation of its own."""
     shown = pl.concat([results.tables["parameters_used"], baseline_run.table("parameters_used")]).filter(pl.col("reads") > 0)
-    return Reads(frozenset(keys_read(*made) | set(shown.select("parameter", "subject").iter_rows())), simulated)
+    scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    fresh = replace(inputs, reads={})
+    params = study.scenario_params(scenario, fresh)
+    study.simulate_weeks(fresh, params, year=study.SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
+    simulated = frozenset(keys_read(params))
+    assert simulated, "the simulation reads parameters of its own"
+    return Reads(frozenset(shown.select("parameter", "subject").iter_rows()), simulated)
 
 
 # --- the list and the reads ---------------------------------------------------------------------------------------------------------
@@ -111,6 +93,7 @@ def test_nothing_in_the_list_moves_the_baseline(inputs: Inputs, unused: list[Key
     assert changed_tables(tables_of(lever_run), study.run(scenario, _with_rows(inputs, moved)).tables) == []
 
 
+@pytest.mark.slow
 def test_a_moved_row_that_is_used_would_be_seen(inputs: Inputs, baseline_run: StoredRun) -> None:
     """The comparison above can fail: one row of a fuel moves tables, and leaves others as they were."""
     scenario = without_simulation(inputs, "baseline", "fixed")
