@@ -363,6 +363,26 @@ def test_the_model_with_sales_by_cost_balances_and_moves_priced_classes_only() -
         np.testing.assert_allclose(path.sales[i].sum(axis=0), cost.sales[i].sum(axis=0), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("price", "group", "powertrain"),
+    [
+        ("cng_price", "taxi", "cng"),
+        ("hydrogen_price", "tractor_trailer", "fuel_cell"),
+        ("hydrogen_price", "urban_bus", "fuel_cell"),
+    ],
+)
+def test_a_cheaper_fuel_sells_more_of_its_vehicles_where_sales_follow_costs(price: str, group: str, powertrain: str) -> None:
+    usual, cheap = (fleet_with(params, "tco") for params in (PARAMS, moved((price, "all", "scale", 0.4))))
+    at = usual.powertrains.index(powertrain)
+    members = [c for c in usual.classes if group in {c, usual.parent[c]}]
+    for name in members:
+        row = usual.classes.index(name)
+        assert cheap.sales[row, at, 0, -1] > usual.sales[row, at, 0, -1] > 0.0, name
+    # without it, a price moves no sale
+    paths = (fleet_with(params) for params in (PARAMS, moved((price, "all", "scale", 0.4))))
+    np.testing.assert_array_equal(*(found.sales for found in paths))
+
+
 def test_held_sales_keep_the_shares_of_the_base_year() -> None:
     spec = find_class(CLASSES, "private_car")
     rule = sales_rule(moved(*CLEAN_CARS), made_up(), {}, "held")

@@ -1,0 +1,86 @@
+"""Every lever on charging moves what its sentence in ``data/lever_effects.csv`` says, its own way, and leaves the other systems alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from transport.layout import YEARS
+from transport.scenario import load_scenario
+from transport.simulations import simulate_weeks
+from transport.study import SIMULATED_YEAR, scenario_params
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transport.inputs import Inputs
+    from transport.params import LeverValue
+
+    #: System, week, metric -> value.
+    Answer = Callable[[str, str, str], float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One lever, its value, and what it moves: system, week, metric and the sign of the change."""
+
+    lever: str
+    value: LeverValue
+    system: str
+    metric: str
+    sign: int
+    week: str = "winter"
+
+
+CASES: tuple[Case, ...] = (
+    Case("depot_plugs_per_bus", 0.3, "bus_depot", "wait_mean_min", +1),
+    Case("depot_feeder_share", 0.3, "bus_depot", "peak_kw", -1),
+    Case("charger_power", 0.3, "bus_depot", "wait_mean_min", +1),
+    Case("charger_power", 2.0, "taxi_city", "wait_mean_min", -1),
+    Case("managed_charging_share", 0.5, "bus_depot", "valley_share", +1, "year"),
+    Case("taxi_plugs_per_taxi", 0.2, "taxi_city", "wait_mean_min", +1),
+    Case("taxi_swap_share", 0.9, "taxi_city", "wait_mean_min", -1),
+    Case("apron_plugs_per_unit", 0.2, "airport", "wait_mean_min", +1),
+)
+
+
+@pytest.fixture(scope="module")
+def weeks(inputs: Inputs) -> Callable[[str, LeverValue], Answer]:
+    """Return a function from a lever and its value to the answers of the plan's representative weeks, on small samples."""
+    small = {("depot_buses", "all"): 40.0, ("taxi_sample", "sample"): 80.0, ("simulation_replications", "sample"): 2.0}
+    done: dict[tuple[str, float], pl.DataFrame] = {}
+
+    def answered(lever: str, value: LeverValue) -> Answer:
+        key = (lever, float(value) if isinstance(value, float) else 0.0)
+        if key not in done:
+            extra = {lever: value} if lever else {}
+            scenario = load_scenario("plan_2030", inputs.folder, inputs.levers, extra=extra)
+            params = scenario_params(scenario, replace(inputs, reads={}))
+            for (parameter, subject), number in small.items():
+                params = params.replace(parameter, subject, np.full((1, len(YEARS)), number))
+            done[key] = simulate_weeks(inputs, params, year=SIMULATED_YEAR, seed=1).summary
+
+        def at(system: str, week: str, metric: str) -> float:
+            found = done[key].filter(pl.col("system") == system, pl.col("week") == week, pl.col("metric") == metric)
+            return float(found["value"].item())
+
+        return at
+
+    return answered
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.lever}-{case.value}-{case.system}")
+def test_a_charging_lever_moves_its_measure(weeks: Callable[[str, LeverValue], Answer], case: Case) -> None:
+    before, after = weeks("", 0.0), weeks(case.lever, case.value)
+    where = (case.system, case.week, case.metric)
+    assert case.sign * (after(*where) - before(*where)) > 0.0
+
+
+def test_every_charging_lever_has_a_case(inputs: Inputs) -> None:
+    charging = set(inputs.table("lever_effects").filter(pl.col("domain") == "charging")["parameter"])
+    named = {lever.parameter: lever.lever for lever in inputs.levers if lever.parameter in charging}
+    assert set(named.values()) == {case.lever for case in CASES}
