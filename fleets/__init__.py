@@ -7,35 +7,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fleets.battery import charge_time_min
-    from fleets.depot import minimum_fleet, simulate_depot
+    from fleets.bill import energy_bill
+    from fleets.depot import minimum_fleet
+    from fleets.depot_pool import simulate_depot
+    from fleets.depot_tables import DepotResult
     from fleets.energy import electric_traction_share, grid_energy_kwh, temperature_multiplier
-    from fleets.station import simulate_station
+    from fleets.replications import Streams, interval, replicate
     from fleets.stock import StockPath, turn_over, weibull_survival
-    from fleets.tariff import energy_bill
+    from fleets.vehicle_store import VehicleType
+    from fleets.visits import simulate_station, station_summary
 
 _HOME = {
+    "DepotResult": "depot_tables",
     "StockPath": "stock",
+    "Streams": "replications",
+    "VehicleType": "vehicle_store",
     "charge_time_min": "battery",
     "electric_traction_share": "energy",
-    "energy_bill": "tariff",
+    "energy_bill": "bill",
     "grid_energy_kwh": "energy",
+    "interval": "replications",
     "minimum_fleet": "depot",
-    "simulate_depot": "depot",
-    "simulate_station": "station",
+    "replicate": "replications",
+    "simulate_depot": "depot_pool",
+    "simulate_station": "visits",
+    "station_summary": "visits",
     "temperature_multiplier": "energy",
     "turn_over": "stock",
     "weibull_survival": "stock",
 }
 
 __all__ = [
+    "DepotResult",
     "StockPath",
+    "Streams",
+    "VehicleType",
     "charge_time_min",
     "electric_traction_share",
     "energy_bill",
     "grid_energy_kwh",
+    "interval",
     "minimum_fleet",
+    "replicate",
     "simulate_depot",
     "simulate_station",
+    "station_summary",
     "temperature_multiplier",
     "turn_over",
     "weibull_survival",

@@ -469,6 +469,6 @@ def _metrics(
         "wait_mean_min": (float(waited.mean()) if waited.size else 0.0, "min"),
         "wait_p50_min": (quantile(waited, 0.5), "min"),
         "wait_p95_min": (quantile(waited, 0.95), "min"),
-        "plug_utilisation": (float(busy.item()) / (plugs.count * horizon_min), "dimensionless"),
+        "plug_utilisation": (ratio(float(busy.item()), plugs.count * horizon_min), "dimensionless"),
         "waiting_at_end": (float(sessions.filter(pl.col("state") == "waiting").height), "veh"),
     }

@@ -1,4 +1,4 @@
-"""Charging of one battery: constant power, then a linear taper, in closed form.
+"""Charging of one battery: constant power, then a linear taper (or a table of powers), in closed form.
 
 The battery accepts ``max_kw`` up to ``taper_soc``; above it the accepted power falls linearly with the state of charge to ``end_kw`` at
 100 %. A plug gives ``power_kw``; the battery takes the smaller of the two. Because ``end_kw`` is positive, 100 % is reached in finite time.
@@ -15,6 +15,8 @@ import numpy as np
 from fleets.errors import ChargingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 _MIN_PER_H = 60.0
@@ -84,11 +86,12 @@ def charge_time_min(
     soc_end: ArrayLike,
     power_kw: ArrayLike,
     *,
-    max_kw: ArrayLike,
-    taper_soc: ArrayLike,
-    end_kw: ArrayLike,
+    max_kw: ArrayLike | None = None,
+    taper_soc: ArrayLike | None = None,
+    end_kw: ArrayLike | None = None,
+    table: Sequence[tuple[float, float]] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the time of a charge with constant power and linear taper [min].
+    """Return the time of a charge with constant power and a taper [min].
 
     Parameters
     ----------
@@ -98,8 +101,14 @@ def charge_time_min(
         State of charge at the begin and the end, 0 to 1.
     power_kw
         Power the plug delivers into the battery [kW].
-    max_kw, taper_soc, end_kw
-        Largest accepted power [kW], start of the taper, accepted power at 100 % [kW].
+    max_kw
+        Largest power the battery accepts [kW]; the plug's power if not given.
+    taper_soc
+        State of charge where the taper begins; without one the power stays constant.
+    end_kw
+        Accepted power at 100 % [kW]; a tenth of ``max_kw`` if only the begin of the taper is given.
+    table
+        Accepted power by state of charge, rows (soc, kW), linear in between and constant outside, instead of the three above.
 
     Returns
     -------
@@ -114,24 +123,69 @@ def charge_time_min(
     Notes
     -----
     With accepted power a(s) = max_kw - k (s - taper_soc), k = (max_kw - end_kw) / (1 - taper_soc), and the corner s_c where a(s_c) equals the
-    plug power: t = C [(min(s1, s_c) - s0) / P + ln(a(max(s0, s_c)) / a(s1)) / k].
+    plug power: t = C [(min(s1, s_c) - s0) / P + ln(a(max(s0, s_c)) / a(s1)) / k]. A table is a sum of such pieces.
 
     Examples
     --------
     >>> round(float(charge_time_min(100.0, 0.2, 0.8, 60.0, max_kw=60.0, taper_soc=0.8, end_kw=6.0)), 6)
     60.0
+    >>> round(float(charge_time_min(100, 0, 1, 50)), 6)
+    120.0
     """
-    cap, s0, s1, power, top, taper, end = _arrays(capacity_kwh, soc_start, soc_end, power_kw, max_kw, taper_soc, end_kw)
-    _check(cap, top, taper, end)
-    if np.any((s0 < 0) | (s0 > 1) | (s1 < 0) | (s1 > 1)):
+    cap, s0, s1, power = _arrays(capacity_kwh, soc_start, soc_end, power_kw)
+    if not np.all((s0 >= 0) & (s0 <= 1) & (s1 >= 0) & (s1 <= 1)):
         msg = (
             f"state of charge must lie in 0 to 1, got {float(np.min(np.minimum(s0, s1)))} to {float(np.max(np.maximum(s0, s1)))}"
         )
         raise ChargingError(msg)
-    if np.any(power <= 0):
+    if not np.all(power > 0):
         msg = f"power_kw={float(np.min(power))} must be positive"
         raise ChargingError(msg)
+    if table is not None:
+        if not (max_kw is None and taper_soc is None and end_kw is None):
+            msg = "give either table or max_kw, taper_soc and end_kw"
+            raise ChargingError(msg)
+        if not np.all(cap > 0):
+            msg = f"capacity_kwh={float(np.min(cap))} must be positive"
+            raise ChargingError(msg)
+        return _table_minutes(cap, s0, np.maximum(s0, s1), power, table)
+    (top,) = _arrays(power if max_kw is None else max_kw)
+    if taper_soc is None:
+        taper, end = np.zeros(()), top if end_kw is None else np.asarray(end_kw, dtype=np.float64)
+    else:
+        taper, end = _arrays(taper_soc, 0.1 * top if end_kw is None else end_kw)
+    _check(cap, top, taper, end)
     return minutes_kernel(curve_of(cap, power, top, taper, end), s0, np.maximum(s0, s1))
+
+
+def _table_minutes(
+    cap: NDArray[np.float64],
+    s0: NDArray[np.float64],
+    s1: NDArray[np.float64],
+    power: NDArray[np.float64],
+    table: Sequence[tuple[float, float]],
+) -> NDArray[np.float64]:
+    """Return the minutes along a table of accepted powers; every piece is linear and has its own logarithm."""
+    rows = np.asarray(table, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != 2 or not len(rows) or np.any(np.diff(rows[:, 0]) <= 0) or not np.all(rows[:, 1] > 0):
+        msg = "table needs rows (soc, kW) with rising states of charge and positive powers"
+        raise ChargingError(msg)
+    soc = np.concatenate([[-1.0], rows[:, 0], [2.0]])
+    kw = np.concatenate([rows[:1, 1], rows[:, 1], rows[-1:, 1]])
+    hours = np.zeros(np.broadcast_shapes(cap.shape, s0.shape, s1.shape, power.shape))
+    for a, b, low, high in zip(soc[:-1], soc[1:], kw[:-1], kw[1:], strict=True):
+        slope = (high - low) / (b - a)
+        # the plug's power divides a piece where the battery accepts just that much
+        cross = np.clip(a + (power - low) / slope, a, b) if slope != 0.0 else np.full_like(power, b)
+        for left, right in ((np.full_like(cross, a), cross), (cross, np.full_like(cross, b))):
+            begin = np.clip(s0, left, right)
+            width = np.clip(s1, left, right) - begin
+            start_kw, middle = low + slope * (begin - a), low + slope * ((left + right) / 2.0 - a)
+            grow = slope * width / start_kw
+            # ln(1 + x) / x is 1 where the power is constant
+            factor = np.where(np.abs(grow) > 1e-12, np.log1p(grow) / np.where(grow == 0.0, 1.0, grow), 1.0 - grow / 2.0)
+            hours = hours + np.where(middle < power, width / start_kw * factor, width / power)
+    return np.asarray(_MIN_PER_H * cap * hours)
 
 
 def soc_after_min(
@@ -222,15 +276,15 @@ def _arrays(*values: ArrayLike) -> tuple[NDArray[np.float64], ...]:
 
 def _check(capacity_kwh: ArrayLike, max_kw: ArrayLike, taper_soc: ArrayLike, end_kw: ArrayLike) -> None:
     cap, top, taper, end = _arrays(capacity_kwh, max_kw, taper_soc, end_kw)
-    if np.any(cap <= 0):
+    if not np.all(cap > 0):
         msg = f"capacity_kwh={float(np.min(cap))} must be positive"
         raise ChargingError(msg)
-    if np.any((taper < 0) | (taper >= 1)):
+    if not np.all((taper >= 0) & (taper < 1)):
         msg = f"taper_soc={float(np.max(taper))} must lie in 0 to below 1"
         raise ChargingError(msg)
-    if np.any(end <= 0):
+    if not np.all(end > 0):
         msg = f"end_kw={float(np.min(end))} must be positive: with no power left at 100 % a full charge never ends"
         raise ChargingError(msg)
-    if np.any(end > top):
+    if not np.all(end <= top):
         msg = f"end_kw={float(np.max(end))} exceeds max_kw={float(np.min(top))}"
         raise ChargingError(msg)

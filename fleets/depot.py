@@ -34,6 +34,7 @@ from fleets.records import (
     waits,
 )
 from fleets.station import ChargingSite, Plugs
+from fleets.tables import as_frame, number_column
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -231,41 +232,60 @@ def bus_blocks(
     return frame.sort("bus", "start_min")
 
 
-def minimum_fleet(blocks: pl.DataFrame, *, recovery_min: ArrayLike = 0.0) -> int:
-    """Return the fewest buses that can drive all blocks when any bus may follow any block.
+def minimum_fleet(blocks: Any, turnaround_min: ArrayLike = 0.0, *, recovery_min: ArrayLike = 0.0) -> int:
+    """Return the fewest vehicles that can drive all blocks when any vehicle of the type may follow any block.
 
     Parameters
     ----------
     blocks
-        Columns start_min, end_min.
+        Table with columns start_min, end_min and optional vehicle_type, in any order.
+    turnaround_min
+        Time after a block before its vehicle can begin the next one; a number or one per block [min].
     recovery_min
-        Time after each block before the bus is ready again, for example turnaround and charging; a number or one per block [min].
+        More such time, for example for charging [min].
 
     Returns
     -------
     int
-        Exact: the largest number of blocks, each with its recovery, that overlap (interval graphs are perfect).
+        Exact: the largest number of blocks, each with its turnaround, that overlap (interval graphs are perfect); the sum over the types.
 
     Raises
     ------
     BlockError
-        If a block ends before it starts.
+        If a column is missing or a block ends before it starts.
 
     Examples
     --------
     >>> import polars as pl
-    >>> minimum_fleet(pl.DataFrame({"start_min": [0.0, 60.0, 130.0], "end_min": [100.0, 120.0, 180.0]}), recovery_min=20.0)
+    >>> minimum_fleet(pl.DataFrame({"start_min": [0, 60, 130], "end_min": [100, 120, 180]}), 20)
     2
     """
-    start = blocks["start_min"].to_numpy()
-    end = blocks["end_min"].to_numpy() + np.asarray(recovery_min, dtype=np.float64)
-    if np.any(end < start):
-        msg = f"block {int(np.flatnonzero(end < start)[0])} ends before it starts"
-        raise BlockError(msg)
-    # a bus that is ready at the minute another block starts can take it: ends sort before starts
-    times = np.concatenate([start, end])
-    change = np.concatenate([np.ones(start.size), -np.ones(end.size)])
-    order = np.lexsort((change, times))
+    table = as_frame(blocks, "blocks", BlockError)
+    start, end = (number_column(table, c, BlockError) for c in ("start_min", "end_min"))
+    pause = np.asarray(turnaround_min, dtype=np.float64) + np.asarray(recovery_min, dtype=np.float64)
+    if np.any(end < start) or not np.all(pause >= 0.0):
+        wrong = end < start
+        what = (
+            f"block {int(np.flatnonzero(wrong)[0])} ends before it starts"
+            if wrong.any()
+            else f"turnaround {pause.min()} min is negative"
+        )
+        raise BlockError(what)
+    ready = end + pause
+    if "vehicle_type" not in table.columns:
+        return _largest_overlap(start, ready)
+    kinds = table["vehicle_type"].cast(pl.String).fill_null("").to_numpy()
+    return sum(_largest_overlap(start[kinds == k], ready[kinds == k]) for k in sorted(set(kinds.tolist())))
+
+
+def _largest_overlap(start: NDArray[np.float64], ready: NDArray[np.float64]) -> int:
+    """Return how many intervals [start, ready) overlap at most; one without length still takes a vehicle."""
+    # a vehicle that is ready at the minute another block starts can take it: ends sort before starts, and rounding must not turn that around
+    times = np.concatenate([start, np.maximum(ready - _ON_TIME_MIN, start)])
+    change = np.concatenate([np.ones(start.size), -np.ones(ready.size)])
+    order = np.lexsort(
+        (np.where(np.concatenate([ready, ready]) - np.concatenate([start, start]) > _ON_TIME_MIN, change, -change), times)
+    )
     return int(np.cumsum(change[order]).max(initial=0.0))
 
 
@@ -273,10 +293,10 @@ def full_recharge_fleet(blocks: pl.DataFrame, buses: Buses, plugs: Plugs) -> int
     """Return the fewest buses for these blocks when each charges to its target, on a plug of its own, after every block."""
     spent = np.minimum(blocks["kwh"].to_numpy() / buses.battery.capacity_kwh, buses.target_soc - buses.reserve_soc)
     charge = [buses.battery.minutes(buses.target_soc - s, buses.target_soc, plugs.power_kw) for s in spent.tolist()]
-    return minimum_fleet(blocks, recovery_min=buses.turnaround_min + np.asarray(charge))
+    return minimum_fleet(blocks.select("start_min", "end_min"), buses.turnaround_min, recovery_min=np.asarray(charge))
 
 
-def simulate_depot(
+def simulate_bus_depot(
     buses: Buses,
     blocks: Sequence[pl.DataFrame] | pl.DataFrame,
     plugs: Plugs,
@@ -288,7 +308,7 @@ def simulate_depot(
     step_min: int = 15,
     confidence: float = 0.95,
 ) -> FleetResult:
-    """Simulate a depot for one week in several replications.
+    """Simulate a depot for one week in several replications; every bus has blocks of its own.
 
     Parameters
     ----------
@@ -388,7 +408,7 @@ def _bus(
             continue
         depot.out += 1
         depot.left += 1
-        depot.log.append((bus, start, env.now, env.now + end - start, delay, km, kwh, "served"))
+        depot.log.append((bus, start, env.now, env.now + (end - start), delay, km, kwh, "served"))
         yield env.timeout(end - start)
         depot.soc[bus] = soc - kwh / battery.capacity_kwh
         depot.out -= 1
@@ -439,11 +459,13 @@ def _run(
     env.run(until=horizon_min)
     for bus, soc in site.close().items():
         depot.soc[bus] = soc
+    _log_lost(depot, plan, float(horizon_min))
     sessions = session_frame(site.sessions)
     blocks = pl.DataFrame(depot.log, schema=_BLOCK_SCHEMA, orient="row").sort("planned_start_min", "bus")
     curve = load_curve(site.segments(), start_min=-warmup_min, end_min=horizon_min, step_min=step_min)
     served = blocks.filter(pl.col("state") == "served")
-    done = served.filter(pl.col("end_min") <= horizon_min)
+    # a bus that comes back at the very end of the run is still on the road: the run stops before that instant's events
+    done = served.filter(pl.col("end_min") < horizon_min)
     grid, stored = float(sessions["grid_kwh"].sum()), float(sessions["stored_kwh"].sum())
     change = (sum(depot.soc) - buses.target_soc * buses.count) * buses.battery.capacity_kwh
     checks = energy_checks(
@@ -460,6 +482,17 @@ def _run(
     counted = curve[round(warmup_min / step_min) :]
     metrics = _metrics(blocks, sessions, counted, plugs, horizon_min, step_min)
     return RunRecords(metrics, sessions, blocks, counted, check_rows(checks), event_count(env))
+
+
+def _log_lost(depot: _Depot, plan: list[list[tuple[float, float, float, float]]], horizon_min: float) -> None:
+    """Record the blocks whose bus still waits at the end of the run although their tolerance is over: they will not be driven."""
+    decided = [0] * len(plan)
+    for row in depot.log:
+        decided[row[0]] += 1
+    for bus, blocks in enumerate(plan):
+        for start, _, km, kwh in blocks[decided[bus] :]:
+            if horizon_min - start > depot.buses.late_tolerance_min:
+                depot.log.append((bus, start, None, None, horizon_min - start, km, kwh, "too_late"))
 
 
 def _metrics(
@@ -489,6 +522,6 @@ def _metrics(
         "energy_kwh_per_km": (ratio(float(served["kwh"].sum()), km), "kWh/km"),
         "loss_share": (1.0 - plugs.efficiency, "dimensionless"),
         "peak_kw": (float(load_kw.max(initial=0.0)), "kW"),
-        "plug_utilisation": (float(busy.item()) / (plugs.count * horizon_min), "dimensionless"),
+        "plug_utilisation": (ratio(float(busy.item()), plugs.count * horizon_min), "dimensionless"),
         "waiting_at_end": (float(sessions.filter(pl.col("state") == "waiting").height), "veh"),
     }

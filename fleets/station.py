@@ -1,8 +1,9 @@
-"""A charging site in SimPy: plugs with a queue, a site power limit shared by rule, and a public station built on it.
+"""A charging site in SimPy: plugs of one power with a queue and a site power limit shared by rule.
 
 A vehicle queues for a plug, charges, and releases the plug when it is charged, not when it departs. Nobody vanishes: a vehicle that leaves the
-queue, or still waits or charges at the end of the run, has a record. The site limit is shared equally: with n vehicles charging, each gets
-min(plug power, limit / n) in whole power modules; what a tapering battery leaves unused is not handed on, so the curve stays below the limit.
+queue, or still waits or charges at the end of the run, has a record; at a site without plugs everybody waits. The site limit is shared equally:
+with n vehicles charging, each gets min(plug power, limit / n) in whole power modules; what a tapering battery leaves unused is not handed on, so
+the curve stays below the limit. Stations and pooled depots, whose queues know more rules, stand on :mod:`fleets.plug_bank`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 import simpy
 from simpy.events import EventPriority
 
 from fleets.battery import Curve, minutes_kernel, soc_kernel
 from fleets.errors import ChargingError
-from fleets.records import SEGMENT_COLUMNS, Session, quantile, ratio, segment
+from fleets.records import SEGMENT_COLUMNS, Session, segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from fleets.battery import Battery
 
@@ -37,7 +37,7 @@ class Plugs:
     Attributes
     ----------
     count
-        Number of plugs.
+        Number of plugs; 0 = everybody waits.
     power_kw
         Power one plug delivers into a battery [kW].
     efficiency
@@ -55,8 +55,8 @@ class Plugs:
     module_kw: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            msg = f"count={self.count} plugs: a site needs at least one"
+        if self.count < 0:
+            msg = f"count={self.count} plugs must not be negative"
             raise ChargingError(msg)
         if not (self.power_kw > 0 and self.limit_kw > 0):
             msg = f"power_kw={self.power_kw} and limit_kw={self.limit_kw} must be positive"
@@ -85,7 +85,10 @@ class ChargingSite:
         self.env = env
         self.name = name
         self.plugs = plugs
-        self.queue = simpy.PriorityResource(env, plugs.count)
+        self.queue = simpy.PriorityResource(env, max(1, plugs.count))
+        if plugs.count == 0:
+            # SimPy knows no resource without places: the only one is taken for good
+            self.queue.request(priority=0)
         self.sessions: list[Session] = []
         self._single: list[tuple[float, ...]] = []
         self._shared_blocks: list[NDArray[np.float64]] = []
@@ -342,158 +345,3 @@ class _PowerShare:
         self.due = float(finish.min())
         self.timer = math.inf
         self._touch()
-
-
-@dataclass(frozen=True)
-class StationResult:
-    """One run of a public station.
-
-    Attributes
-    ----------
-    sessions
-        Columns vehicle, arrive_min, start_min, end_min, wait_min, service_min, kwh, state (``served``, ``left``, ``in_service``, ``waiting``).
-    summary
-        Columns metric, value, unit; over the visits that arrive at or after the warm-up.
-    """
-
-    sessions: pl.DataFrame
-    summary: pl.DataFrame
-
-    def value(self, metric: str) -> float:
-        """Return one metric."""
-        return float(self.summary.filter(pl.col("metric") == metric)["value"].item())
-
-
-def simulate_station(
-    arrivals_min: ArrayLike,
-    service_min: ArrayLike,
-    plugs: int,
-    *,
-    kwh: ArrayLike | None = None,
-    patience_min: ArrayLike | None = None,
-    warmup_min: float = 0.0,
-    horizon_min: float | None = None,
-) -> StationResult:
-    """Simulate a public station with one queue, first come, first served.
-
-    Parameters
-    ----------
-    arrivals_min
-        Arrival times, rising [min].
-    service_min
-        Time each visitor occupies a plug [min].
-    plugs
-        Number of plugs.
-    kwh
-        Energy each visitor takes from the grid [kWh]; 0 if not given.
-    patience_min
-        Longest wait before a visitor leaves [min]; nobody leaves if not given.
-    warmup_min
-        Visits that arrive before it are simulated but not counted [min].
-    horizon_min
-        End of the run [min]; by default everybody is served.
-
-    Returns
-    -------
-    StationResult
-        Every visitor has a row; served + left + in service + waiting = arrivals.
-
-    Raises
-    ------
-    ChargingError
-        If arrivals do not rise or a time is negative.
-
-    Examples
-    --------
-    >>> run = simulate_station([0.0, 1.0], [24.0, 24.0], 1)
-    >>> run.sessions["wait_min"].to_list()
-    [0.0, 23.0]
-    """
-    arrive = np.asarray(arrivals_min, dtype=np.float64)
-    service = np.broadcast_to(np.asarray(service_min, dtype=np.float64), arrive.shape)
-    energy = np.broadcast_to(np.asarray(0.0 if kwh is None else kwh, dtype=np.float64), arrive.shape)
-    patience = np.broadcast_to(np.asarray(math.inf if patience_min is None else patience_min, dtype=np.float64), arrive.shape)
-    if np.any(np.diff(arrive) < 0) or np.any(service < 0) or np.any(patience < 0):
-        msg = "arrivals_min must rise; service_min and patience_min must not be negative"
-        raise ChargingError(msg)
-    if plugs < 1:
-        msg = f"plugs={plugs}: a station needs at least one"
-        raise ChargingError(msg)
-    env = simpy.Environment(initial_time=min(0.0, float(arrive[0])) if arrive.size else 0.0)
-    queue = simpy.Resource(env, plugs)
-    started = np.full(arrive.size, np.nan)
-    ended = np.full(arrive.size, np.nan)
-
-    def visitor(i: int) -> Generator[simpy.Event, Any, None]:
-        request = queue.request()
-        if not request.triggered:
-            if patience[i] < math.inf:
-                yield request | env.timeout(patience[i])
-                if not request.triggered:
-                    request.cancel()
-                    ended[i] = env.now
-                    return
-            else:
-                yield request
-        started[i] = env.now
-        yield env.timeout(service[i])
-        ended[i] = env.now
-        queue.release(request)
-
-    def source() -> Generator[simpy.Event, Any, None]:
-        for i, time in enumerate(arrive.tolist()):
-            if time > env.now:
-                yield env.timeout(time - env.now)
-            env.process(visitor(i))
-
-    env.process(source())
-    env.run(until=horizon_min)
-    return _station_result(arrive, started, ended, service, energy, plugs, warmup_min, float(env.now))
-
-
-def _station_result(
-    arrive: NDArray[np.float64],
-    started: NDArray[np.float64],
-    ended: NDArray[np.float64],
-    service: NDArray[np.float64],
-    energy: NDArray[np.float64],
-    plugs: int,
-    warmup_min: float,
-    now: float,
-) -> StationResult:
-    has_start, has_end = ~np.isnan(started), ~np.isnan(ended)
-    state = np.select([has_start & has_end, has_start, has_end], ["served", "in_service", "left"], default="waiting")
-    progress = np.where(has_start, np.clip((np.where(has_end, ended, now) - started) / np.maximum(service, _FULL), 0.0, 1.0), 0.0)
-    came = arrive <= now
-    sessions = pl.DataFrame(
-        {
-            "vehicle": np.arange(arrive.size),
-            "arrive_min": arrive,
-            "start_min": started,
-            "end_min": ended,
-            "wait_min": started - arrive,
-            "service_min": service,
-            "kwh": energy * progress,
-            "state": state,
-        }
-    ).with_columns(pl.col("start_min", "end_min", "wait_min").fill_nan(None))
-    sessions = sessions.filter(pl.Series(came))
-    counted = sessions.filter(pl.col("arrive_min") >= warmup_min)
-    waited = counted["wait_min"].drop_nulls().to_numpy()
-    span = max(now - warmup_min, _FULL)
-    begin = np.where(has_start, np.maximum(started, warmup_min), 0.0)
-    busy = float(np.where(has_start, np.maximum(np.where(has_end, ended, now) - begin, 0.0), 0.0).sum())
-    count = counted.group_by("state").len().sort("state")
-    number = dict(zip(count["state"].to_list(), count["len"].to_list(), strict=True))
-    rows = [
-        ("arrivals", float(counted.height), "event"),
-        ("served", float(number.get("served", 0)), "event"),
-        ("left_share", ratio(float(number.get("left", 0)), counted.height), "dimensionless"),
-        ("wait_mean_min", float(waited.mean()) if waited.size else 0.0, "min"),
-        ("wait_p50_min", quantile(waited, 0.5), "min"),
-        ("wait_p95_min", quantile(waited, 0.95), "min"),
-        ("plug_utilisation", busy / (plugs * span), "dimensionless"),
-        ("grid_kwh", float(counted["kwh"].sum()), "kWh"),
-    ]
-    summary = pl.DataFrame(rows, schema={"metric": pl.String, "value": pl.Float64, "unit": pl.String}, orient="row")
-    return StationResult(sessions, summary)

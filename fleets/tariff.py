@@ -37,6 +37,8 @@ class Tariff:
         Price of each calendar month's highest mean load [CNY/kW/month].
     demand_interval_min
         Averaging time of the demand meter [min].
+    capacity_cny_per_kva_month
+        Price of the transformer capacity, instead of a demand price [CNY/kVA/month].
     """
 
     period_of_minute: NDArray[np.int64]
@@ -44,6 +46,7 @@ class Tariff:
     price_cny_per_kwh: tuple[float, ...]
     demand_cny_per_kw_month: float
     demand_interval_min: int
+    capacity_cny_per_kva_month: float = 0.0
 
     def windows(self, period: str, month: int) -> tuple[tuple[int, int], ...]:
         """Return the day's windows (start, end) [min] of a period in a month; a window over midnight ends after 1440."""
@@ -67,8 +70,8 @@ class EnergyBill:
         Columns month (first day), period, kwh, cny.
     demand
         Columns month (first day), peak_kw, cny.
-    kwh, energy_cny, demand_cny
-        Totals [kWh], [CNY], [CNY].
+    kwh, energy_cny, demand_cny, capacity_cny
+        Totals [kWh], [CNY], [CNY], [CNY].
     """
 
     energy: pl.DataFrame
@@ -76,11 +79,22 @@ class EnergyBill:
     kwh: float
     energy_cny: float
     demand_cny: float
+    capacity_cny: float = 0.0
 
     @property
     def total_cny(self) -> float:
-        """Return energy and demand together [CNY]."""
-        return self.energy_cny + self.demand_cny
+        """Return energy and the demand or capacity charge together [CNY]."""
+        return self.energy_cny + self.demand_cny + self.capacity_cny
+
+    def months(self) -> pl.DataFrame:
+        """Return one row per calendar month: month, kwh, peak_kw, energy_cny, demand_cny, capacity_cny, total_cny."""
+        energy = self.energy.group_by("month", maintain_order=True).agg(
+            pl.col("kwh").sum(), pl.col("cny").sum().alias("energy_cny")
+        )
+        joined = energy.join(self.demand.rename({"cny": "demand_cny"}), on="month", how="left", maintain_order="left")
+        fixed = pl.lit(self.capacity_cny / max(1, joined.height)).alias("capacity_cny")
+        table = joined.with_columns(fixed).select("month", "kwh", "peak_kw", "energy_cny", "demand_cny", "capacity_cny")
+        return table.with_columns(pl.sum_horizontal("energy_cny", "demand_cny", "capacity_cny").alias("total_cny"))
 
 
 def make_tariff(

@@ -317,7 +317,9 @@ def _taxi(city: _City, taxi: int, shift: int, rng: np.random.Generator, *, swaps
             swap = _shortest(city.swaps, rules.looked_up, rng, lambda s: (len(s.bays.queue) + s.bays.count) / s.station.bays)
             city.soc[taxi] = yield from swap.swap(taxi, rules.battery, soc)
         else:
-            site = _shortest(city.stations, rules.looked_up, rng, lambda s: (len(s.queue.queue) + s.queue.count) / s.plugs.count)
+            site = _shortest(
+                city.stations, rules.looked_up, rng, lambda s: (len(s.queue.queue) + s.queue.count) / max(1, s.plugs.count)
+            )
             city.soc[taxi] = yield from site.charge(taxi, rules.battery, soc, rules.target_soc)
         city.place[taxi] = "road"
 

@@ -52,6 +52,50 @@ def test_nothing_to_charge_takes_no_time():
     assert charge_time_min(100.0, 0.9, 0.7, 50.0, **CURVE) == 0.0
 
 
+def test_simple_calls():
+    # constant power unless a taper is given; whole numbers and lists do
+    assert charge_time_min(100, 0, 1, 50) == pytest.approx(120.0)
+    assert charge_time_min(100, [0, 0.5, 1], 1, 50).tolist() == pytest.approx([120.0, 60.0, 0.0])
+    assert charge_time_min(100, 0.2, 0.8, 200, max_kw=100) == pytest.approx(36.0)
+    # a taper to a tenth of the power, if only its begin is known: 100 % is reached
+    assert charge_time_min(100, 0.8, 1.0, 100, taper_soc=0.8) == pytest.approx(charge_time_min(100.0, 0.8, 1.0, 100.0, **CURVE))
+
+
+def integrated(capacity, start, end, accepted, steps=400_000):
+    """Return the minutes by the midpoint rule on a fine grid of states of charge."""
+    edges = np.linspace(start, end, steps + 1)
+    return 60.0 * capacity * float((1.0 / accepted((edges[1:] + edges[:-1]) / 2.0)).sum()) * (end - start) / steps
+
+
+@pytest.mark.parametrize("power", [7.0, 45.0, 100.0, 350.0])
+@pytest.mark.parametrize(("start", "end"), [(0.0, 1.0), (0.1, 0.8), (0.75, 0.95), (0.9, 1.0)])
+def test_closed_form_equals_fine_integration(power, start, end):
+    taper = integrated(120.0, start, end, lambda s: np.minimum(power, np.minimum(100.0, 100.0 - 450.0 * (s - 0.8))))
+    assert charge_time_min(120.0, start, end, power, **CURVE) == pytest.approx(taper, abs=1e-6)
+
+
+TABLE = [(0.0, 40.0), (0.1, 150.0), (0.5, 150.0), (0.8, 80.0), (1.0, 10.0)]
+
+
+@pytest.mark.parametrize("power", [8.0, 60.0, 120.0, 400.0])
+def test_a_table_equals_fine_integration(power):
+    for start, end in ((0.0, 1.0), (0.05, 0.3), (0.6, 0.61), (0.8, 1.0)):
+        exact = integrated(90.0, start, end, lambda s: np.minimum(power, np.interp(s, *np.array(TABLE).T)))
+        assert charge_time_min(90.0, start, end, power, table=TABLE) == pytest.approx(exact, abs=1e-6)
+    # a linear taper written as a table is the linear taper
+    linear = charge_time_min(90.0, [0.0, 0.9], 1.0, power, max_kw=100.0, taper_soc=0.8, end_kw=10.0)
+    assert charge_time_min(90.0, [0.0, 0.9], 1.0, power, table=[(0.8, 100.0), (1.0, 10.0)]) == pytest.approx(linear)
+    assert charge_time_min(90.0, 0.9, 0.5, power, table=TABLE) == 0.0
+
+
+def test_a_bad_table_is_refused():
+    for table in ([(0.5, 10.0), (0.2, 5.0)], [(0.0, 10.0), (1.0, 0.0)], [1.0, 2.0], []):
+        with pytest.raises(ChargingError, match="rising states of charge"):
+            charge_time_min(100.0, 0.0, 1.0, 50.0, table=table)
+    with pytest.raises(ChargingError, match="either table"):
+        charge_time_min(100.0, 0.0, 1.0, 50.0, table=TABLE, max_kw=50.0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -59,6 +103,8 @@ def test_nothing_to_charge_takes_no_time():
         ((100.0, -0.1, 0.8, 50.0), "state of charge"),
         ((100.0, 0.2, 1.1, 50.0), "state of charge"),
         ((100.0, 0.2, 0.8, 0.0), "power_kw"),
+        ((100.0, math.nan, 0.8, 50.0), "state of charge"),
+        ((100.0, 20, 80, 50.0), "20.0 to 80.0"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):
