@@ -82,24 +82,41 @@ def read_tables(folder: Path | str) -> dict[str, pl.DataFrame]:
         Every missing file, missing column and cell that is no number at once.
     """
     wrong: list[str] = []
-    tables: dict[str, pl.DataFrame] = {}
-    for name, columns in TABLES.items():
-        path = Path(folder) / f"{name}.csv"
-        rows = _csv_rows(path, wrong)
-        if rows is None:
-            continue
-        needed = [c for c in list(columns)[: _NEEDED[name]] if not rows or c not in rows[0]]
-        if needed:
-            wrong += [problem(path.name, 1, c, "", "the column is required; add it") for c in needed]
-            continue
-        data: dict[str, list[object]] = {}
-        for column in (*columns, *(c for c in rows[0] if c not in columns)):
-            dtype = columns.get(column, _TEXT)
-            data[column] = [_cell(path.name, i, column, row.get(column, ""), dtype, wrong) for i, row in enumerate(rows, start=2)]
-        tables[name] = pl.DataFrame(data, schema={c: columns.get(c, _TEXT) for c in data}, orient="row")
+    tables = {n: _typed(Path(folder) / f"{n}.csv", c, list(c)[: _NEEDED[n]], wrong) for n, c in TABLES.items()}
     if wrong:
         raise_problems(wrong)
     return tables
+
+
+def read_points(path: Path | str, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Read a CSV table whose columns must all be there and filled, such as stops or homes; further columns come back as text.
+
+    Raises
+    ------
+    NetworkError
+        Everything wrong with the file at once.
+    """
+    wrong: list[str] = []
+    frame = _typed(Path(path), columns, list(columns), wrong)
+    blank = [(c, i) for c in columns if not wrong for i, cell in enumerate(frame[c], start=2) if cell is None]
+    wrong += [problem(Path(path).name, i, c, "", "is empty; fill it in or take the row out") for c, i in blank]
+    if wrong:
+        raise_problems(wrong)
+    return frame
+
+
+def _typed(path: Path, columns: Mapping[str, pl.DataType], required: Sequence[str], wrong: list[str]) -> pl.DataFrame:
+    """Return a CSV file as a typed frame, other columns as texts; an empty one, with the reasons added to ``wrong``, if it cannot be read."""
+    rows = _csv_rows(path, wrong)
+    needed = [] if rows is None else [c for c in required if not rows or c not in rows[0]]
+    wrong += [problem(path.name, 1, c, "", "the column is required; add it") for c in needed]
+    if not rows or needed:
+        return pl.DataFrame()
+    data: dict[str, list[object]] = {}
+    for column in (*columns, *(c for c in rows[0] if c not in columns)):
+        dtype = columns.get(column, _TEXT)
+        data[column] = [_cell(path.name, i, column, row.get(column, ""), dtype, wrong) for i, row in enumerate(rows, start=2)]
+    return pl.DataFrame(data, schema={c: columns.get(c, _TEXT) for c in data}, orient="row")
 
 
 def _cell(file: str, line: int, column: str, text: str, dtype: pl.DataType, wrong: list[str]) -> object:

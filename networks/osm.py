@@ -1,5 +1,7 @@
 """Road networks made from OpenStreetMap, and the finer road network that can stand in for the roads of the compact one.
 
+Also the streets for walking and cycling, and the stops, that access is measured on (:mod:`networks.access`).
+
 The only module that imports osmnx, and only inside the functions that need it (the import takes more than a second). Tables have the layout of
 the data contract: ``nodes``, ``links``, ``zones``, ``connectors``. A link row is undirected, so a pair of one-way carriageways becomes one link,
 and so does a single one-way street: the tables cannot say that a ramp is closed to the other direction.
@@ -19,24 +21,35 @@ import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
 from networks.errors import NetworkError
 from networks.fine import SHORTEST_KM, RoadRules, as_links, as_nodes, fine_tables, merge, nearest, road_rules
+from networks.streets import CYCLE_TAGS, numbers, streets_of, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import networkx as nx
 
-__all__ = ["RoadRules", "fine_tables", "graph_from", "merge", "road_rules", "road_tables"]
+    from networks.streets import Streets
 
-_KM_PER_MILE = 1.609344
+__all__ = ["RoadRules", "fine_tables", "graph_from", "merge", "road_rules", "road_tables", "stops_from", "streets_from"]
+
+_Answer = TypeVar("_Answer")
+
 #: Who asks: the map services want to know which program it is.
 _USER_AGENT = "provincial-transport freight network (OSMnx)"
 _GRAPHML = ".graphml"
+#: Name of the network type of osmnx by mode.
+_STREETS = {"walk": "walk", "cycle": "bike"}
+#: Kind of stop -> tags by which a map object is one.
+_STOPS: dict[str, dict[str, list[str]]] = {
+    "bus": {"highway": ["bus_stop"]},
+    "metro": {"railway": ["subway_entrance"], "station": ["subway"]},
+}
 
 # ---- reading ----
 
@@ -137,26 +150,29 @@ def _ask(
     import osmnx
 
     wanted = f'["highway"~"^({"|".join(sorted(rules.classes["highway"]))})$"]'
-    kept = None
-    if cache is not None:
-        name = hashlib.sha256(f"{place}|{corners}|{wanted}".encode()).hexdigest()[:16]
-        kept = cache / f"roads_{name}{_GRAPHML}"
-        if kept.is_file():
-            return _read(kept, xml=False)
     what = f"place {place!r}" if place else f"polygon of {len(corners or ())} corners"
     options: dict[str, Any] = {"simplify": False, "retain_all": True, "truncate_by_edge": True, "custom_filter": wanted}
-    with _politely(cache, timeout_s):
-        try:
-            if place:
-                graph = osmnx.graph_from_place(place, **options)
-            else:
-                graph = osmnx.graph_from_polygon(importlib.import_module("shapely").Polygon(corners), **options)
-        except (OSError, ValueError, TypeError) as refused:  # no connection, an empty answer, an unknown place
-            msg = (
-                f"the roads of {what} could not be fetched ({type(refused).__name__}: {refused}); "
-                "this needs the internet, so on a machine without it read an extract instead: file= or graphml="
-            )
-            raise NetworkError(msg) from refused
+
+    def fetch() -> nx.MultiDiGraph[Any]:
+        if place:
+            return osmnx.graph_from_place(place, **options)
+        return osmnx.graph_from_polygon(importlib.import_module("shapely").Polygon(corners), **options)
+
+    return _cached(f"{place}|{corners}|{wanted}", f"the roads of {what}", fetch, cache, timeout_s, "file= or graphml=", "roads")
+
+
+def _cached(
+    key: str, what: str, fetch: Callable[[], nx.MultiDiGraph[Any]], cache: Path | None, timeout_s: float, instead: str, stem: str
+) -> nx.MultiDiGraph[Any]:
+    """Return a graph from the cache, else from the map services, and keep it."""
+    import osmnx
+
+    kept = None
+    if cache is not None:
+        kept = cache / f"{stem}_{hashlib.sha256(key.encode()).hexdigest()[:16]}{_GRAPHML}"
+        if kept.is_file():
+            return _read(kept, xml=False)
+    graph = _fetched(what, fetch, cache, timeout_s, instead)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:  # renamed when whole, so a broken run leaves no half file
@@ -164,6 +180,25 @@ def _ask(
             osmnx.save_graphml(graph, part)
             part.replace(kept)
     return graph
+
+
+def _fetched(what: str, fetch: Callable[[], _Answer], cache: Path | None, timeout_s: float, instead: str) -> _Answer:
+    """Return what the map services answer.
+
+    Raises
+    ------
+    NetworkError
+        If they do not answer, or know nothing of that name.
+    """
+    with _politely(cache, timeout_s):
+        try:
+            return fetch()
+        except (OSError, ValueError, TypeError) as refused:  # no connection, an empty answer, an unknown place
+            msg = (
+                f"{what} could not be fetched ({type(refused).__name__}: {refused}); "
+                f"this needs the internet, so on a machine without it read an extract instead: {instead}"
+            )
+            raise NetworkError(msg) from refused
 
 
 @contextmanager
@@ -179,6 +214,8 @@ def _politely(cache: Path | None, timeout_s: float) -> Iterator[None]:
         "http_user_agent": _USER_AGENT,
         "http_referer": _USER_AGENT,
         "log_file": False,
+        # beside the tags that osmnx keeps by itself: where cycles go
+        "useful_tags_way": sorted({*settings.useful_tags_way, *CYCLE_TAGS}),
     }
     before = {name: getattr(settings, name) for name in wanted}
     try:
@@ -188,6 +225,135 @@ def _politely(cache: Path | None, timeout_s: float) -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(settings, name, value)
+
+
+# ---- streets and stops ----
+
+
+def streets_from(
+    *,
+    mode: str,
+    piece_m: float,
+    graphml: Path | None = None,
+    place: str | None = None,
+    point: tuple[float, float, float] | None = None,
+    cache: Path | None = None,
+    timeout_s: float = 180.0,
+) -> Streets:
+    """Read the streets for walking or cycling from one of three places.
+
+    Parameters
+    ----------
+    mode
+        ``walk`` or ``cycle``; which ways the map services are asked for. A file is taken as it is.
+    piece_m
+        Longest piece of street [m].
+    graphml
+        A graph that osmnx saved; one in another reference system than degrees is projected back.
+    place
+        Name that the map service knows; needs the internet.
+    point
+        Latitude and longitude in degrees and half the side of a square around it [m]; needs the internet.
+    cache, timeout_s
+        As in :func:`graph_from`.
+
+    Returns
+    -------
+    Streets
+        See :func:`networks.streets.streets_of`.
+
+    Raises
+    ------
+    NetworkError
+        If not exactly one place to read from is named, a file is missing or holds no streets, or a service does not answer.
+    """
+    given = {"graphml": graphml, "place": place, "point": point}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        msg = f"name exactly one of {', '.join(given)}; got {', '.join(named) or 'none'}"
+        raise NetworkError(msg)
+    if graphml is not None:
+        return streets_of(_in_degrees(_read(graphml, xml=False), graphml.name), piece_m=piece_m, name=graphml.name)
+    import osmnx
+
+    what = f"the {mode} network of " + (f"place {place!r}" if place else f"point {point}")
+
+    def fetch() -> nx.MultiDiGraph[Any]:
+        if place is not None:
+            return osmnx.graph_from_place(place, network_type=_STREETS[mode])
+        lat, lon, dist = point or (0.0, 0.0, 0.0)
+        return osmnx.graph_from_point((lat, lon), dist, network_type=_STREETS[mode])
+
+    graph = _cached(
+        f"{place}|{point}|{mode}", what, fetch, cache, timeout_s, f"graphml=, --{mode} FILE of transport access", mode
+    )
+    return streets_of(graph, piece_m=piece_m, name=what)
+
+
+def _in_degrees(graph: nx.MultiDiGraph[Any], name: str) -> nx.MultiDiGraph[Any]:
+    """Return a graph with its nodes in degrees.
+
+    Raises
+    ------
+    NetworkError
+        If it does not say in which reference system it is, or nobody knows that one.
+    """
+    import osmnx
+
+    system = graph.graph.get("crs")
+    try:
+        if system is None:
+            msg = "it names none"
+            raise ValueError(msg)  # noqa: TRY301 - one message for all ways in which the system may be wrong
+        return osmnx.project_graph(graph, to_latlong=True) if osmnx.projection.is_projected(system) else graph
+    except (ValueError, KeyError, RuntimeError) as unknown:  # pyproj's own error is a RuntimeError
+        msg = f"{name}: its reference system {system!r} cannot be used ({unknown}); save the graph in degrees, crs EPSG:4326"
+        raise NetworkError(msg) from unknown
+
+
+def stops_from(
+    *,
+    place: str | None = None,
+    point: tuple[float, float, float] | None = None,
+    cache: Path | None = None,
+    timeout_s: float = 180.0,
+) -> pl.DataFrame:
+    """Ask the map services for the stops of a place or around a point.
+
+    Parameters
+    ----------
+    place, point, cache, timeout_s
+        As in :func:`streets_from`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``stop_id``, ``kind`` (bus, metro), ``lat``, ``lon`` of the middle of the object; sorted.
+
+    Raises
+    ------
+    NetworkError
+        If a service does not answer or knows no stop.
+    """
+    import osmnx
+
+    tags: dict[str, bool | str | list[str]] = {key: values for kind in _STOPS.values() for key, values in kind.items()}
+    what = "the stops of " + (f"place {place!r}" if place is not None else f"point {point}")
+
+    def fetch() -> Any:
+        if place is not None:
+            return osmnx.features_from_place(place, tags)
+        lat, lon, dist = point or (0.0, 0.0, 0.0)
+        return osmnx.features_from_point((lat, lon), tags, dist)
+
+    found = _fetched(what, fetch, cache, timeout_s, "a table of stops, --stops FILE of transport access")
+    rows = []
+    for name, data in found.iterrows():
+        kind = next(k for k, by in _STOPS.items() if any(data.get(key) in values for key, values in by.items()))
+        middle = data["geometry"].centroid
+        rows.append(("_".join(str(part) for part in name), kind, float(middle.y), float(middle.x)))
+    types = {"stop_id": pl.String(), "kind": pl.String(), "lat": pl.Float64(), "lon": pl.Float64()}
+    return pl.DataFrame(rows, schema=types, orient="row").sort("kind", "stop_id")
 
 
 # ---- from tags to tables ----
@@ -230,7 +396,7 @@ def road_tables(
     order = {name: i for i, name in enumerate(rules.classes["highway"])}
     roads = graph.copy()
     for u, v, key, data in list(roads.edges(keys=True, data=True)):
-        known = [name for name in _texts(data.get("highway")) if name in order]
+        known = [name for name in texts(data.get("highway")) if name in order]
         if known:
             data["highway"] = min(known, key=order.__getitem__)
         else:
@@ -259,24 +425,10 @@ def road_tables(
                    links, reference)  # fmt: skip
 
 
-def _texts(value: object) -> list[str]:
-    """Return the texts of a tag; osmnx joins the ways of an edge to lists."""
-    return [str(v) for v in value] if isinstance(value, list | tuple | set) else [] if value is None else [str(value)]
-
-
 def _name(node: object, data: Mapping[str, Any]) -> str:
     merged = data.get("osmid_original", node)
     numbers = [int(n) for n in re.findall(r"\d+", str(merged))]
     return f"N{min(numbers) if numbers else node}"
-
-
-def _numbers(value: object) -> list[float]:
-    """Return the plain numbers of a tag such as ``60``, ``40 mph``, ``2;3``; words are passed over."""
-    found = []
-    for text in _texts(value):
-        for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*(mph)?", text):
-            found.append(float(number) * (_KM_PER_MILE if unit else 1.0))
-    return [number for number in found if number > 0]
 
 
 def _links(roads: nx.MultiDiGraph[Any], rules: RoadRules, names: Mapping[Any, str], source: str) -> pl.DataFrame:
@@ -286,12 +438,12 @@ def _links(roads: nx.MultiDiGraph[Any], rules: RoadRules, names: Mapping[Any, st
         if a == b:
             continue
         row = rules.row(str(data["highway"]))
-        limits, lanes = _numbers(data.get("maxspeed")), _numbers(data.get("lanes"))
+        limits, lanes = numbers(data.get("maxspeed")), numbers(data.get("lanes"))
         speed = rules.speed_share * min(*limits, rules.truck_limit_km_h) if limits else row["speed_km_h"]
-        one = bool({"True", "yes"} & set(_texts(data.get("oneway"))))
+        one = bool({"True", "yes"} & set(texts(data.get("oneway"))))
         wide = max(1.0, min(lanes) / (1 if one else 2)) if lanes else row["lanes"]
         length = max(float(data["length"]) / 1000.0, SHORTEST_KM)
-        line = next(iter(_texts(data.get("name")) + _texts(data.get("ref"))), None)
+        line = next(iter(texts(data.get("name")) + texts(data.get("ref"))), None)
         capacity = wide * row["capacity_t_per_lane_year"]
         rows.append((a, b, data["highway"], row["link_class"], line, length, speed, capacity, names[u] == a))
     columns = [
