@@ -53,7 +53,9 @@ def address(stored_run: StoredRun, inputs: Inputs, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture
-def empty_address(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, data_folder: Path, chromium_path: str) -> Iterator[str]:
+def empty_address(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, data_folder: Path, chromium_path: str
+) -> Iterator[str]:
     """Serve the app without any run, with one more scenario that is quick to compute, and return its address."""
     del chromium_path
     data = shutil.copytree(data_folder, tmp_path_factory.mktemp("data") / "data")
@@ -212,6 +214,52 @@ def test_every_tab_of_the_what_if_page_is_drawn_without_scrolling_sideways(
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
         page.get_by_role("tab").nth(1).click()
         page.get_by_role("button", name="对筛选出的项目排名" if lang == "zh" else "Rank the listed projects").click()
+        page.get_by_role("button", name="取消" if lang == "zh" else "Cancel").click(timeout=60_000)
+        page.get_by_text("已取消计算" if lang == "zh" else "Calculation cancelled").first.wait_for(timeout=60_000)
+        browser.close()
+    assert complaints == []
+    assert {host for host in hosts if host} <= LOCAL, hosts
+
+
+@pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
+def test_every_tab_of_the_page_of_cities_is_drawn_without_scrolling_sideways(
+    address: str, chromium_path: str, tmp_path: Path, lang: str
+) -> None:
+    """City and year come from the link, no tab holds an error, and a calculation can be started and cancelled."""
+    from playwright.sync_api import sync_playwright
+
+    hosts: set[str] = set()
+    complaints: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}/cities?lang={lang}&city=210200&year=2035")
+        page.get_by_role("tab").nth(5).wait_for(timeout=60_000)
+        page.locator("[data-testid=stStatusWidget]").wait_for(state="detached", timeout=60_000)
+        for section, charts in enumerate((1, 2, 0, 0, 1, 1)):
+            page.get_by_role("tab").nth(section).click()
+            panel = page.locator("[role=tabpanel]:visible")
+            if charts:  # what takes a calculation is not there yet
+                panel.locator("[data-testid=stDataFrame] canvas").first.wait_for(timeout=60_000)
+                panel.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").nth(charts - 1).wait_for(timeout=60_000)
+            for drawn in panel.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").all():
+                box = drawn.bounding_box()
+                assert box is not None, section
+                assert min(box["width"], box["height"]) > 100, section
+            wide, room = page.evaluate(
+                "(() => { const m = document.querySelector('[data-testid=stMain]'); return [m.scrollWidth, m.clientWidth]; })()"
+            )
+            assert wide <= room, section
+            page.screenshot(path=str(tmp_path / f"cities_{lang}_{section}.png"))
+        assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+        assert "city=210200" in page.url
+        assert "year=2035" in page.url
+        page.get_by_role("tab").nth(1).click()
+        page.get_by_role("heading", name="大连市：各方式" if lang == "zh" else "Dalian: modes").wait_for(timeout=60_000)
+        page.get_by_role("tab").nth(2).click()
+        page.get_by_role("button", name="计算单项措施所需取值" if lang == "zh" else "Compute required values").click()
         page.get_by_role("button", name="取消" if lang == "zh" else "Cancel").click(timeout=60_000)
         page.get_by_text("已取消计算" if lang == "zh" else "Calculation cancelled").first.wait_for(timeout=60_000)
         browser.close()

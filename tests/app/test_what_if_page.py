@@ -12,8 +12,16 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from transport.app import (
+    calculation_panel,
+    calculations,
+    what_if_compare,
+    what_if_jobs,
+    what_if_sea_rail,
+    what_if_tables,
+    what_if_widgets,
+)
 from transport.app import what_if_charts as drawn
-from transport.app import what_if_compare, what_if_jobs, what_if_sea_rail, what_if_tables, what_if_widgets
 from transport.app.freight_tables import names_of
 from transport.i18n import labels, t, texts
 from transport.scenario import load_scenario
@@ -290,7 +298,7 @@ def test_the_scenario_of_a_run_is_read_back_from_its_manifest(stored_run: Stored
 def test_a_calculation_reports_its_end_and_its_refusal(stored_run: StoredRun) -> None:
     wrong = json.loads(json.dumps(stored_run.manifest))
     wrong["resolved"]["projects"] = {"no_such_project": 2027}
-    job = what_if_jobs.start("shift", [wrong, wrong], lang="zh", year=2030, capacity="fixed")
+    job = calculations.start(what_if_jobs.MODULE, "shift", lang="zh", manifests=[wrong, wrong], year=2030, capacity="fixed")
     for _ in range(600):
         if job.finished():
             break
@@ -298,7 +306,7 @@ def test_a_calculation_reports_its_end_and_its_refusal(stored_run: StoredRun) ->
     assert job.finished()
     assert not job.succeeded()
     assert job.message()
-    assert what_if_jobs.answers(job.folder) == {}
+    assert calculations.answers_in(job.folder) == {}
     job.clear()
     assert not job.folder.exists()
 
@@ -321,8 +329,8 @@ def test_finished_calculations_are_shown(root: Path, runs: Path, inputs: Inputs)
     tight = pl.DataFrame({"kind": ["line"], "place": [inputs.table("networks/links")["link_id"][0]], "vc_ratio": [1.234]})
     page = opened(root)
     asked = {"year": 2030, "target_pct": 15.0, "capacity": "fixed"}
-    identity = what_if_widgets.identity_of("need", [run], asked)
-    page.session_state[what_if_widgets.ANSWERS] = {identity: {"needs": needs, "tight": tight}}
+    identity = calculation_panel.identity_of("need", [run.manifest["resolved"]], asked)
+    page.session_state[what_if_widgets.DESK.answers] = {identity: {"needs": needs, "tight": tight}}
     page.run()
     assert not page.exception
     found = frame_with(page, "strength", "outlay")

@@ -14,6 +14,7 @@ from transport.scenario_words import differences
 from transport.scorecard import READING, compare_runs
 from transport.shift import UNSERVED
 from transport.text import shown, unit_label
+from transport.travel import plan_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,7 +158,7 @@ def indicators(first: pl.DataFrame, second: pl.DataFrame, year: int, data: Input
     definitions = data.table("indicators").select("id", *[pl.col(c).fill_null("") for c in READING])
     table = compare_runs(first, second, years=[year]).join(definitions, on=["id", *READING], how="semi", maintain_order="left")
     named, areas = labels(data, "indicator", lang), labels(data, "area", lang)
-    promised = {(x.id, x.area) for x in data.targets}
+    promised = {(x.id, x.area) for x in plan_targets(data)}
     rows = [
         {
             "indicator": named.get(r["id"], r["id"]),

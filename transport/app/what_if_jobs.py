@@ -6,31 +6,25 @@ scenario, a calculation survives reruns of the page and can be cancelled.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from transport.app.jobs import Job
+from transport.app.calculations import serve
 from transport.scenario import Scenario
 from transport.scenario_sections import Sections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    import polars as pl
+
+    from transport.app.calculations import Tell
     from transport.inputs import Inputs
-
-    #: Called with (steps done, steps, name of the present step).
-    Tell = Callable[[int, int, str], None]
 
 #: What can be asked for.
 TASKS = ("rank", "shift", "need")
-_REQUEST = "request.json"
-_PROGRESS = "progress.jsonl"
+MODULE = "transport.app.what_if_jobs"
 
 
 def scenario_of(manifest: Mapping[str, Any], *, capacity: str = "") -> Scenario:
@@ -71,72 +65,13 @@ def scenario_of(manifest: Mapping[str, Any], *, capacity: str = "") -> Scenario:
     )
 
 
-def start(task: str, manifests: Sequence[Mapping[str, Any]], *, lang: str, pack: Path | None = None, **asked: Any) -> Job:
-    """Start a calculation.
-
-    Parameters
-    ----------
-    task
-        One of :data:`TASKS`.
-    manifests
-        Of the runs whose scenarios are asked about: one, or two for ``shift``.
-    lang
-        Language of its messages.
-    pack
-        Data pack laid over the bundled data.
-    **asked
-        ``year``; ``capacity``; ``names`` of the projects of ``rank``; ``target_pct`` of ``need``.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="transport-job-"))
-    request = {"task": task, "manifests": list(manifests), "lang": lang, "pack": str(pack) if pack else "", **asked}
-    (folder / _REQUEST).write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
-    command = [sys.executable, "-X", "utf8", "-m", "transport.app.what_if_jobs", str(folder)]
-    with (folder / "messages.txt").open("wb") as messages:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages, stdin=subprocess.DEVNULL)
-    return Job(task, process, folder)
-
-
-def answers(folder: Path) -> dict[str, pl.DataFrame]:
-    """Return the tables that a finished calculation left in its folder, by name."""
-    return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
-
-
-def main(folder: Path) -> int:
-    """Do what the request in a folder asks for; return an exit code.
-
-    Parameters
-    ----------
-    folder
-        With the request; progress and tables are written there.
-    """
-    from transport.findings import DataError
-    from transport.inputs import load_inputs
-    from transport.shift import ShiftError
-
-    request = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
-
-    def tell(step: int, steps: int, name: str) -> None:
-        with (folder / _PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "steps": steps, "name": name}, ensure_ascii=False) + "\n")
-
-    try:
-        inputs = load_inputs(pack=Path(request["pack"]) if request["pack"] else None, lang=request["lang"])
-        tables = solve(request, inputs, tell)
-    except (DataError, ShiftError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    for name, table in tables.items():
-        table.write_parquet(folder / f"{name}.parquet")
-    return 0
-
-
 def solve(request: Mapping[str, Any], inputs: Inputs, tell: Tell) -> dict[str, pl.DataFrame]:
     """Return the tables of a request.
 
     Parameters
     ----------
     request
-        As :func:`start` writes it.
+        ``task`` of :data:`TASKS`, ``manifests`` of one run or, for ``shift``, of two; ``year``; ``capacity``; ``names`` of the projects of ``rank``; ``target_pct`` of ``need``.
     inputs
         Checked data.
     tell
@@ -184,4 +119,4 @@ def _need(request: Mapping[str, Any], inputs: Inputs, scenario: Scenario, tell: 
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(serve(Path(sys.argv[1]), solve))

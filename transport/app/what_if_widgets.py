@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from transport.app import jobs, state, what_if_jobs
+from transport.app import calculation_panel, state, what_if_jobs
 from transport.app import what_if_tables as facts
-from transport.i18n import has_text, t
+from transport.i18n import t
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,12 +17,9 @@ if TYPE_CHECKING:
 
     from transport.store import StoredRun
 
-#: Keys of the session: the calculation under way, finished ones, and what the last one said.
-JOB, ANSWERS, MESSAGE = "what_if_job", "what_if_answers", "what_if_message"
+DESK = calculation_panel.Desk("what_if", what_if_jobs.MODULE)
 #: Speeds of the freight model, the faster first.
 SPEEDS = ("fixed", "equilibrium")
-#: Finished calculations that are kept.
-_KEPT = 12
 
 
 def table_of(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
@@ -104,74 +99,7 @@ def ask(task: str, runs: Sequence[StoredRun], lang: str, **asked: Any) -> dict[s
     lang
         ``zh`` or ``en``.
     **asked
-        As :func:`transport.app.what_if_jobs.start` takes it.
+        ``year``; ``capacity``; ``names`` of the projects of ``rank``; ``target_pct`` of ``need``.
     """
-    identity = identity_of(task, runs, asked)
-    done = st.session_state.get(ANSWERS, {}).get(identity)
-    if done is not None:
-        found: dict[str, pl.DataFrame] = done
-        return found
-    going = st.session_state.get(JOB)
-    if going is not None and going[1] == identity:
-        _watch(task, going[0], lang)
-        return None
-    said = st.session_state.get(MESSAGE)
-    if said is not None and said[0] == identity:
-        st.warning(said[1])
-    st.button(
-        t(f"what_if.start_{task}", lang),
-        key=f"what_if_start_{task}",
-        disabled=going is not None,
-        help=t("what_if.one_at_a_time", lang) if going is not None else None,
-        on_click=_start,
-        args=(task, runs, identity, lang, asked),
-    )
-    return None
-
-
-def identity_of(task: str, runs: Sequence[StoredRun], asked: Mapping[str, Any]) -> str:
-    """Return what names a calculation: the same question about the same scenarios on the same data has the same name.
-
-    Parameters
-    ----------
-    task, runs, asked
-        As :func:`ask` takes them.
-    """
-    said = [task, [run.manifest["resolved"] for run in runs], dict(asked), state.inputs().data_hash]
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _start(task: str, runs: Sequence[StoredRun], identity: str, lang: str, asked: Mapping[str, Any]) -> None:
-    st.session_state.pop(MESSAGE, None)
-    job = what_if_jobs.start(task, [run.manifest for run in runs], lang=lang, pack=state.pack(), **asked)
-    st.session_state[JOB] = (job, identity)
-
-
-def _cancel(job: jobs.Job, identity: str, lang: str) -> None:
-    job.cancel()
-    job.clear()
-    st.session_state.pop(JOB, None)
-    st.session_state[MESSAGE] = (identity, t("what_if.cancelled", lang))
-
-
-@st.fragment(run_every="1s")
-def _watch(task: str, job: jobs.Job, lang: str) -> None:
-    """Poll a calculation under way; the page is drawn again when it ends."""
-    if JOB not in st.session_state:
-        st.rerun()
-    identity = st.session_state[JOB][1]
-    if job.finished():
-        st.session_state.pop(JOB, None)
-        if job.succeeded():
-            kept = st.session_state.get(ANSWERS, {})
-            newest = dict(list(kept.items())[-_KEPT + 1 :])
-            st.session_state[ANSWERS] = {**newest, identity: what_if_jobs.answers(job.folder)}
-        else:
-            st.session_state[MESSAGE] = (identity, t("what_if.died", lang, message=job.message()[-400:]))
-        job.clear()
-        st.rerun()
-    share, step = job.progress()
-    key = f"what_if.step_{task}"
-    said = t(key, lang, step=step) if step and has_text(key, lang) else t("what_if.starting", lang)
-    st.progress(min(share, 1.0), text=said)
-    st.button(t("app.cancel", lang), key=f"what_if_cancel_{task}", on_click=_cancel, args=(job, identity, lang))
+    about = [run.manifest["resolved"] for run in runs]
+    return calculation_panel.ask(DESK, task, about, lang, given={"manifests": [run.manifest for run in runs]}, **asked)

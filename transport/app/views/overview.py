@@ -135,9 +135,12 @@ def _headlines(reading: pl.DataFrame, lang: str) -> str:
 def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
     st.subheader(t("app.green_title", lang, year=TARGET_YEAR))
     areas = labels(data, "area", lang)
-    with_target = [line.area for line in lines if line.id == GREEN]
-    target = next(line.target for line in lines if line.id == GREEN)
-    rows = indicators.filter(pl.col("id") == GREEN, pl.col("year") == TARGET_YEAR, pl.col("area").is_in(with_target))
+    with_target = {line.area: line.target for line in lines if line.id == GREEN}
+    if not with_target:
+        st.caption(t("app.green_none", lang))
+        return
+    target = next(iter(with_target.values()))
+    rows = indicators.filter(pl.col("id") == GREEN, pl.col("year") == TARGET_YEAR, pl.col("area").is_in(list(with_target)))
     shares = (
         rows.pivot(on="variant", index="area", values="value")
         .rename({"": "share"})
