@@ -30,5 +30,5 @@ def account_tables(parts: Parts) -> Mapping[str, pl.DataFrame]:
             part_of_class(inputs, operating_only=True),
             boundaries(inputs),
         ),
-        "infrastructure_account": construction.infrastructure_account(params),
+        "infrastructure_account": construction.infrastructure_account(inputs, params),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from transport.check_files import FILE, ROW
 from transport.check_problems import Problem, nearest
 from transport.check_tables import Rule
+from transport.params import EVERYWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 SLIP = 1000.0
 _SCALE_FREE = frozenset({"", "dimensionless", "percent", "1"})
 _KEY = ("parameter", "subject", "year")
+#: Code of an area as a subject.
+_AREA = re.compile(r"\d{6}")
 
 
 def parameter_rules(derivations: pl.DataFrame | None) -> list[Rule]:
@@ -134,7 +138,7 @@ def mismatch(file: str, row: int, unit: str, expected: str, value: float | None,
 
 
 def levers(table: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]:
-    """Return the problems of levers: no such parameter row, a default outside the range or not neutral, another unit."""
+    """Return the problems of levers: no such parameter row, not by area, a default outside the range or not neutral, another unit."""
     subjects: dict[str, set[str]] = {}
     units: dict[str, str] = {}
     for parameter, subject, unit in parameters.select("parameter", "subject", "unit").iter_rows():
@@ -152,6 +156,11 @@ def levers(table: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]:
         if subject != "*" and subject not in subjects[parameter]:
             values = {"hint": nearest(str(subject), subjects[parameter]), "parameter": parameter}
             problems.append(Problem(*place, "subject", "lever.dangling", value=str(subject), variant="subject", values=values))
+        if row["by_area"]:
+            strange = sorted(s for s in subjects[parameter] - {EVERYWHERE} if not _AREA.fullmatch(s))
+            if subject != "*" or strange:
+                listed = {"parameter": parameter, "strange": ", ".join(strange) or str(subject)}
+                problems.append(Problem(*place, "by_area", "lever.by_area", value="true", values=listed))
         if row["operation"] in {"set", "add"} and row["unit"] and row["unit"] != units[parameter]:
             problems.append(mismatch(*place, row["unit"], units[parameter], None, parameter))
         low, high = row["min"], row["max"]

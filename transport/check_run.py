@@ -167,6 +167,8 @@ def _across(
         problems += check_targets.clause_indicators(tables["targets/clauses"], known.codes.get("indicator", {}))
     parameters, first = tables.get(PARAMETERS), below.tables.get(PARAMETERS)
     if parameters is not None:
+        if check_targets.TARGETS in tables:
+            problems += check_targets.city_shares(tables[check_targets.TARGETS], parameters)
         problems += check_parameters.mixed_years(parameters, above.tables.get(PARAMETERS) if above else None)
         if "levers" in tables:
             rows = parameters if first is None else pl.concat([first, parameters])  # the bundled unit counts

@@ -18,6 +18,10 @@ from transport.check_problems import Problem, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Indicator of the green travel target, and the parameter with which the city model works out what the target asks for.
+_CITY_TARGET, _CITY_SHARE = "green_travel_share", "green_travel_target_share"
+#: Difference between the two that is rounding [percent].
+_SAME = 1e-9
 #: Name of the targets in the dictionary.
 TARGETS = "targets/*.toml"
 _DECODE_LINE = re.compile(r"\(at line (\d+)")
@@ -102,4 +106,27 @@ def clause_indicators(clauses: pl.DataFrame, indicators: Mapping[str, object]) -
                     "allowed": ", ".join(list(indicators)[:12]) + " …",
                 }
                 problems.append(Problem(file, row, "indicator", "target.unknown_indicator", value=name, values=values))
+    return problems
+
+
+def city_shares(targets: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]:
+    """Return a problem for each row of the target share of city travel that is not the green travel target of that year.
+
+    Parameters
+    ----------
+    targets, parameters
+        Rows of all layers with their file and line.
+    """
+    wanted = targets.filter(pl.col("id") == _CITY_TARGET, pl.col("value").is_not_null()).unique(
+        ["year", "value"], keep="first", maintain_order=True
+    )
+    shares = parameters.filter(pl.col("parameter") == _CITY_SHARE, pl.col("value").is_not_null())
+    problems: list[Problem] = []
+    for target in wanted.iter_rows(named=True):
+        for row in shares.iter_rows(named=True):
+            if row["year"] in {None, target["year"]} and abs(100.0 * row["value"] - target["value"]) > _SAME:
+                values = {"target": f"{target['value']:.10g}", "file_of_target": target[FILE], "line": target[ROW]}
+                problems.append(
+                    Problem(row[FILE], row[ROW], "value", "target.other_share", value=f"{row['value']:.10g}", values=values)
+                )
     return problems

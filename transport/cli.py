@@ -13,7 +13,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport import __version__, account_cli, network_cli, project_cli, sea_rail_cli, shift_cli, sweep_cli
+from transport import (
+    __version__,
+    access_cli,
+    account_cli,
+    city_cli,
+    network_cli,
+    prefecture_cli,
+    project_cli,
+    sea_rail_cli,
+    shift_cli,
+    sweep_cli,
+)
 from transport.i18n import LANGUAGES, t
 
 if TYPE_CHECKING:
@@ -101,8 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
     show.set_defaults(command=_show)
 
+    access_cli.register(verbs, [with_data])
     account_cli.register(verbs, [with_data])
+    city_cli.register(verbs, [with_data])
     network_cli.register(verbs, [with_data])
+    prefecture_cli.register(verbs, [with_data])
     project_cli.register(verbs, [with_data])
     sea_rail_cli.register(verbs, [with_data])
     shift_cli.register(verbs, [with_data])

@@ -11,6 +11,7 @@ from transport.run_deltas import VIEWS, ranked
 from transport.scenario_words import NAMED, differences, sentence
 from transport.scorecard import READING, SIDES, headline_rows
 from transport.text import shown, table_lines, unit_label
+from transport.travel import plan_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ def indicator_lines(table: pl.DataFrame, count: int, inputs: Inputs, lang: str) 
     """
     definitions = inputs.table("indicators").select("id", *[pl.col(c).fill_null("") for c in READING])
     both = table.join(definitions, on=["id", *READING], how="semi", maintain_order="left").drop_nulls("difference")
-    promised = {(x.id, x.area) for x in inputs.targets if x.value is not None}
+    promised = {(x.id, x.area) for x in plan_targets(inputs) if x.value is not None}
     with_target = {x for x, _ in promised}
     names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
     rows = []

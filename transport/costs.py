@@ -22,8 +22,9 @@ from transport.layout import BASE_YEAR, YEARS, year_index
 from transport.measure_costs import (
     DEPARTURES,
     FREIGHT,
+    ON_ROAD,
     SCOPE,
-    PerCarKm,
+    PerKm,
     Rows,
     YearlyCost,
     city_costs,
@@ -76,12 +77,10 @@ _LATER: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("early_scrappage", ("truck_early_scrap_rate", "early_scrap_rate"), None),
     ("bus_service", ("vehicle_stock", "share_in_group"), "urban_bus"),
 )
-#: Measures whose CO2 stands beside the accounts: the side account of paving, and car-km of city travel, an estimate.
-_BESIDE = frozenset({"paving_recycling", "urban_rail", "bus_lanes", "signal_priority", "cycling", "walking"})
+#: Measures whose CO2 stands beside the accounts: the side account of paving.
+_BESIDE = frozenset({"paving_recycling"})
 #: Measures whose rows are main modes.
 _BY_MODE = frozenset(measure for measure, *_ in FREIGHT)
-#: Cars that stay at home for better bus service; the buses themselves are in the accounts.
-_BUS_TRIPS = ("bus_service", "private_car")
 #: A lever that the table of measures does not name is one whose cost nobody knows.
 _UNNAMED = "other"
 _KNOWN, _OUTSIDE, _UNKNOWN = "known", "beside_accounts", "no_cost_known"
@@ -97,7 +96,7 @@ def cost_tables(parts: Parts) -> dict[str, pl.DataFrame]:
     parts
         Parts of the run.
     """
-    activity = activity_of(parts.inputs, parts.params, parts.freight, parts.passengers)
+    activity = activity_of(parts.inputs, parts.params, parts.freight, parts.passengers, parts.urban)
     found = all_measures(parts, activity)
     without_cost = unknown_measures(parts.inputs, parts.params, Rows(parts.inputs.params(), parts.hold_year))
     return {
@@ -203,7 +202,7 @@ def costs_table(found: Mapping[Key, YearlyCost], rate: Array, without_cost: Sequ
                     "year": list(_SHOWN),
                     "measure": [measure] * len(_SHOWN),
                     "vehicle_class": [name] * len(_SHOWN),
-                    "status": [_OUTSIDE if measure in _BESIDE or (measure, name) == _BUS_TRIPS else _KNOWN] * len(_SHOWN),
+                    "status": [_OUTSIDE if measure in _BESIDE else _KNOWN] * len(_SHOWN),
                     **{f"{key}_cny2023": np.broadcast_to(array, shape)[0, _BASE:] for key, array in money.items()},
                     "total_cny2023": total,
                     "discounted_cny2023": total * factor,
@@ -247,7 +246,7 @@ def all_measures(parts: Parts, activity: Activity) -> dict[Key, YearlyCost]:
     if departures:
         made["extra_departures", ""] = departures_cost(rows, params, departures)
     made["ground_power", "aircraft_apu"] = ground_power_cost(params, parts.factors)
-    made |= city_costs(inputs, params, rows, _per_car_km(inputs, params, parts), parts.grid)
+    made |= city_costs(inputs, params, rows, _per_km(inputs, left, parts), parts.grid)
     plugs = _plugged(inputs, params, left.fleet, parts.vehicles)
     if rows.moved(params, [(parameter, "all") for parameter in plugs]):
         made["charging_plugs", ""] = plugs_cost(rows, params, plugs)
@@ -459,17 +458,26 @@ def _class_cost(params: Params, spec: VehicleClass, fleet: VehicleOutcome, carbo
     )
 
 
-def _per_car_km(inputs: Inputs, params: Params, parts: Parts) -> PerCarKm:
-    """Return what a km of a private car costs and emits in a run."""
-    params, classes = _inherited(inputs, params)
-    car, fleet = find_class(classes, "private_car"), parts.vehicles
+def _per_km(inputs: Inputs, left: Step, parts: Parts) -> dict[str, PerKm]:
+    """Return what a km of city vehicles costs and emits in the fleets that all measures on vehicles have been taken from."""
+    params, classes = _inherited(inputs, left.params)
+    fleet = left.fleet
     carbon = accounts.account(fleet.energy, parts.factors)[SCOPE]
-    cost = _class_cost(params, car, fleet, carbon)
-    by_train = np.stack([_work(fleet, car.name, "km", p.powertrain) for p in car.pairs], axis=-1)
-    km = by_train.sum(axis=-1)
-    upkeep = (by_train * upkeep_per_km(params, car)).sum(axis=-1)
-    trains = fleet.stock[fleet.classes.index("metro_train")].sum(axis=0)
-    return PerCarKm(cost.energy / km, upkeep / km, cost.co2_t / km, trains)
+    made = {}
+    for group in (*ON_ROAD, "urban_bus"):
+        members = [spec for spec in classes if group in {spec.name, spec.group}]
+        costs = [_class_cost(params, spec, fleet, carbon) for spec in members]
+        by_train = [np.stack([_work(fleet, spec.name, "km", p.powertrain) for p in spec.pairs], axis=-1) for spec in members]
+        km = sum(driven.sum(axis=-1) for driven in by_train)
+        upkeep = sum((driven * upkeep_per_km(params, spec)).sum(axis=-1) for driven, spec in zip(by_train, members, strict=True))
+        one = np.ones_like(km)
+        made[group] = PerKm(
+            energy=sum(cost.energy for cost in costs) / km,
+            maintenance=upkeep / km,
+            co2_t=sum(cost.co2_t for cost in costs) / km,
+            counted=parts.urban.reconciliation.get(group, one),
+        )
+    return made
 
 
 def _plugged(inputs: Inputs, params: Params, left: VehicleOutcome, run: VehicleOutcome) -> dict[str, Array]:

@@ -1,7 +1,7 @@
 """What the freight levers of a run cost, and who pays: table ``freight_lever_costs``.
 
-A lever that moves a price costs the price difference times the modelled volumes; one that adds departures costs them; a quota costs its charge on
-what still comes by truck. The rules stand in ``data/lever_effects.csv``; a lever without a rule has no known cost, and the table says so.
+A lever that moves a price costs the price difference times the modelled volumes; one that adds departures, capacity or speed costs those; a quota
+costs its charge on what still comes by truck. The rules stand in ``data/lever_effects.csv``; a lever without a rule has no known cost, and the table says so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from transport import freight_works
 from transport.freight_costs import mark_costs, unit_costs
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
 
@@ -85,6 +86,10 @@ def lever_cost_frame(inputs: Tables, params: Params, model: FreightModel, quotas
             amounts = _price_amounts(run.replace(*key, central.get(*key)), costs, volumes)
             if not any(amounts.values()):  # no price of a tonne hangs on this subject: that is no cost of zero
                 basis, amounts = NO_COST, dict.fromkeys(volumes)
+        elif basis in ("time", "works"):
+            amounts = freight_works.amounts(inputs, run, run.replace(*key, central.get(*key)), key, volumes)
+            if all(amount is None for amount in amounts.values()):
+                basis = NO_COST
         elif basis == "departures":
             amounts = _departures(run, key, str(rule["cost_parameter"]) if rule is not None else "", volumes)
         elif basis == "quota":

@@ -18,6 +18,7 @@ from transport import accounts, bridge
 from transport.layout import FIRST_YEAR, FIT_SCHEMA, year_index
 from transport.parts import part_of_class
 from transport.principles import Stated, compare, observed
+from transport.urban_tables import urban_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -221,6 +222,7 @@ def _fit_rows(parts: Parts) -> pl.DataFrame:
             parts.now.vehicles.fit,
             bridge.balance_fit(parts.inputs, balance),
             parts.travel.fit,
+            urban_fit(parts.inputs, parts.params, parts.urban, parts.now.vehicles),
         ],
         how="vertical",
     )

@@ -392,7 +392,8 @@ def _is_litter(name: str) -> bool:
 def _levers(found: Examined) -> tuple[Lever, ...]:
     if "levers" not in found.tables:
         return ()
-    rows = found.tables["levers"].select("lever", "parameter", "subject", "operation", "min", "max", "default")
+    columns = ["lever", "parameter", "subject", "operation", "min", "max", "default", pl.col("by_area").fill_null(value=False)]
+    rows = found.tables["levers"].select(columns)
     return tuple(Lever(*row) for row in rows.iter_rows())
 
 

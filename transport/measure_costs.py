@@ -1,12 +1,13 @@
 """What measures outside the vehicles cost and save: freight and its sidings, city travel, ground and shore power, plugs, paving.
 
 A measure is compared with the same run without it, first draw, in yuan of 2023. Measures that meet are taken away one after the other, in the
-order of the tables, so that each pays and earns once: freight moves with the fleets of the base year, city modes one network at a time.
+order of the tables, so that each pays and earns once: freight moves with the fleets of the base year, city modes one measure at a time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,16 @@ import numpy as np
 from fleets import tco
 from fleets.vehicles import hold_after
 from transport import accounts
+from transport.cities.layout import ROAD_MODES
+from transport.cities.segments import prefectures
+from transport.city_costs import planned_metro_km, without_planned_lines
+from transport.city_scale import city_scales
+from transport.city_works import WORKS, Outlay, lines_outlay
 from transport.freight_outlay import STATES
 from transport.infrastructure import berth_energy, paving_co2, paving_mix, turnaround_energy
 from transport.layout import BASE_YEAR, SCOPES, EnergyKey, EnergyUse, year_index
-from transport.travel import MODES, model_travel
+from transport.params import EVERYWHERE
+from transport.travel import model_travel
 from transport.vehicles.ownership import diesel_price_t
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from transport.accounts import CarbonFactors
+    from transport.city_works import Works
     from transport.freight import FreightOutcome
     from transport.inputs import Inputs
     from transport.params import Params
@@ -37,8 +45,9 @@ if TYPE_CHECKING:
 #: Scope of the CO2 that a measure avoids: at the exhaust and in the power plants, at the grid factor of the year.
 SCOPE = SCOPES.index("direct_power")
 _BASE = year_index(BASE_YEAR)
-_CAR = MODES.index("car")
 _KG_PER_T = 1000.0
+#: Vehicle class -> mode of city travel whose km it drives.
+ON_ROAD: dict[str, str] = {"private_car": "car", "taxi": "taxi", "ride_hailing": "ride_hailing"}
 #: Measures of freight in the order of the states they stand between, and where their works are counted.
 FREIGHT: tuple[tuple[str, str, str], ...] = (
     ("pipeline_connections", "pipe_connection", "pipeline"),
@@ -51,13 +60,6 @@ DEPARTURES: dict[str, tuple[str, float]] = {
     "coastal_sailings_added": ("coastal_sailing_cost", 365.0 / 7.0),
 }
 _NEW_SHARE = {"pipe_connection": "new_pipeline_connection_share", "siding": "new_siding_share"}
-#: Works of city travel in the order they are taken away: measure, parameter, rows of the cost per km, of the km at index or share 1, life.
-_NETWORKS: tuple[tuple[str, str, str, str, str], ...] = (
-    ("bus_lanes", "bus_lane_share", "bus_lane_cost", "bus_lane_full_length", "bus_lane"),
-    ("signal_priority", "bus_signal_priority_share", "signal_priority_cost", "bus_lane_full_length", "signal_priority"),
-    ("cycling", "cycle_network_index", "cycle_lane_cost", "cycle_network_length", "cycle_lane"),
-    ("walking", "walking_network_index", "footway_cost", "walking_network_length", "footway"),
-)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ class Rows:
 
     def value(self, params: Params, key: Key) -> Array:
         """Return the rows of a key ``[1, year]``: as they stand, or held as the run holds them."""
-        plain = self.plain.get(*key)
+        parameter, subject = key
+        # an area that a lever is set for may have no row of its own
+        plain = self.plain.get(parameter, subject if self.plain.has(parameter, subject) else EVERYWHERE)
         if self.hold_year is None or np.array_equal(plain[0], params.get(*key)[0]):
             return plain
         return hold_after(plain, year_index(self.hold_year))
@@ -304,8 +308,8 @@ def _difference(keys: tuple[EnergyKey, ...], used: Sequence[Array], factors: Car
 
 
 @dataclass(frozen=True)
-class PerCarKm:
-    """What a km of a private car costs and emits, and the stock of metro trains; arrays ``[draw, year]``.
+class PerKm:
+    """What a km of a class of city vehicles costs and emits; arrays ``[draw, year]``.
 
     Attributes
     ----------
@@ -313,106 +317,82 @@ class PerCarKm:
         [CNY/km].
     co2_t
         [t/km].
-    metro_trains
-        Trains in service [veh].
+    counted
+        Part of the km of the travel model that the accounts hold [dimensionless].
     """
 
     energy: Array
     maintenance: Array
     co2_t: Array
-    metro_trains: Array
+    counted: Array
 
 
-def city_costs(inputs: Inputs, params: Params, rows: Rows, car: PerCarKm, grid: Array) -> dict[Key, YearlyCost]:
-    """Return (measure, class) -> cost of metro lines, bus lanes, signals and networks for walking and cycling that levers add.
-
-    Better bus service has only the car-km it saves here; its buses stand among the vehicles.
+def city_costs(inputs: Inputs, params: Params, rows: Rows, per_km: Mapping[str, PerKm], grid: Array) -> dict[Key, YearlyCost]:
+    """Return (measure, "") -> cost of the measures on city travel that levers move, all cities together, first draw.
 
     Parameters
     ----------
     inputs, params, rows
         Of the run.
-    car
-        Of the run's cars.
+    per_km
+        Class -> its km in the fleets that all measures on vehicles have been taken from; classes of :data:`ON_ROAD`, and ``urban_bus``.
     grid
         Grid factor ``[draw, year]`` [kgCO2/kWh].
 
     Notes
     -----
-    Car trips that a network takes away x ``city_car_trip_length`` / persons per car are car-km not driven. They are an estimate beside the
-    accounts, in which car-km follow the stock of cars.
+    Works, vehicles and service: sum over the cities of :data:`transport.city_works.WORKS`. Of the buses that a lever on the fleet of the province adds
+    only the crews count here: they stand among the vehicles themselves. Km of cars, taxis and ride-hailing that a measure takes
+    away, as the accounts count them, save energy, upkeep and CO2 at the mean of their class; buses and trains that it adds emit theirs.
     """
     made: dict[Key, YearlyCost] = {}
-    steps: list[tuple[str, list[Key]]] = [
-        ("bus_service", [("vehicle_stock", "urban_bus")]),
-        ("urban_rail", [("metro_length", s) for s in params.subjects("metro_length")]),
-    ]
-    steps += [(measure, [(p, s) for s in params.subjects(p)]) for measure, p, *_ in _NETWORKS]
-    works_of = {measure: row for measure, *row in _NETWORKS}
-    now, travel = params, None
-    for measure, keys in steps:
-        changed = rows.moved(now, keys)
-        if not changed:
+    now, travel, lines = params.first(), None, planned_metro_km(inputs)
+    areas = prefectures(inputs.table("codes"))  # named, so that no elasticities are worked out
+    for works in WORKS:
+        opened = lines if works.measure == "urban_rail" else {}
+        changed = rows.moved(now, [key for parameter in works.parameters for key in _keys(now, parameter)])
+        if not changed and not opened:
             continue
-        travel = model_travel(inputs, now) if travel is None else travel
+        travel = model_travel(inputs, now, areas) if travel is None else travel
         then = rows.without(now, changed)
-        less = model_travel(inputs, then)
-        saved = (_car_km(then, less) - _car_km(now, travel))[:1]
-        if measure == "urban_rail":
-            added = sum((now.get(*key) - then.get(*key) for key in changed), np.zeros((1, 1)))[:1]
-            works = _metro(params, added, car.metro_trains, grid)
-        elif measure == "bus_service":
-            works = _works(*np.zeros((4, *saved.shape)))  # the buses stand among the vehicles
-        else:
-            works = _network(now, then, less, works_of[measure])
-        made[measure, "private_car"] = YearlyCost(
-            works.capital[:1],
-            works.energy[:1] - saved * car.energy[:1],
-            works.maintenance[:1] - saved * car.maintenance[:1],
-            works.infrastructure[:1],
-            works.service[:1],
-            works.co2_t[:1] - saved * car.co2_t[:1],
-        )
+        inputs = without_planned_lines(inputs) if opened else inputs
+        less = model_travel(inputs, then, areas)
+        outlay = _outlay(inputs, works, now, then, opened)
+        energy, maintenance = outlay.energy, outlay.upkeep
+        co2_t = outlay.traction_kwh * grid[:1] / _KG_PER_T
+        if "urban_bus" in per_km:
+            co2_t = co2_t + outlay.bus_km * per_km["urban_bus"].co2_t[:1]
+        for name, mode in ON_ROAD.items():
+            if name in per_km:
+                rate = per_km[name]
+                saved = (_road_km(less, mode) - _road_km(travel, mode)) * rate.counted[:1]
+                energy, maintenance = energy - saved * rate.energy[:1], maintenance - saved * rate.maintenance[:1]
+                co2_t = co2_t - saved * rate.co2_t[:1]
+        made[works.measure, ""] = YearlyCost(outlay.vehicles, energy, maintenance, outlay.works, outlay.service, co2_t)
         now, travel = then, less
     return made
 
 
-def _car_km(params: Params, travel: TravelOutcome) -> Array:
-    """Return km of cars on trips of residents in the central cities ``[draw, year]`` [km/yr]."""
-    persons = _by_area(params, "city_car_occupancy", travel)
-    return np.asarray((travel.trips[:, _CAR] / persons).sum(axis=0) * params.get("city_car_trip_length"))
+def _keys(params: Params, parameter: str | Key) -> list[Key]:
+    return [parameter] if isinstance(parameter, tuple) else [(parameter, s) for s in params.subjects(parameter)]
 
 
-def _by_area(params: Params, parameter: str, travel: TravelOutcome) -> Array:
-    """Return a parameter by area ``[area, draw, year]``; an area without rows of its own takes those of all."""
-    return np.stack([params.get(parameter, a if params.has(parameter, a) else "all") for a in travel.areas])
+def _outlay(inputs: Inputs, works: Works, now: Params, then: Params, opened: Mapping[str, Array]) -> Outlay:
+    """Return the outlay of a measure, and of metro lines that open, in all cities; what stands among the vehicles of the run is left out."""
+    by_area = city_scales(inputs, then)
+    scales = by_area.values()
+    outlays = [works.outlay(scale, now, then) for scale in scales]
+    outlays += [lines_outlay(by_area[area], km, now) for area, km in opened.items()]
+    fleet = [key for key in works.parameters if isinstance(key, tuple)]
+    if fleet:
+        # vehicles of the province, as the steps of the fleets take them away: with everything else of the run
+        held = now
+        for key in fleet:
+            held = held.replace(*key, then.get(*key))
+        outlays += [works.outlay(scale, now, held).without_crew().times(-1.0) for scale in scales]
+    return reduce(Outlay.plus, outlays)
 
 
-def _metro(params: Params, added_km: Array, trains: Array, grid: Array) -> YearlyCost:
-    """Return the yearly cost of added metro lines with trains as dense as on the others."""
-    length = sum((params.get("metro_length", s) for s in params.subjects("metro_length")), np.zeros((1, 1)))
-    others = np.maximum(length - added_km, 1.0)
-    more = added_km * trains / others
-    kwh = more * params.get("annual_distance", "metro_train") * params.get("metro_electricity")
-    price = params.get("vehicle_price", "metro_train:electric_traction")
-    years = tco.annuity(params.get("discount_rate", "social"), params.get("ownership_years", "metro_train"))
-    kept = params.get("upkeep_share", "metro_train:electric_traction") + params.get("insurance_share", "metro_train")
-    return YearlyCost(
-        capital=more * price * years,
-        energy=kwh * params.get("traction_power_price"),
-        maintenance=added_km * params.get("metro_operation_cost") + more * price * kept,
-        infrastructure=added_km * params.get("metro_cost") * spread(params, "metro"),
-        service=np.zeros_like(kwh),
-        co2_t=kwh * grid / _KG_PER_T,
-    )
-
-
-def _network(now: Params, then: Params, travel: TravelOutcome, rows: Sequence[str]) -> YearlyCost:
-    """Return the yearly cost of what a network of the cities gains; its share or index is the mean of the areas, weighted by residents' trips."""
-    parameter, price, length, life = rows
-    weight = travel.trips.sum(axis=1)
-    more = _by_area(now, parameter, travel) - _by_area(then, parameter, travel)
-    gained = (more * weight).sum(axis=0) / weight.sum(axis=0)
-    worth = gained * now.get(length) * now.get(price)
-    zero = np.zeros_like(worth)
-    return _works(worth * spread(now, life), worth * now.get("works_upkeep_share", life), zero, zero)
+def _road_km(travel: TravelOutcome, mode: str) -> Array:
+    """Return vehicle-km of a mode on trips of residents in the central cities, first draw ``[1, year]`` [km/yr]."""
+    return np.asarray(travel.vehicle_km[:, ROAD_MODES.index(mode), :1].sum(axis=0))

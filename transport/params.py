@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,12 +17,17 @@ import polars as pl
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 #: A lever's value: one number from 2021 on, or numbers by year.
 LeverValue: TypeAlias = "float | Mapping[int, float]"
+
+#: Between a lever and the area that a setting is for: ``bus_priority@210100``.
+AREA_MARK = "@"
+#: Subject whose rows an area takes that has none of its own.
+EVERYWHERE = "all"
 
 _YEAR_AXIS = np.asarray(YEARS, dtype=np.float64)
 
@@ -51,6 +56,8 @@ class Lever:
         Allowed range of the value.
     default
         Value that changes nothing.
+    by_area
+        Whether it may also be set for one area; a lever of subject ``*``.
     """
 
     lever: str
@@ -60,6 +67,58 @@ class Lever:
     minimum: float
     maximum: float
     default: float
+    by_area: bool = False
+
+    def at(self, area: str) -> Lever:
+        """Return the lever on the rows of one area.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be set by area.
+        """
+        if not self.by_area:
+            msg = f"{self.lever} cannot be set by area"
+            raise ValueError(msg)
+        return replace(self, subject=area)
+
+    @property
+    def area(self) -> str:
+        """The area that it is for; empty = everywhere."""
+        return self.subject if self.by_area and self.subject != "*" else ""
+
+
+def split_setting(name: str) -> tuple[str, str]:
+    """Return lever and area of the name of a setting; area empty = everywhere.
+
+    >>> split_setting("bus_priority@210100"), split_setting("road_toll")
+    (('bus_priority', '210100'), ('road_toll', ''))
+    """
+    lever, _, area = name.partition(AREA_MARK)
+    return lever, area
+
+
+def lever_settings(levers: Iterable[Lever], settings: Mapping[str, LeverValue]) -> list[tuple[Lever, LeverValue]]:
+    """Return the settings of a scenario as :meth:`Params.with_levers` takes them: those everywhere in their order, then those of one area.
+
+    Parameters
+    ----------
+    levers
+        The known levers.
+    settings
+        Lever, or lever ``@`` area -> value.
+
+    Raises
+    ------
+    KeyError
+        If a lever is not known.
+    ValueError
+        If one that cannot be set by area is.
+    """
+    known = {lever.lever: lever for lever in levers}
+    named = [(*split_setting(name), value) for name, value in settings.items()]
+    placed = [(known[name].at(area), value) for name, area, value in named if area]
+    return [*((known[name], value) for name, area, value in named if not area), *placed]
 
 
 def seed_for(seed: int, purpose: str, replication: int = 0) -> np.random.SeedSequence:
@@ -132,12 +191,15 @@ class Params:
         reads: dict[tuple[str, str], int] | None = None,
         parents: Mapping[str, str] | None = None,
         highest: Mapping[tuple[str, str], float] | None = None,
+        placed: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._values = dict(values)
         self._highest = dict(highest or {})
         self._parents = dict(parents or {})
         self._units = dict(units)
         self._reads = {} if reads is None else reads
+        #: Keys of areas that have no rows but values, since a lever is set for them.
+        self._placed = placed
         self._subjects: dict[str, list[str]] = {}
         for parameter, subject in sorted(self._values):
             self._subjects.setdefault(parameter, []).append(subject)
@@ -223,7 +285,7 @@ class Params:
         parents
             Subject -> parent. It also holds for compound subjects: ``urban_bus_8m:diesel`` takes ``urban_bus:diesel``.
         """
-        return Params(self._values, self._units, self.draws, self._reads, parents, self._highest)
+        return Params(self._values, self._units, self.draws, self._reads, parents, self._highest, self._placed)
 
     def _key(self, parameter: str, subject: str) -> tuple[str, str]:
         """Return the key that holds a value: the subject's own row, else its parent's."""
@@ -267,14 +329,26 @@ class Params:
     def with_levers(self, settings: Iterable[tuple[Lever, LeverValue]]) -> Params:
         """Return parameters with levers applied, in the order given.
 
+        Parameters
+        ----------
+        settings
+            Levers and values; a lever of one area (:meth:`Lever.at`) stands in place of the same lever everywhere.
+
         Raises
         ------
         ParameterError
             If a lever's target row does not exist.
         ValueError
             If a value is outside the lever's range or a year is not after 2020.
+
+        Notes
+        -----
+        A lever of one area acts on the rows of the area, or on its own copy of those of ``all`` where it has none: with the same draws, so that
+        a lever that is set alike everywhere and in one area changes nothing. A default value keeps the area out of what is set everywhere.
         """
-        values = dict(self._values)
+        settings = list(settings)
+        made, own = self._placing(lever for lever, _ in settings if lever.area)
+        values = made._values  # noqa: SLF001  (its own class)
         for lever, value in settings:
             used = lever_path(value, lever.default)[_YEAR_AXIS > BASE_YEAR]
             if used.min() < lever.minimum or used.max() > lever.maximum:
@@ -282,12 +356,38 @@ class Params:
                 raise ValueError(msg)
             if bool((used == lever.default).all()):
                 continue
-            subjects = self._subjects.get(lever.parameter, []) if lever.subject == "*" else [lever.subject]
+            subjects = made._reached(lever, own.get(lever.lever, ()))  # noqa: SLF001  (its own class)
             if not subjects or (lever.parameter, subjects[0]) not in values:
                 raise ParameterError(self._hint(lever.parameter, lever.subject))
             for subject in subjects:
                 values[lever.parameter, subject] = _apply(values[lever.parameter, subject], lever, value)
-        return self._copy(values)
+        return made._copy(values)  # noqa: SLF001  (its own class)
+
+    def _placing(self, levers: Iterable[Lever]) -> tuple[Params, dict[str, list[str]]]:
+        """Return parameters in which every area that a lever is for has values of its own, and lever -> its areas."""
+        values, placed, own = dict(self._values), set(self._placed), dict[str, list[str]]()
+        for lever in levers:
+            key = (lever.parameter, lever.subject)
+            own.setdefault(lever.lever, []).append(lever.subject)
+            if key not in values:
+                if (lever.parameter, EVERYWHERE) not in values:
+                    raise ParameterError(self._hint(*key))
+                values[key] = values[lever.parameter, EVERYWHERE]
+                placed.add(key)
+        highest = {key: self._highest[key[0], EVERYWHERE] for key in placed if (key[0], EVERYWHERE) in self._highest}
+        made = Params(
+            values, self._units, self.draws, self._reads, self._parents, {**highest, **self._highest}, frozenset(placed)
+        )
+        return made, own
+
+    def _reached(self, lever: Lever, areas: Sequence[str]) -> list[str]:
+        """Return the subjects that a lever acts on, but for areas that it is set for."""
+        if lever.area:
+            return [lever.subject]
+        if lever.subject == "*":
+            return [s for s in self._subjects.get(lever.parameter, []) if s not in areas]
+        copies = [s for p, s in sorted(self._placed) if p == lever.parameter and lever.subject == EVERYWHERE]
+        return [lever.subject, *copies]
 
     def hold(self, year: int, *, but: Iterable[str] = ()) -> Params:
         """Return parameters whose values after ``year`` equal those of ``year``, except for the parameters named in ``but``."""
@@ -308,6 +408,11 @@ class Params:
         values = dict(self._values)
         values[parameter, subject] = np.broadcast_to(array, (self.draws, len(YEARS))).astype(np.float64)
         return self._copy(values)
+
+    def first(self) -> Params:
+        """Return the first draw alone: the central values, with the levers of the run."""
+        values = {key: array[:1] for key, array in self._values.items()}
+        return Params(values, self._units, 1, self._reads, self._parents, self._highest, self._placed)
 
     def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
         """Return parameters with other values of the same keys; one run, one record of what was read."""

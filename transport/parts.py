@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from transport.passengers import PassengerOutcome
     from transport.simulations import SimulationOutcome
     from transport.travel import TravelOutcome
+    from transport.urban_service import UrbanService
     from transport.vehicles import VehicleOutcome
 
 
@@ -53,6 +54,7 @@ class Models(NamedTuple):
     vehicles_normal: VehicleOutcome
     infrastructure: InfrastructureOutcome
     travel: TravelOutcome
+    urban: UrbanService
     simulation: SimulationOutcome
 
 
@@ -77,8 +79,9 @@ class Parts:
         Data, and parameters after hold and levers.
     hold_year
         Year whose fleets and network are kept afterwards; None where nothing is held.
-    freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, simulation
-        Outcomes of the models; ``normal`` and ``vehicles_normal`` carry the passengers and loads of 2019 in 2020.
+    freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, urban, simulation
+        Outcomes of the models; ``normal`` and ``vehicles_normal`` carry the passengers and loads of 2019 in 2020. ``urban`` is what city
+        travel means for the vehicles.
     grid
         Grid factor ``[draw, year]`` [kgCO2/kWh].
     factors, frozen
@@ -97,6 +100,7 @@ class Parts:
     vehicles_normal: VehicleOutcome
     infrastructure: InfrastructureOutcome
     travel: TravelOutcome
+    urban: UrbanService
     simulation: SimulationOutcome
     grid: NDArray[np.float64]
     factors: accounts.CarbonFactors
@@ -135,7 +139,9 @@ def make_parts(inputs: Inputs, params: Params, models: Models, *, hold_year: int
     )
 
 
-def activity_of(inputs: Inputs, params: Params, freight: FreightOutcome, passengers: PassengerOutcome) -> Activity:
+def activity_of(
+    inputs: Inputs, params: Params, freight: FreightOutcome, passengers: PassengerOutcome, urban: UrbanService
+) -> Activity:
     """Return what the vehicles have to move, counted as the carriers count it: the same bridges as in the accounts."""
     carrier = freight.carrier_tkm
     pkm = {s: accounts.carrier_pkm(inputs, params, part, s, passengers.pkm[s]) for part, s in CARRIED}
@@ -152,6 +158,8 @@ def activity_of(inputs: Inputs, params: Params, freight: FreightOutcome, passeng
         private_car_pkm=passengers.pkm["private_car"],
         light_trucks=light.trucks,
         clean_zone_share=light.zone_share,
+        city_shift_km=urban.shift_km,
+        stock_growth=urban.stock_growth,
     )
 
 

@@ -368,7 +368,8 @@ def fit_table(anchors: list[Anchor], inputs: TableSource) -> pl.DataFrame:
 
 def _fit_row(anchor: Anchor, table: pl.DataFrame) -> dict[str, object]:
     found = table.filter(pl.all_horizontal(pl.col(c) == v for c, v in anchor.keys.items()) & pl.col("value").is_not_null())
-    found = found.filter(~pl.col("item").str.starts_with("all"))
+    if "item" not in anchor.keys:
+        found = found.filter(~pl.col("item").str.starts_with("all"))
     modelled = float(anchor.modelled[0])
     row: dict[str, object] = {
         "item": anchor.item,

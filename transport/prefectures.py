@@ -14,6 +14,7 @@ import polars as pl
 
 from transport.distribution import model_distribution
 from transport.layout import BASE_YEAR, CARRIER_UNITS, PROVINCE, QUALITY_ORDER, SCOPES, YEARS
+from transport.urban_service import area_km, class_km
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,12 @@ SUM_LIMIT = 1e-9
 _ROUNDING = 1e-12
 _FREIGHT = {"road_tkm": "road", "rail_tkm": "rail", "pipeline_tkm": "pipeline"}
 _CENSUS = ("resident_population", "urban_population", "rural_population")
+#: Driver of kilometres by city -> vehicle class, and the count that lays the rest of the province to places.
+CITY_KM: dict[str, tuple[str, str]] = {
+    "car_km": ("private_car", "car_households"),
+    "taxi_km": ("taxi", "taxis"),
+    "ride_hailing_km": ("ride_hailing", "urban_population"),
+}
 
 
 class AreaError(ValueError):
@@ -54,8 +61,9 @@ def drivers(inputs: Inputs) -> dict[str, tuple[str, str]]:
 def area_shares(parts: Parts) -> dict[str, NDArray[np.float64]]:
     r"""Return the share of each place in each driver.
 
-    Drivers that the models give by year (tonne-km, port cargo, metro trips, movements) are joined linearly between the years that the
-    models report and held flat outside; counts of the data hold in all years. Where the places carry less than the province (traffic that
+    Drivers that the models give by year (tonne-km, port cargo, kilometres of city travel, movements) are joined linearly between the years
+    that the models report and held flat outside; counts of the data hold in all years. Kilometres of cars and taxis are those of the
+    residents of each central city by city travel, and the rest of the province by a count of the prefecture. Where the places carry less than the province (traffic that
     the network lays to no prefecture), the difference stays unallocated:
 
     .. math:: s_{a,t} = w_{a,t} / \max(\sum_a w_{a,t},\; W_t)
@@ -118,16 +126,24 @@ def _weight(driver: str, parts: Parts, areas: Sequence[str]) -> NDArray[np.float
         nodes = inputs.table("networks/nodes").select(airport="node_id", area="area")
         rows = parts.infrastructure.airports.join(nodes, on="airport", how="left")
         return _by_year(rows.select("area", "year", value="movements"), areas)
-    if driver in {"metro_trips", "light_freight_km"}:
+    if driver in {"bus_km", "metro_km", "light_freight_km"} or driver in CITY_KM:
         return _in_towns(driver, parts, areas)
     return np.repeat(_counts(driver, inputs, areas)[:, None], len(YEARS), axis=1)
 
 
 def _in_towns(driver: str, parts: Parts, areas: Sequence[str]) -> NDArray[np.float64]:
     """Return a driver that city travel or distribution models by prefecture ``[area, year]``."""
-    if driver == "metro_trips":
-        at = parts.travel.modes.index("metro")
-        return np.stack([parts.travel.trips[parts.travel.areas.index(area), at, 0] for area in areas])
+    service = parts.urban
+    at = [service.areas.index(area) for area in areas]
+    if driver in {"bus_km", "metro_km"}:
+        return np.asarray(service.vehicle_share["buses" if driver == "bus_km" else "trains"][at, 0])
+    if driver in CITY_KM:
+        name, count = CITY_KM[driver]
+        counted = _counts(count, parts.inputs, service.areas)
+        if not counted.sum() > 0.0:  # the rest of the province would have no place
+            return np.zeros((len(areas), len(YEARS)))
+        rest = np.repeat((counted / counted.sum())[:, None], len(YEARS), axis=1)
+        return area_km(service, name, class_km(parts.vehicles, [name])[0], rest)[at]
     found = model_distribution(parts.inputs, parts.params)
     km = sum(found.vehicle_km[part][0] for part in found.vehicle_km)
     return np.stack([np.asarray(km)[:, found.areas.index(area)] for area in areas])
@@ -176,6 +192,12 @@ def driver_quality(inputs: Inputs) -> dict[str, str]:
     for driver, items in census_items.items():
         if driver in found:
             found[driver] += people.filter(pl.col("item").is_in(items))["quality"].to_list()
+    weights = inputs.table("accounts/area_weights")
+    counts = {driver: count for driver, (_, count) in CITY_KM.items()} | {"bus_km": "buses"}
+    for driver, count in counts.items():
+        if driver in found:
+            found[driver] += weights.filter(pl.col("driver") == count)["quality"].to_list()
+            found[driver] += people.filter(pl.col("item").is_in(census_items.get(count, ())))["quality"].to_list()
     if "gdp" in found:
         found["gdp"] += _gdp_rows(inputs)["quality"].to_list()
     return {driver: max(qualities, key=QUALITY_ORDER.index) for driver, qualities in found.items()}

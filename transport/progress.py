@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import polars as pl
 
 from transport.layout import BASE_YEAR, LAST_YEAR
-from transport.targets import verdict
+from transport.targets import targets_of, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,12 +225,12 @@ def progress_table(inputs: Inputs, indicators: pl.DataFrame, *, as_of: int) -> p
     inputs
         Targets, ``observed/actuals``, ``accounts/progress_rules``.
     indicators
-        Result table ``indicators``, for the starts.
+        Result table ``indicators``, for the starts and for the cities that have the green travel target.
     as_of
         Last year whose actual values count; a target of this year or before is past.
     """
     return progress(
-        inputs.targets,
+        targets_of(inputs.targets, indicators),
         starts_of(indicators, inputs.table("indicators")),
         inputs.table("observed/actuals"),
         read_rules(inputs.table("accounts/progress_rules")),

@@ -9,7 +9,7 @@ import polars as pl
 
 from transport.i18n import labels, t
 from transport.network_show import err, out, print_table
-from transport.project_text import LISTED, column_labels, register_table
+from transport.project_text import LISTED, column_labels, metro_rows, register_table
 from transport.rank_cli import rank_options, rank_projects
 
 if TYPE_CHECKING:
@@ -97,13 +97,18 @@ def _projects(args: argparse.Namespace) -> int:
     return action(inputs, args) if action else _list(inputs, args)
 
 
+def _all_rows(inputs: Inputs) -> pl.DataFrame:
+    """Return the register and the metro lines that a scenario may move."""
+    from transport import projects
+
+    return pl.concat([projects.register(inputs), metro_rows(inputs)], how="diagonal_relaxed")
+
+
 def _list(inputs: Inputs, args: argparse.Namespace) -> int:
     """Print the register."""
     table = register_table(inputs, args.lang, " ".join(args.words))
     if args.json:
-        from transport import projects
-
-        rows = projects.register(inputs).filter(pl.col("project_id").is_in(table["project_id"].to_list()))
+        rows = _all_rows(inputs).filter(pl.col("project_id").is_in(table["project_id"].to_list()))
         out(json.dumps(rows.to_dicts(), ensure_ascii=False))
         return OK
     if table.is_empty():
@@ -120,11 +125,10 @@ def _list(inputs: Inputs, args: argparse.Namespace) -> int:
 
 def _show_one(inputs: Inputs, args: argparse.Namespace) -> int:
     """Print all cells of one project."""
-    from transport import projects
     from transport.check_problems import Problem, nearest, words
     from transport.findings import DataError
 
-    rows = projects.register(inputs)
+    rows = _all_rows(inputs)
     wanted = args.words[1] if len(args.words) > 1 else ""
     found = rows.filter(pl.col("project_id") == wanted)
     if found.is_empty():
@@ -136,6 +140,8 @@ def _show_one(inputs: Inputs, args: argparse.Namespace) -> int:
         return OK
     heads = column_labels(inputs, args.lang)
     codes = {name: labels(inputs, name, args.lang) for name in ("project_kind", "project_status", "quality")}
+    codes["project_kind"] |= labels(inputs, "travel_mode", args.lang)
+    codes["project_status"] |= labels(inputs, "metro_status", args.lang)
     of = {"kind": "project_kind", "status": "project_status", "quality": "quality", "effect_quality": "quality"}
     shown = [(heads[name], codes[of[name]].get(value, value) if name in of else value) for name, value in row.items()]
     for head, value in shown:

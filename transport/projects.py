@@ -2,7 +2,8 @@
 
 A project of the register either opens links that the table already holds (its year replaces theirs), changes links or terminals that exist
 (doubling, electrification, more capacity), or adds a link, a siding, a yard or a pipe connection. A changed link ends its row's life the year before and opens
-a new row under ``<link_id>~<year>``, so that every row has one state and ids stay unique. Nothing of the base year or before ever changes.
+a new row under ``<link_id>~<year>``, so that every row has one state and ids stay unique. A metro line gets another opening in its own table.
+Nothing of the base year or before ever changes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import polars as pl
 from transport.check_projects import LINE_KINDS, REGISTER, is_opening, names
 from transport.closures import CHANGED, SCHEMA, SITE_LEVEL, TABLE, base_id
 from transport.layout import BASE_YEAR, LAST_YEAR, YEARS, year_index
+from transport.scenario_sections import METRO_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,8 +86,13 @@ def with_projects(inputs: Inputs, scenario: HasSections) -> Inputs:
         If the register or a table that a project names is missing.
     """
     tables = dict(inputs.tables)
-    if scenario.projects:
-        tables |= _built(inputs, scenario.projects)
+    metro = set(tables[METRO_LINES]["line_id"]) if METRO_LINES in tables else set()
+    openings = {name: year for name, year in scenario.projects.items() if name not in metro}
+    if openings:
+        tables |= _built(inputs, openings)
+    lines = {name: year for name, year in scenario.projects.items() if name in metro}
+    if lines:
+        tables[METRO_LINES] = _metro(tables[METRO_LINES], lines)
     closed = [*_closed(scenario.closures, tables["networks/links"]), *_closed_berths(inputs, scenario.sites)]
     if closed:
         more = pl.DataFrame(closed, schema=SCHEMA, orient="row")
@@ -157,6 +164,26 @@ def _site_rows(sites: Mapping[str, Mapping[int, float]], like: pl.DataFrame) -> 
     return made.select(
         pl.col(name).cast(kind) if name in made.columns else pl.lit(None, dtype=kind).alias(name)
         for name, kind in like.schema.items()
+    )
+
+
+# ---- metro lines ----
+
+
+def _metro(table: pl.DataFrame, openings: Mapping[str, int | None]) -> pl.DataFrame:
+    """Return the metro lines with the openings of a scenario: in service from the first day of the year, or never, without a range.
+
+    The column ``by_scenario`` says which: a comparison that holds the other lines at a year does not hold these.
+    """
+    named = pl.col("line_id").is_in(sorted(openings))
+    years = {name: None if year is None or year > LAST_YEAR else float(year) for name, year in openings.items()}
+    opening = pl.col("line_id").replace_strict(years, default=None, return_dtype=pl.Float64)
+    return table.with_columns(
+        *(
+            pl.when(named).then(opening).otherwise(pl.col(column)).alias(column)
+            for column in ("open_year", "open_low", "open_high")
+        ),
+        by_scenario=named,
     )
 
 

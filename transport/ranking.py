@@ -17,6 +17,7 @@ from transport import projects
 from transport.check_projects import is_opening
 from transport.freight_loads import main_modes
 from transport.freight_start import FreightStarts
+from transport.freight_works import COST_SUBJECT
 from transport.layout import LAST_YEAR, SCOPES, YEARS, year_index
 from transport.params import lever_path
 from transport.study import model_parts
@@ -42,21 +43,6 @@ DEFAULT_YEAR = 2027
 _UNDATED, _OPEN = "planned_links", 0.5
 #: CO2 at the exhaust and in the power plants, at the grid factor of the year.
 _SCOPE = SCOPES.index("direct_power")
-#: Rows of life and upkeep by kind of project.
-COST_SUBJECT: dict[str, str] = {
-    "siding": "siding",
-    "port_railway": "rail_line",
-    "new_line": "rail_line",
-    "doubling": "rail_line",
-    "line_upgrade": "rail_line",
-    "electrification": "rail_electrification",
-    "yard": "freight_yard",
-    "berth": "berth",
-    "pipeline": "pipe_connection",
-    "pipe_connection": "pipe_connection",
-    "road": "road",
-    "sea_route": "sea_route",
-}
 #: Columns of the ranking in order.
 COLUMNS: tuple[str, ...] = (
     "project_id",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transport.check_problems import Problem, nearest, words
 from transport.findings import DataError
 from transport.layout import BASE_YEAR, LAST_YEAR
+from transport.params import AREA_MARK, split_setting
 from transport.scenario_sections import check_sections, names_in, settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from transport.params import Lever, LeverValue
     from transport.scenario_sections import ByYear, Names, Openings
@@ -36,6 +38,8 @@ Sales: TypeAlias = Literal["path", "tco"]
 
 #: Parts of a file whose keys are names.
 _SECTIONS = frozenset({"set", "projects", "closures", "sites"})
+#: A key with an area that is not in quotes, as TOML asks.
+_BARE_AREA = re.compile(r"^[ \t]*(?:set\.|grid\.)?([A-Za-z0-9_.-]+@[A-Za-z0-9_-]+)[ \t]*=", re.MULTILINE)
 
 
 class HoldOptions(BaseModel):
@@ -88,7 +92,8 @@ class Scenario:
     name, title_zh, title_en, about_zh, about_en
         How it is shown.
     settings
-        Lever -> value, after base, overrides and own settings in this order.
+        Lever, or lever ``@`` area -> value, after base, overrides and own settings in this order. What is set for an area stands there in
+        place of what is set everywhere, whichever file set it.
     lineage
         The names that were joined, first to last.
     seed, draws, simulate, capacity, network, sales, hold_year, hold_but
@@ -217,15 +222,21 @@ def load_scenario(
         shut.update(closed)
         levels.update(active)
 
+    def check(origin: str, given: Mapping[str, LeverValue]) -> None:
+        nonlocal names
+        if any(AREA_MARK in name for name in given):
+            names = names or names_in(folder)
+        check_levers(given, levers, origin, problems, names.areas if names else ())
+
     for label, file, origin in chain:
-        _check_levers(file.set, levers, origin, problems)
+        check(origin, file.set)
         settings.update(file.set)
         add(origin, file.projects, file.closures, file.sites)
         given = {k: v for k, v in file.run if v is not None}
         options = options.model_copy(update=given)
         lineage.append(label)
     if extra:
-        _check_levers(extra, levers, "--set", problems)
+        check("--set", extra)
         settings.update(extra)
     add("--project", projects or {}, {}, {})
     add("--close", {}, closures or {}, {})
@@ -287,10 +298,12 @@ def _read(path: Path, folder: Path, problems: list[Problem]) -> ScenarioFile | N
         values = {"hint": nearest(path.stem, known), "known": ", ".join(known)}
         problems.append(Problem(path.name, 0, "", "scenario.missing", path.stem, values=values))
         return None
+    text = ""
     try:
-        return ScenarioFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        text = path.read_text(encoding="utf-8-sig")
+        return ScenarioFile.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(Problem(path.name, 0, "", "scenario.syntax", values={"detail": str(error)}))
+        problems.append(syntax_problem(path.name, text, str(error)))
     except ValidationError as error:
         told: set[str] = set()
         for wrong in error.errors():
@@ -312,13 +325,57 @@ def _read(path: Path, folder: Path, problems: list[Problem]) -> ScenarioFile | N
     return None
 
 
-def _check_levers(settings: Mapping[str, LeverValue], levers: Iterable[Lever], origin: str, problems: list[Problem]) -> None:
+def syntax_problem(file: str, text: str, detail: str) -> Problem:
+    """Return the problem of a file that is no TOML; a key with an area that lacks its quotes is told so.
+
+    Parameters
+    ----------
+    file, text
+        Name and text of the file.
+    detail
+        What the reader of TOML says.
+    """
+    bare = _BARE_AREA.search(text)
+    if bare is None:
+        return Problem(file, 0, "", "scenario.syntax", values={"detail": detail})
+    return Problem(file, 0, bare[1], "scenario.syntax", variant="area", values={"detail": detail, "key": bare[1]})
+
+
+def check_levers(
+    settings: Mapping[str, LeverValue],
+    levers: Iterable[Lever],
+    origin: str,
+    problems: list[Problem],
+    areas: Sequence[str] = (),
+) -> None:
+    """Add what is wrong with the settings of levers in one file to the problems.
+
+    Parameters
+    ----------
+    settings
+        Lever, or lever ``@`` area -> value, as written.
+    levers
+        The known levers.
+    origin
+        Name of the file, or of the command-line option.
+    problems
+        Grows.
+    areas
+        Prefectures that a lever may be set for.
+    """
     known = {lever.lever: lever for lever in levers}
     for name, value in settings.items():
-        if name not in known:
-            problems.append(Problem(origin, 0, name, "lever.unknown", str(value), values={"hint": nearest(name, known)}))
+        plain, area = split_setting(name)
+        if plain not in known:
+            problems.append(Problem(origin, 0, name, "lever.unknown", str(value), values={"hint": nearest(plain, known)}))
             continue
-        lever = known[name]
+        lever = known[plain]
+        if AREA_MARK in name and not lever.by_area:
+            may = ", ".join(sorted(other.lever for other in known.values() if other.by_area))
+            problems.append(Problem(origin, 0, name, "lever.not_by_area", str(value), values={"lever": plain, "known": may}))
+        elif AREA_MARK in name and area not in areas:
+            values_of = {"area": area, "hint": nearest(area, areas), "known": ", ".join(areas)}
+            problems.append(Problem(origin, 0, name, "lever.area", str(value), values=values_of))
         if not isinstance(value, (int, float)) and not all(BASE_YEAR < int(year) <= LAST_YEAR for year in value):
             problems.append(
                 Problem(origin, 0, name, "lever.years", str(value), values={"first": BASE_YEAR + 1, "last": LAST_YEAR})

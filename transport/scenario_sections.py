@@ -13,7 +13,7 @@ import polars as pl
 
 from transport.check_problems import Problem, nearest, words
 from transport.findings import DataError
-from transport.layout import BASE_YEAR, LAST_YEAR
+from transport.layout import BASE_YEAR, LAST_YEAR, PROVINCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +25,11 @@ NEVER = "never"
 LATEST_YEAR = 2100
 #: Highest activity of a site relative to the data [-].
 MOST_ACTIVITY = 5.0
+#: Metro lines, which are projects if they open after the base year.
+METRO_LINES = "demand/metro_lines"
 #: Table and column of the names that a section may use.
 _NAMED = {
-    "projects": (("networks/projects", "project_id"),),
+    "projects": (("networks/projects", "project_id"), (METRO_LINES, "line_id")),
     "closures": (("networks/links", "link_id"), ("networks/terminals", "terminal_id")),
     "sites": (("networks/zones", "zone_id"),),
 }
@@ -40,11 +42,12 @@ ByYear: TypeAlias = "Mapping[str, Mapping[int, float]]"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What sections may name: projects of the register, links and terminals, zones."""
+    """What a scenario may name: projects of the register and metro lines, links and terminals, zones; and prefectures, for levers of one area."""
 
     projects: tuple[str, ...]
     closures: tuple[str, ...]
     sites: tuple[str, ...]
+    areas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,29 @@ def names_of(tables: Mapping[str, pl.DataFrame]) -> Names:
     """Return the names in loaded tables, by their paths under the data folder; an absent table has none."""
 
     def known(section: str) -> tuple[str, ...]:
-        found = [tables[table][column].drop_nulls().to_list() for table, column in _NAMED[section] if table in tables]
+        found = [
+            _nameable(table, tables[table])[column].drop_nulls().to_list() for table, column in _NAMED[section] if table in tables
+        ]
         return tuple(sorted({str(name) for some in found for name in some}))
 
-    return Names(known("projects"), known("closures"), known("sites"))
+    codes = tables["codes"].filter(pl.col("list") == "area")["code"].to_list() if "codes" in tables else []
+    areas = sorted(c for c in codes if c.startswith(PROVINCE[:2]) and c.endswith("00") and c != PROVINCE)
+    return Names(known("projects"), known("closures"), known("sites"), tuple(areas))
+
+
+def _nameable(name: str, table: pl.DataFrame) -> pl.DataFrame:
+    return movable_lines(table) if name == METRO_LINES else table
+
+
+def movable_lines(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the metro lines that a scenario may name: those that do not open in the base year or before."""
+    year = pl.col("open_year").cast(pl.Float64, strict=False)
+    return table.filter(year.is_null() | (year >= BASE_YEAR + 1))
 
 
 def names_in(folder: Path) -> Names:
     """Return the names in the tables of a data folder."""
-    wanted = {table for pairs in _NAMED.values() for table, _ in pairs}
+    wanted = {"codes"} | {table for pairs in _NAMED.values() for table, _ in pairs}
     there = {table: folder / f"{table}.csv" for table in sorted(wanted)}
     return names_of({table: pl.read_csv(path, infer_schema=False) for table, path in there.items() if path.is_file()})
 

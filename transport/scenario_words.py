@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transport.i18n import has_text, t
+from transport.i18n import has_text, labels, t
 from transport.layout import BASE_YEAR
-from transport.scenario_sections import NEVER
+from transport.params import split_setting
+from transport.scenario_sections import METRO_LINES, NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,8 +85,14 @@ class _Names:
         self._levers = {row["lever"]: row for row in inputs.table("levers").iter_rows(named=True)}
 
     def lever(self, name: str, before: Any, after: Any) -> str:
-        row = self._levers.get(name)
+        plain, area = split_setting(name)
+        row = self._levers.get(plain)
         label = name if row is None else str(row[f"label_{self._lang}"])
+        if row is not None and area:
+            where = labels(self._inputs, "area", self._lang).get(area, area)
+            # in an area a default is a setting too: it keeps the area out of what is set everywhere
+            was, now = (None if value is None else self._amount(row, value) for value in (before, after))
+            return self._change("lever", t("words.lever_area", self._lang, label=label, area=where), was, now, "lever_area_back")
         usual = None if row is None else float(row["default"])
         said = [None if value is None or value == usual else self._amount(row, value) for value in (before, after)]
         return self._change("lever", label, said[0], said[1])
@@ -111,9 +118,9 @@ class _Names:
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         return t("words.option", self._lang, option=name, value=shown)
 
-    def _change(self, kind: str, label: str, before: str | None, after: str | None) -> str:
+    def _change(self, kind: str, label: str, before: str | None, after: str | None, back: str = "") -> str:
         if after is None:
-            return t(f"words.{kind}_back", self._lang, label=label)
+            return t(f"words.{back or f'{kind}_back'}", self._lang, label=label)
         if before is None:
             return t(f"words.{kind}", self._lang, label=label, value=after)
         return t(f"words.{kind}_changed", self._lang, label=label, before=before, value=after)
@@ -153,8 +160,12 @@ class _Names:
         return t(key, self._lang) if has_text(key, self._lang) else unit
 
     def _project(self, name: str) -> str:
-        table = self._inputs.tables.get("networks/projects")
-        return name if table is None else _cell(table, "project_id", name, f"label_{self._lang}", f"name_{self._lang}") or name
+        for source, column in (("networks/projects", "project_id"), (METRO_LINES, "line_id")):
+            table = self._inputs.tables.get(source)
+            found = None if table is None else _cell(table, column, name, f"label_{self._lang}", f"name_{self._lang}")
+            if found:
+                return found
+        return name
 
     def _place(self, name: str) -> str:
         """Return the name of a link, terminal or zone: of a link its line and ends, of the others their node."""

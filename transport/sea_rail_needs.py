@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
+from networks.measure import MARKS
+from networks.parts import LEG_MODES, NEST
 from transport import freight_loads as loads
 from transport.freight_model import make_costs, solve_base, solve_model
 from transport.freight_ports import last_observed, port_boxes
+from transport.freight_works import time_amount
 from transport.freight_year import solve_year
 from transport.layout import year_index
-from transport.params import lever_path
+from transport.params import lever_path, lever_settings
 from transport.sea_rail import CHAINS, Used, chain_frame, port_table
 from transport.sea_rail_path import path_table
 from transport.sea_rail_response import PACKAGES, SINGLE, BoxYear, helping_ends, strengths, with_flows
@@ -21,6 +25,9 @@ from transport.study import scenario_inputs, scenario_params
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from networks.solve import Costs
     from transport.freight_model import FreightModel
     from transport.freight_ports import PortBoxes
     from transport.inputs import Inputs
@@ -28,12 +35,18 @@ if TYPE_CHECKING:
     from transport.scenario import Scenario
     from transport.sea_rail_response import Need
 
+    Array = NDArray[np.float64]
+    ServiceCost = Callable[[str, float, Array], float | None]
+
 #: Places listed as the fullest ones, and the boxes from which a place counts [TEU/yr].
 _TIGHT, _LEAST_TEU = 5, 1000.0
 #: A share this near to the target has reached it [percentage point].
 _ROUNDING = 0.05
 #: Solutions of a year tried for one package, and what is asked for on top of what capacity took.
 _ROUNDS, _OVER = 5, 1.3
+_RAIL = LEG_MODES.index("rail")
+#: Window trains a year per train a day and direction.
+_TRAINS_PER_YEAR = 2.0 * 365.0
 #: Columns of the strengths that are needed.
 NEEDS = {
     "year": pl.Int64,
@@ -106,7 +119,8 @@ def answer(
     for year in years:
         at, position = BoxYear.of(model, boxes, year_index(year)), year_index(year)
         now = {n: float(lever_path(scenario.settings.get(n, levers[n].default), levers[n].default)[position]) for n in SINGLE}
-        found = _needs(levers, at, model, moved, now, target_pct)
+        service = _service_cost(own, at, moved)
+        found = _needs(levers, at, model, moved, now, target_pct, service)
         needs += [(year, kind, *_row(need)) for kind, need in found]
         packages = [need for kind, need in found if kind == "package"]
         best = packages[0] if packages[0].reached else max(packages, key=lambda n: n.share_pct)
@@ -119,9 +133,17 @@ def answer(
         ends, values = helping_ends(list(levers.values()), names), {n: now[n] for n in names}
 
         def need_of(
-            goal: float, at: BoxYear = at, best: Need = best, ends: dict[str, float] = ends, values: dict[str, float] = values
+            goal: float,
+            at: BoxYear = at,
+            best: Need = best,
+            ends: dict[str, float] = ends,
+            values: dict[str, float] = values,
+            service: ServiceCost = service,
         ) -> Need:
-            return strengths(at, model, lambda used: make_costs(moved(used), model.prepared), values, ends, goal, name=best.name)
+            def made(used: Mapping[str, float]) -> Costs:
+                return make_costs(moved(used), model.prepared)
+
+            return strengths(at, model, made, values, ends, goal, name=best.name, service_cost=service)
 
         def solved_at(need: Need, year: int = year) -> FreightModel:
             return solve_year(own, moved(need.levers), year, capacity=scenario.capacity, base=base)
@@ -164,13 +186,40 @@ def _row(need: Need) -> tuple[object, ...]:
 
 def _moving(inputs: Inputs, scenario: Scenario) -> Callable[[Mapping[str, float]], Params]:
     """Return what gives the parameters of a scenario with some of its levers at other values."""
-    known = {lever.lever: lever for lever in inputs.levers}
     bare = scenario_params(replace(scenario, settings={}), inputs)
 
     def moved(settings: Mapping[str, float]) -> Params:
-        return bare.with_levers((known[name], value) for name, value in {**scenario.settings, **settings}.items())
+        return bare.with_levers(lever_settings(inputs.levers, {**scenario.settings, **settings}))
 
     return moved
+
+
+def _service_cost(inputs: Inputs, at: BoxYear, moved: Callable[[Mapping[str, float]], Params]) -> ServiceCost:
+    """Return what gives the yearly cost of faster and denser trains for boxes, by the rules of ``lever_effects``.
+
+    Notes
+    -----
+    Window trains: departures beyond the scenario's x ``window_train_cost``. Times: hours saved x tonnes of boxes on trains x ``time_saving_cost``.
+    """
+    known = {lever.lever: lever for lever in inputs.levers}
+    rules = dict(inputs.table("lever_effects").select("parameter", "cost_rule").drop_nulls().iter_rows())
+    before = moved({})
+
+    def cost(name: str, value: float, flow: Array) -> float | None:
+        lever, after = known[name], moved({name: value})
+        rule = rules.get(lever.parameter, "")
+        if rule == "departures":
+            added = sum(
+                float((after.get(lever.parameter, port) - before.get(lever.parameter, port))[0, at.year])
+                for port in before.subjects(lever.parameter)
+            )
+            return max(added, 0.0) * _TRAINS_PER_YEAR * float(after.get("window_train_cost")[0, at.year])
+        if rule != "time":
+            return None
+        rail = flow[NEST[at.rows.alternative] == _RAIL] @ at.rows.components[NEST[at.rows.alternative] == _RAIL]
+        return time_amount(after, before, (lever.parameter, lever.subject), rail[None], np.zeros((1, len(MARKS))), at.year)
+
+    return cost
 
 
 def _needs(
@@ -180,13 +229,18 @@ def _needs(
     moved: Callable[[Mapping[str, float]], Params],
     now: Mapping[str, float],
     target_pct: float,
+    service: ServiceCost,
 ) -> list[tuple[str, Need]]:
     """Return the need of every single lever, then of every package; packages that reach the target first, then those that are priced, cheapest first."""
 
     def found(name: str, names: Sequence[str]) -> Need:
         ends = helping_ends(list(levers.values()), names)
         values = {n: now[n] for n in names}
-        return strengths(at, model, lambda used: make_costs(moved(used), model.prepared), values, ends, target_pct, name=name)
+
+        def made(used: Mapping[str, float]) -> Costs:
+            return make_costs(moved(used), model.prepared)
+
+        return strengths(at, model, made, values, ends, target_pct, name=name, service_cost=service)
 
     single = [("lever", found(name, (name,))) for name in SINGLE]
     packages = [("package", found(name, names)) for name, names in PACKAGES.items()]

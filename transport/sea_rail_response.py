@@ -106,8 +106,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "all": tuple(SINGLE),
 }
-#: Levers whose own cost no row knows: faster terminals and trains, more of them.
-UNPRICED = frozenset({"rail_terminal_dwell", "rail_time", "window_trains"})
+#: Levers that make trains faster or denser: they cost what that takes, not what shippers pay less.
+SERVICE = frozenset({"rail_terminal_dwell", "rail_time", "window_trains"})
 _HALVINGS = 14
 
 
@@ -346,7 +346,8 @@ class Need:
     reached
         Whether the target is reached.
     outlay_cny
-        What shippers of boxes on trains pay less at that strength than at the scenario's prices [CNY/yr]; tolls and carbon price cost the budget nothing.
+        What shippers of boxes on trains pay less at that strength than at the scenario's prices, and what faster and denser trains cost [CNY/yr]; tolls
+        and carbon price cost the budget nothing.
     unpriced
         Levers in it whose own cost no row knows.
     """
@@ -369,6 +370,7 @@ def strengths(
     target_pct: float,
     *,
     name: str,
+    service_cost: Callable[[str, float, Array], float | None] | None = None,
 ) -> Need:
     """Return the least strength at which levers that move together bring the share of boxes on trains to a target, at fixed delays.
 
@@ -386,6 +388,9 @@ def strengths(
         Share to be reached [percent].
     name
         Lever or package.
+    service_cost
+        Lever of :data:`SERVICE`, its value and the flow of each row ``[row]`` -> yearly cost [CNY/yr], ``None`` where no row tells it; without this no
+        such lever has a known cost.
 
     Notes
     -----
@@ -397,9 +402,13 @@ def strengths(
 
     def need(strength: float, share: float) -> Need:
         used = setting(strength)
-        paid = {lever: v for lever, v in used.items() if lever not in UNPRICED}
+        paid = {lever: v for lever, v in used.items() if lever not in SERVICE}
         outlay = _saved(at, model.costs, costs_of(used), costs_of(paid) if paid else model.costs)
-        return Need(name, used, strength, share, share >= target_pct, outlay, tuple(sorted(UNPRICED & set(used))))
+        flow = at.flow(costs_of(used))
+        service = {x: None if service_cost is None else service_cost(x, used[x], flow) for x in sorted(SERVICE & set(used))}
+        outlay += sum(cost for cost in service.values() if cost is not None)
+        unpriced = tuple(lever for lever, cost in service.items() if cost is None)
+        return Need(name, used, strength, share, share >= target_pct, outlay, unpriced)
 
     now, full = at.share_pct(model.costs), at.share_pct(costs_of(setting(1.0)))
     if now >= target_pct:

@@ -3,40 +3,38 @@
 Weeks (winter, summer, shoulder, holiday) stand for a number of weeks of the year; row ``year`` of the summary weighs them. Energy per km, losses,
 battery sizes and the temperature response are the rows of the vehicle model, so nothing is counted twice; what comes back are waits, peaks,
 service and the energy and loss factors. Every number comes from individually present vehicles: their count, the events and the scale stand in
-each row.
+each row. Buses and taxis are the electric ones of the stock, at the distance that the accounts give them: profiles, shifts and seasons shape
+the year, and one factor for all weeks (``service_factor``) gives it the right length.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from fleets.airport import Apron, Equipment, GapCharging, simulate_airport
-from fleets.battery import Battery
-from fleets.depot import Buses, ValleyFirst, bus_blocks, full_recharge_fleet, simulate_depot
+from fleets.depot import Buses, ValleyFirst, bus_blocks, full_recharge_fleet, simulate_bus_depot
 from fleets.records import DAY_MIN, FleetResult, sample_sessions, year_rows
 from fleets.station import Plugs
-from fleets.tariff import energy_bill, make_tariff
+from fleets.tariff import energy_bill
 from fleets.taxis import SwapStation, Taxis, simulate_taxis
 from transport import pool
-from transport.layout import year_index
 from transport.params import seed_for
+from transport.week_values import MIN_PER_H, WEEKS, WeekValues, bus_factor, bus_hours, day_factor, taxi_factor, week_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
+    from datetime import datetime
 
     from fleets.tariff import Tariff
     from transport.inputs import Inputs
     from transport.params import Params
+    from transport.week_values import CityFleet
 
-WEEKS: tuple[str, ...] = ("winter", "summer", "shoulder", "holiday")
 #: Systems of a sample run: (system, area, airport node).
 SAMPLE: tuple[tuple[str, str, str], ...] = (
     ("bus_depot", "210100", ""),
@@ -50,13 +48,8 @@ FULL: tuple[tuple[str, str, str], ...] = (
     ("taxi_city", "210200", ""),
     ("airport", "210200", "A_DLC"),
 )
-_KNOTS = ("cold", "freezing", "mild", "hot")
-#: Climate group -> vehicle class whose cabin heaters the simulated batteries feed.
-_HEATED = {"bus": "urban_bus", "car": "taxi"}
-_WEEKEND = (5, 6)
 #: Charging sessions per system and week that are kept for plots.
 _SESSIONS_KEPT = 400
-_MIN_PER_H = 60.0
 _HOURS_PER_WEEK = 168
 _MONTHS_PER_WEEK = 12 / (365.25 / 7)
 
@@ -154,7 +147,14 @@ class _Case:
 
 
 def simulate_weeks(
-    inputs: Inputs, params: Params, *, year: int, seed: int, level: str = "sample", workers: int | None = None
+    inputs: Inputs,
+    params: Params,
+    fleets: Mapping[tuple[str, str], CityFleet],
+    *,
+    year: int,
+    seed: int,
+    level: str = "sample",
+    workers: int | None = None,
 ) -> SimulationOutcome:
     """Simulate the representative weeks of one year.
 
@@ -164,6 +164,8 @@ def simulate_weeks(
         Tables tou_periods, fleets/duty_profiles and fleets/climate.
     params
         Parameters after levers; the first draw is used.
+    fleets
+        (system, area) -> electric buses or taxis of the city in that year.
     year
         Year whose values hold.
     seed
@@ -181,7 +183,7 @@ def simulate_weeks(
     Raises
     ------
     ValueError
-        If the level is unknown.
+        If the level is unknown, or a city that is simulated has no electric vehicles.
     fleets.errors.ConservationError
         If a run loses energy or vehicles.
     """
@@ -192,8 +194,8 @@ def simulate_weeks(
         return SimulationOutcome(
             *(pl.DataFrame(schema=s) for s in (_SUMMARY_SCHEMA, _RECORD_SCHEMA, _LOAD_SCHEMA, _CHECK_SCHEMA))
         )
-    read = _Values(inputs, params, year)
-    tariff = _tariff(inputs, read)
+    read = WeekValues(inputs, params, fleets, year)
+    tariff = week_tariff(inputs, read)
     cases = [
         _CASES[system](read, area, node, week, level, seed, tariff)
         for system, area, node in (SAMPLE if level == "sample" else FULL)
@@ -203,120 +205,20 @@ def simulate_weeks(
     return _outcome(cases, results, {w: read("week_weight", w) for w in WEEKS})
 
 
-# --- values -------------------------------------------------------------------------------------------------------------------------
-
-
-class _Values:
-    """Values of one year, first draw, and the tables the systems share."""
-
-    def __init__(self, inputs: Inputs, params: Params, year: int) -> None:
-        self.params, self.year, self._index = params, year, year_index(year)
-        profiles = inputs.table("fleets/duty_profiles").sort("profile", "hour")
-        self.profiles: dict[str, NDArray[np.float64]] = {
-            str(name[0]): group["value"].cast(pl.Float64).to_numpy()
-            for name, group in profiles.group_by(["profile"], maintain_order=True)
-        }
-        climate = inputs.table("fleets/climate").select(
-            "area", pl.col("month").cast(pl.Int64), pl.col("temperature_c").cast(pl.Float64)
-        )
-        self.temperature_c = {(str(a), int(m)): float(t) for a, m, t in climate.sort("area", "month").iter_rows()}
-
-    def __call__(self, parameter: str, subject: str = "all") -> float:
-        return float(self.params.get(parameter, subject)[0, self._index])
-
-    def month(self, week: str) -> int:
-        return round(self("week_month", week))
-
-    def week_temperature_c(self, area: str, week: str) -> float:
-        return self.temperature_c[area, self.month(week)] + self("temperature_offset")
-
-    def temperature_factor(self, group: str, temperature_c: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return energy per km relative to mild weather: linear between the knots, flat outside."""
-        knots = [self("temperature_knot", k) for k in _KNOTS]
-        values = [1.0 if k == "mild" else self("electric_temperature_ratio", f"{group}:{k}") for k in _KNOTS]
-        if group in _HEATED:
-            # fuel heaters and heat pumps take over part of the winter surplus, as in the vehicle model
-            name = _HEATED[group]
-            fired = self("fuel_heater_share", name) if self.params.has("fuel_heater_share", name) else 0.0
-            pumped = min(max(self("heat_pump_share", name), 0.0), 1.0 - fired)
-            relief = [fired * self("fuel_heater_saving") + pumped * self("heat_pump_saving", k) for k in _KNOTS[:2]]
-            values[:2] = [1.0 + (v - 1.0) * (1.0 - r) for v, r in zip(values[:2], relief, strict=True)]
-        return np.asarray(np.interp(temperature_c, knots, values))
-
-    def battery(self, vehicle_class: str, nominal_kwh: float, temperature_c: float | None) -> Battery:
-        """Return the battery of a class: aged, and with what the cold leaves within reach."""
-        within = self("battery_health")
-        if temperature_c is not None:
-            within *= 1.0 - self("cold_capacity_loss") * max(0.0, self("temperature_knot", "mild") - temperature_c)
-        power = self("battery_c_rate", vehicle_class) * nominal_kwh
-        return Battery(nominal_kwh * within, power, self("battery_taper_soc"), power * self("battery_end_power_share"))
-
-    def energy_by_day(
-        self, system: str, area: str, week: str, seed: int, replications: int, group: str, base: float
-    ) -> NDArray[np.float64]:
-        """Return energy out of the battery by replication and day, from the first day of the warm-up [kWh/km]."""
-        days = 7 + round(self("simulation_warmup")) + 1
-        mean = self.week_temperature_c(area, week)
-        rows = []
-        for replication in range(replications):
-            rng = np.random.default_rng(seed_for(seed, f"simulate:{system}:{area}:{week}:weather", replication))
-            rows.append(base * self.temperature_factor(group, mean + self("day_temperature_sd") * rng.standard_normal(days)))
-        return np.stack(rows)
-
-    def frame(self, week: str) -> dict[str, Any]:
-        """Return the settings of the method."""
-        return {
-            "warmup_days": round(self("simulation_warmup")),
-            "step_min": round(self("load_step")),
-            "confidence": self("confidence_level"),
-            "monday": first_monday(self.year, self.month(week)),
-        }
-
-
-def first_monday(year: int, month: int) -> datetime:
-    """Return the first Monday of a month at midnight."""
-    first = datetime(year, month, 1, tzinfo=UTC)
-    return first + timedelta(days=-first.weekday() % 7)
-
-
-def _tariff(inputs: Inputs, read: _Values) -> Tariff:
-    table = inputs.table("tou_periods")
-    name = min(table["tariff"].unique().to_list())
-    flat = read("charging_electricity_price", "flat")
-    prices = {period: flat * read("tou_price_ratio", period) for period in read.params.subjects("tou_price_ratio")}
-    return make_tariff(
-        table.filter(pl.col("tariff") == name),
-        prices,
-        demand_cny_per_kw_month=read("charging_demand_price"),
-        demand_interval_min=round(read("load_step")),
-    )
-
-
-def _day_factor(read: _Values, week: str, warmup_days: int) -> NDArray[np.float64]:
-    """Return bus service by day from the first day of the warm-up to the day after the week."""
-    days = np.arange(-warmup_days, 8) % 7
-    weekday = read("bus_service_factor", "weekday") if week != "holiday" else read("bus_service_factor", "holiday")
-    weekend = read("bus_service_factor", "weekend") if week != "holiday" else read("bus_service_factor", "holiday")
-    return np.where(np.isin(days, _WEEKEND), weekend, weekday)
-
-
 # --- the three systems --------------------------------------------------------------------------------------------------------------
 
 
-def _depot_case(read: _Values, area: str, _node: str, week: str, level: str, seed: int, tariff: Tariff) -> _Case:
+def _depot_case(read: WeekValues, area: str, _node: str, week: str, level: str, seed: int, tariff: Tariff) -> _Case:
     count = round(read("depot_buses"))
-    total = read("city_electric_buses", area)
+    total = read.fleet("bus_depot", area).vehicles
     # in a full run every replication is one depot of the city
     replications = round(read("simulation_replications", "sample")) if level == "sample" else max(2, round(total / count))
     mean_c = read.week_temperature_c(area, week)
     battery = read.battery("urban_bus", read("battery_capacity", "urban_bus:battery_electric"), mean_c)
     base = read("electricity_use", "urban_bus:battery_electric")
     use = read.energy_by_day("bus_depot", area, week, seed, replications, "bus", base)
-    profile = read.profiles["urban_bus"]
-    peak = profile >= read("bus_peak_profile_share") * profile.max()
-    speed = (
-        np.where(peak, read("bus_speed", "peak"), read("bus_speed", "off_peak")) * (1.0 - read("bus_layover_share")) / _MIN_PER_H
-    )
+    profile, speed = bus_hours(read)
+    service = bus_factor(read, area)
     # planners relieve a bus before its range ends
     range_km = (
         read("bus_range_margin")
@@ -324,7 +226,7 @@ def _depot_case(read: _Values, area: str, _node: str, week: str, level: str, see
         * (read("target_soc", "urban_bus") - read("reserve_soc", "urban_bus"))
         / float(use.mean())
     )
-    piece = min(read("bus_longest_piece") * _MIN_PER_H, range_km / float(speed[profile > 0].mean()))
+    piece = min(read("bus_longest_piece") * MIN_PER_H, range_km / float(speed[profile > 0].mean()))
     frame = read.frame(week)
     warmup = frame["warmup_days"]
     blocks = []
@@ -334,7 +236,7 @@ def _depot_case(read: _Values, area: str, _node: str, week: str, level: str, see
             bus_blocks(
                 count,
                 profile,
-                day_factor=_day_factor(read, week, warmup),
+                day_factor=service * day_factor(read, week, warmup),
                 peak_out_share=read("bus_peak_out_share"),
                 longest_piece_min=piece,
                 km_per_min=speed,
@@ -365,7 +267,8 @@ def _depot_case(read: _Values, area: str, _node: str, week: str, level: str, see
     given = {"buses": rules, "blocks": blocks, "plugs": site, "policy": policy}
     extra = {
         "minimum_fleet_full_recharge": (float(np.mean([full_recharge_fleet(b, rules, site) for b in blocks])), "veh"),
-        "longest_piece_h": (piece / _MIN_PER_H, "h"),
+        "longest_piece_h": (piece / MIN_PER_H, "h"),
+        "service_factor": (service, "dimensionless"),
     }
     depots = 1 if level == "sample" else replications
     return _Case(
@@ -383,8 +286,8 @@ def _depot_case(read: _Values, area: str, _node: str, week: str, level: str, see
     )
 
 
-def _taxi_case(read: _Values, area: str, _node: str, week: str, level: str, seed: int, tariff: Tariff) -> _Case:
-    total = read("city_electric_taxis", area)
+def _taxi_case(read: WeekValues, area: str, _node: str, week: str, level: str, seed: int, tariff: Tariff) -> _Case:
+    total = read.fleet("taxi_city", area).vehicles
     count = max(1, min(round(total), round(read("taxi_sample", level))))
     replications = round(read("simulation_replications", level))
     use = read.energy_by_day("taxi_city", area, week, seed, replications, "car", read("electricity_use", "taxi:battery_electric"))
@@ -401,11 +304,13 @@ def _taxi_case(read: _Values, area: str, _node: str, week: str, level: str, seed
     store = SwapStation(
         round(read("swap_bays")), batteries, read("swap_time", "taxi"), read("charger_power", "swap_store"), efficiency
     )
+    service = taxi_factor(read, area)
+    daily = tuple(service * read("taxi_daily_distance", shift) for shift in ("double_shift", "single_shift"))
     taxis = Taxis(
         count=count,
         battery=read.battery("taxi", read("battery_capacity", "taxi:battery_electric"), read.week_temperature_c(area, week)),
         double_shift_share=read("taxi_double_shift_share"),
-        km_per_day=(read("taxi_daily_distance", "double_shift"), read("taxi_daily_distance", "single_shift")),
+        km_per_day=(daily[0], daily[1]),
         energy_cv=read("block_energy_cv", "taxi"),
         charge_soc=read("taxi_charge_soc"),
         block_cv=read("taxi_block_cv"),
@@ -424,10 +329,13 @@ def _taxi_case(read: _Values, area: str, _node: str, week: str, level: str, seed
         "stations": [station] * n_station if swap_share < 1.0 else [],
         "swap_stations": [store] * n_swap,
     }
-    return _Case("taxi_city", area, week, seed, replications, scale_total=total, depots=1, tariff=tariff, given=given, **frame)
+    extra = {"service_factor": (service, "dimensionless")}
+    return _Case(
+        "taxi_city", area, week, seed, replications, scale_total=total, depots=1, tariff=tariff, given=given, extra=extra, **frame
+    )
 
 
-def _airport_case(read: _Values, area: str, node: str, week: str, level: str, seed: int, tariff: Tariff) -> _Case:
+def _airport_case(read: WeekValues, area: str, node: str, week: str, level: str, seed: int, tariff: Tariff) -> _Case:
     frame = read.frame(week)
     days = 7 + frame["warmup_days"]
     daily = read("airport_movements", node) / 2.0 / 365.0 * read("airport_season", week)
@@ -505,11 +413,11 @@ def _simulate(case: _Case) -> tuple[FleetResult, FleetResult | None]:
     given = dict(case.given)
     if case.system == "bus_depot":
         rules, blocks, plugs, policy = (given[k] for k in ("buses", "blocks", "plugs", "policy"))
-        managed = simulate_depot(rules, blocks, plugs, policy=policy, **common)
+        managed = simulate_bus_depot(rules, blocks, plugs, policy=policy, **common)
         if policy.share <= 0.0:
             return managed, managed
         common["seeds"] = seeds[:1]
-        return managed, simulate_depot(rules, blocks[:1], plugs, **common)
+        return managed, simulate_bus_depot(rules, blocks[:1], plugs, **common)
     if case.system == "taxi_city":
         return simulate_taxis(given.pop("taxis"), **given, **common), None
     return simulate_airport(

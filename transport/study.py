@@ -12,6 +12,7 @@ from transport import accounts, bridge, indicators
 from transport.account_tables import account_tables
 from transport.area_indicators import area_indicator_checks, area_tables
 from transport.attribution import attribution_tables
+from transport.cities.layout import ROAD_MODES, SEASONS
 from transport.closures import SITE_LEVEL
 from transport.costs import cost_tables
 from transport.decompose import decompose_tables
@@ -22,6 +23,7 @@ from transport.hindcast import hindcast_tables
 from transport.infrastructure import model_infrastructure
 from transport.inputs import on_network
 from transport.layout import BASE_YEAR, PROVINCE, SCOPES, YEARS, EnergyUse, year_index
+from transport.params import lever_settings
 from transport.parts import Books, Models, Parts, activity_of, boundaries, make_parts, part_of_class
 from transport.passenger_energy import passenger_tables
 from transport.passengers import PassengerOutcome, model_passengers
@@ -30,8 +32,10 @@ from transport.prefectures import area_checks, prefecture_tables
 from transport.progress import default_as_of, progress_table
 from transport.projects import with_projects
 from transport.simulations import simulate_weeks
-from transport.targets import attach_targets
+from transport.targets import attach_targets, with_cities
 from transport.travel import TravelOutcome, model_travel
+from transport.urban_service import Travelled, city_fleets, transit_share_of_groups, urban_service
+from transport.urban_tables import urban_checks, urban_fit, urban_tables
 from transport.vehicles import VehicleOutcome, model_vehicles
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from transport.inputs import Inputs
     from transport.params import Params
     from transport.scenario import Scenario
+    from transport.urban_service import UrbanService
 
     Progress = Callable[[int, int, str], None]
     #: Result tables by name from the parts of a run.
@@ -50,12 +55,13 @@ if TYPE_CHECKING:
 
 #: Year whose fleet and demand the representative weeks simulate.
 SIMULATED_YEAR = 2030
+_COLD = SEASONS.index("cold")
 #: Year of the green-travel target, to which the break-even base share refers.
 GREEN_TARGET_YEAR = 2030
 #: Years in which the moves between sectors of the energy balance are checked: first, last published and base year.
 BRIDGE_YEARS = (2015, 2019, 2020)
 #: The steps of a run, in order, as the progress bar names them.
-STEPS = ("params", "freight", "passengers", "vehicles", "infrastructure", "travel", "simulation", "accounts", "indicators")
+STEPS = ("params", "freight", "passengers", "travel", "vehicles", "infrastructure", "simulation", "accounts", "indicators")
 #: Result tables of the floors between the parts and the study, each function's by name.
 EXTRA_TABLES: tuple[Tables, ...] = (
     attribution_tables,
@@ -68,6 +74,7 @@ EXTRA_TABLES: tuple[Tables, ...] = (
     season_tables,
     decompose_tables,
     hindcast_tables,
+    urban_tables,
 )
 
 
@@ -126,7 +133,7 @@ def model_parts(
     tell = _teller(progress)
     tell(0)
     # the freight model makes central parameters of its own; their reads count too
-    inputs = replace(scenario_inputs(scenario, inputs), reads={})
+    bare, inputs = inputs, replace(scenario_inputs(scenario, inputs), reads={})
     params = scenario_params(scenario, inputs)
     held = scenario.hold_year or None
     tell(1)
@@ -136,21 +143,39 @@ def model_parts(
     passengers = model_passengers(params, inputs=inputs)
     normal = model_passengers(params, inputs=inputs, normal_2020=True)
     tell(3)
+    travel, urban = _city_travel(scenario, bare, inputs, params)
+    tell(4)
     vehicles, vehicles_normal = (
         model_vehicles(
-            inputs, params, activity_of(inputs, params, freight, who), hold_composition_after=held, sales=scenario.sales
+            inputs, params, activity_of(inputs, params, freight, who, urban), hold_composition_after=held, sales=scenario.sales
         )
         for who in (passengers, normal)
     )
-    tell(4)
-    infrastructure = model_infrastructure(inputs, params)
     tell(5)
-    travel = model_travel(inputs, params)
+    infrastructure = model_infrastructure(inputs, params)
     tell(6)
-    simulation = simulate_weeks(inputs, params, year=SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
+    fleets = city_fleets(vehicles, urban, SIMULATED_YEAR)
+    simulation = simulate_weeks(inputs, params, fleets, year=SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
     tell(7)
-    models = Models(freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, simulation)
+    models = Models(freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, urban, simulation)
     return make_parts(inputs, params, models, hold_year=held)
+
+
+def _city_travel(scenario: Scenario, bare: Inputs, inputs: Inputs, params: Params) -> tuple[TravelOutcome, UrbanService]:
+    """Return city travel and what it means for the vehicles, against the same run before its levers and projects.
+
+    That run is made only where a table of the cities or a value that city travel reads is another one without them.
+    """
+    counted = params.reads()
+    travel = model_travel(inputs, params)
+    read = params.reads().filter(pl.col("reads") > counted["reads"])
+    plain = scenario_params(replace(scenario, settings={}), inputs)
+    keys = list(read.select("parameter", "subject").iter_rows())
+    same = all(plain.has(*key) and np.array_equal(plain.get(*key), params.get(*key)) for key in keys)
+    same &= all(table is bare.tables.get(name) for name, table in inputs.tables.items() if name.startswith("demand/"))
+    # with a choice of areas no elasticities are worked out, which nobody reads here
+    reference = travel if same else model_travel(bare, plain, travel.areas)
+    return travel, urban_service(Travelled(inputs, params, travel), Travelled(bare, plain, reference))
 
 
 def freight_tables(parts: Parts) -> dict[str, pl.DataFrame]:
@@ -176,6 +201,7 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
     )
     table = indicator_table(parts)
     balance = bridge.bridge_table(inputs, params, now.energy)
+    cities = urban_fit(inputs, params, parts.urban, now.vehicles)
     tables = {
         "indicators": table,
         "progress": progress_table(inputs, table, as_of=default_as_of(inputs, _vintage(params))),
@@ -187,6 +213,9 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
         "co2": accounts.co2_frame(now.energy, now.co2_t),
         "passengers": _passenger_frame(passengers),
         "green_travel": _travel_frame(travel),
+        "travel_segments": travel.segments,
+        "travel_elasticities": travel.elasticities,
+        "city_roads": _roads_frame(travel),
         "port_containers": freight.port_containers,
         "grid_factor": pl.DataFrame({"year": list(YEARS), "kgco2_per_kwh": parts.grid[0]}),
         "airports": infrastructure.airports,
@@ -194,7 +223,9 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
         "retired_batteries": now.vehicles.retired.frame(),
         "simulation": simulation.summary,
         "simulation_load": simulation.load_profile,
-        "fit": _fit_frame([freight.fit, passengers.fit, now.vehicles.fit, bridge.balance_fit(inputs, balance), travel.fit]),
+        "fit": _fit_frame(
+            [freight.fit, passengers.fit, now.vehicles.fit, bridge.balance_fit(inputs, balance), travel.fit, cities]
+        ),
         "balance_bridge": balance,
         "defaults": freight.defaults,
         "checks": pl.concat(
@@ -207,6 +238,7 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
                 area_checks(parts),
                 area_indicator_checks(parts),
                 season_checks(parts),
+                urban_checks(parts),
                 bridge.bridge_checks(balance, bridge.moved_totals(inputs, params, now.energy, BRIDGE_YEARS)),
             ],
             how="vertical",
@@ -221,7 +253,8 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
 def indicator_table(parts: Parts) -> pl.DataFrame:
     """Return the result table ``indicators`` of the parts of a run."""
     series = indicators.series_frame(_all_series(parts), indicators.indicator_quality(parts.inputs))
-    return attach_targets(series, parts.inputs.targets, _actuals(parts.inputs), vintage_year=_vintage(parts.params))
+    targets = with_cities(parts.inputs.targets, [area for area, has in parts.travel.has_target.items() if has])
+    return attach_targets(series, targets, _actuals(parts.inputs), vintage_year=_vintage(parts.params))
 
 
 def _vintage(params: Params) -> int:
@@ -252,11 +285,10 @@ def scenario_inputs(scenario: Scenario, inputs: Inputs) -> Inputs:
 
 def scenario_params(scenario: Scenario, inputs: Inputs) -> Params:
     """Return the parameters of a scenario: sampled, then held, then moved by its levers."""
-    levers = {lever.lever: lever for lever in inputs.levers}
     params = inputs.params(draws=scenario.draws, seed=scenario.seed)
     if scenario.hold_year:
         params = params.hold(scenario.hold_year, but=(*scenario.hold_but, SITE_LEVEL))
-    return params.with_levers((levers[name], value) for name, value in scenario.settings.items())
+    return params.with_levers(lever_settings(inputs.levers, scenario.settings))
 
 
 def _all_series(parts: Parts) -> list[indicators.Series]:
@@ -279,7 +311,7 @@ def _all_series(parts: Parts) -> list[indicators.Series]:
     access = port_access(parts.inputs, parts.params)
     made += _rail(parts)
     made += _oil(parts)
-    made += _travel_series(travel)
+    made += _travel_series(parts.inputs, travel)
     made += [
         indicators.share_series("airport_gse_electric_share", now.vehicles.airside_electric_share),
         indicators.share_series("old_diesel_locomotive_share", now.vehicles.old_diesel_locomotive_share),
@@ -346,20 +378,26 @@ def _oil(parts: Parts) -> list[indicators.Series]:
     return made
 
 
-def _travel_series(travel: TravelOutcome) -> list[indicators.Series]:
-    made: list[indicators.Series] = []
+def _travel_series(inputs: Inputs, travel: TravelOutcome) -> list[indicators.Series]:
+    made = [
+        indicators.share_series("transit_share_of_motorised_trips", share, area=group)
+        for group, share in transit_share_of_groups(inputs, travel).items()
+    ]
     for i, area in enumerate(travel.areas):
         made += [
             indicators.share_series("green_travel_share", travel.green_share[i], area=area),
             indicators.share_series(
                 "green_travel_share", travel.green_share_without_e_bike[i], area=area, variant="without_e_bike"
             ),
+            indicators.share_series("green_travel_share", travel.peak_green_share[i], area=area, variant="peak"),
+            indicators.share_series("green_travel_share", travel.season_green_share[i, _COLD], area=area, variant="cold"),
             indicators.share_series("transit_share_of_motorised_trips", travel.transit_share_of_motorised[i], area=area),
         ]
         if travel.has_target[area]:
-            break_even = np.full(travel.green_share[i].shape, np.nan)
-            break_even[:, year_index(GREEN_TARGET_YEAR)] = travel.break_even_base_share[i]
-            made.append(indicators.share_series("green_travel_break_even_base", break_even, area=area))
+            for variant, needed in (("", travel.break_even_base_share), ("base_2019", travel.break_even_normal_share)):
+                break_even = np.full(travel.green_share[i].shape, np.nan)
+                break_even[:, year_index(GREEN_TARGET_YEAR)] = needed[i]
+                made.append(indicators.share_series("green_travel_break_even_base", break_even, area=area, variant=variant))
     return made
 
 
@@ -445,6 +483,22 @@ def _travel_frame(travel: TravelOutcome) -> pl.DataFrame:
             "mode": np.tile(np.repeat(travel.modes, n_year), len(travel.areas)),
             "share": travel.share[:, :, 0].ravel(),
             "trips": travel.trips[:, :, 0].ravel(),
+            "pkm": travel.pkm[:, :, 0].ravel(),
+        }
+    ).sort("year", "area", "mode")
+
+
+def _roads_frame(travel: TravelOutcome) -> pl.DataFrame:
+    """Return car time against 2019 and the vehicle-km of the trips of residents by city."""
+    n_year, n_mode = len(YEARS), len(ROAD_MODES)
+    time = np.repeat(travel.car_time_index[:, None, 0], n_mode, axis=1)
+    return pl.DataFrame(
+        {
+            "year": np.tile(np.asarray(YEARS), len(travel.areas) * n_mode),
+            "area": np.repeat(travel.areas, n_mode * n_year),
+            "mode": np.tile(np.repeat(ROAD_MODES, n_year), len(travel.areas)),
+            "vehicle_km": travel.vehicle_km[:, :, 0].ravel(),
+            "car_time_index": time.ravel(),
         }
     ).sort("year", "area", "mode")
 

@@ -1,7 +1,8 @@
 """A sweep file: a base, run options and many cases, as a list or as a grid.
 
 A case is a scenario of its own: the settings of the base, those common to the file, and its own, named as in a scenario file. Keys of a grid and
-columns of a CSV file are written with dots: ``road_toll`` (a lever), ``projects.ID``, ``closures.ID``, ``sites.ID``, and ``base``.
+columns of a CSV file are written with dots: ``road_toll`` (a lever), ``bus_priority@210100`` (a lever of one area), ``projects.ID``, ``closures.ID``,
+``sites.ID``, and ``base``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transport.check_problems import Problem, nearest, words
 from transport.findings import DataError, Finding
-from transport.scenario import RunOptions, Scenario, _check_levers, load_scenario
+from transport.scenario import RunOptions, Scenario, check_levers, load_scenario, syntax_problem
 from transport.scenario_sections import NEVER, check_sections, names_of, settled
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _read(path: Path, folder: Path, problems: list[Problem]) -> tuple[_SweepTabl
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(path.name, 0, "", "scenario.syntax", values={"detail": str(error)}))
+        problems.append(syntax_problem(path.name, text, str(error)))
         return None, []
     file = _validated(_SweepTable, raw, path.name, "", problems)
     if file is None:
@@ -420,7 +421,7 @@ class _Maker:
 
     def check(self, origin: str, part: _Settings, problems: list[Problem]) -> None:
         """Add what is wrong with the settings of a case, or of the whole file, to the problems."""
-        _check_levers(part.set, self._inputs.levers, origin, problems)
+        check_levers(part.set, self._inputs.levers, origin, problems, self._names.areas)
         check_sections(origin, part.projects, part.closures, part.sites, self._names, problems)
 
     def _scenario(self, name: str) -> Scenario | None:

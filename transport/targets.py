@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 #: Verdict on a target that no model reaches and for which no actual value is entered.
 NOT_MODELLED: Literal["not_modelled"] = "not_modelled"
+
+#: Indicator whose target holds for the cities above a number of residents, whichever they are.
+CITY_TARGET = "green_travel_share"
 
 #: What a target and a row of the table ``indicators`` share.
 _KEY = ("id", "area", "year")
@@ -34,6 +38,52 @@ def verdict(value: float, target: float, tolerance: float, direction: str) -> Ve
     if ahead >= 0.0:
         return "met"
     return "within_tolerance" if ahead >= -tolerance else "missed"
+
+
+def with_cities(targets: Iterable[Target], cities: Iterable[str]) -> tuple[Target, ...]:
+    """Return the targets with one green travel target for every city that has it, and none for another.
+
+    Parameters
+    ----------
+    targets
+        Targets of the data. Those of :data:`CITY_TARGET` are one promise written down by city; a city without a row of its own takes the
+        first row of the same document, clause and year.
+    cities
+        Areas above the plan's number of residents.
+
+    Notes
+    -----
+    The plan names no city, only the number of residents: who has the target follows from the census and
+    ``green_travel_residents_threshold``, not from the rows.
+    """
+    wanted, targets = sorted(set(cities)), tuple(targets)
+    own: dict[tuple[str, str, int | None], dict[str, Target]] = {}
+    for target in targets:
+        if target.id == CITY_TARGET:
+            own.setdefault((target.document, target.clause, target.year), {})[target.area] = target
+    made: list[Target] = []
+    for target in targets:
+        # where the first row of a promise stands, all of its cities; the others where they stood
+        of_area = own.pop((target.document, target.clause, target.year), {}) if target.id == CITY_TARGET else None
+        if of_area is None:
+            made.append(target)
+        elif of_area:
+            made += [of_area.get(area, replace(target, area=area)) for area in wanted]
+    return tuple(made)
+
+
+def targets_of(targets: Iterable[Target], indicators: pl.DataFrame) -> tuple[Target, ...]:
+    """Return the targets that a run was judged by: the green travel target for the cities that have it in its table.
+
+    Parameters
+    ----------
+    targets
+        Targets of the data.
+    indicators
+        Result table ``indicators``.
+    """
+    judged = indicators.filter(pl.col("id") == CITY_TARGET, pl.col("target").is_not_null())
+    return with_cities(targets, judged["area"].to_list())
 
 
 def attach_targets(

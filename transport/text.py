@@ -9,6 +9,7 @@ import polars as pl
 
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, PROVINCE, YEARS
+from transport.params import split_setting
 from transport.scorecard import ScoreLine, scorecard
 from transport.targets import NOT_MODELLED, unmodelled
 
@@ -24,6 +25,8 @@ FIT_YEARS = (2019, 2020)
 FREIGHT_ITEMS = ("freight_t", "territory_tkm", "carrier_tkm", "total_tkm", "tkm_share", "sea_rail_share")
 #: Use of an observation -> column of its error.
 FIT_ERRORS = {"calibration": "error_in_sample", "validation": "error_held_out", "context": "error_context"}
+#: A modelled value no further than this beyond the range of an observation stands at its end [share of the end].
+_ROUNDING = 1e-9
 #: Years printed beside target years.
 SHOWN_YEARS = (2025, 2030)
 #: Parameters that levers on sales shares move; where sales follow costs they only say what was sold through the base year.
@@ -221,7 +224,8 @@ def sales_line(run: StoredRun, inputs: Inputs, lang: str) -> str:
         return ""
     priced = {s.split(":")[0] for s in inputs.params().subjects("vehicle_price")}
     target = {lever.lever: (lever.parameter, lever.subject.split(":")[0]) for lever in inputs.levers}
-    idle = [name for name in resolved["set"] if target[name][0] in _SHARE_ROWS and target[name][1] in priced]
+    moved = [target[split_setting(name)[0]] for name in resolved["set"]]
+    idle = [parameter for parameter, subject in moved if parameter in _SHARE_ROWS and subject in priced]
     return t("cli.sales_tco", lang, count=len(idle), year=BASE_YEAR)
 
 
@@ -297,6 +301,7 @@ def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
     """Return the rows of the table ``fit`` that have an observed value, with labels, on the reader's scale.
 
     The error stands in the column that says how the observation was used: fitted, held out or neither; a dash there means that nothing is modelled.
+    A modelled value outside the range of the observation is marked there.
     """
     names, modes = labels(inputs, "fit_item", lang), labels(inputs, "mode", lang)
     qualities = labels(inputs, "quality", lang)
@@ -311,6 +316,8 @@ def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
         low, high = (shown(r[c], unit, lang) for c in ("low", "high"))
         error = "-" if r["error_pct"] is None else f"{round(r['error_pct'], 1) + 0.0:+.1f}"
         span = f"{low} - {high}" if "-" not in (low, high) else f">= {low}" if low != "-" else f"<= {high}" if high != "-" else ""
+        if _beyond(r["low"], r["modelled"]) or _beyond(r["modelled"], r["high"]):
+            span = f"{span} {t('fit.outside', lang)}"
         rows.append(
             {
                 head["item"]: names.get(r["item"], r["item"]),
@@ -325,6 +332,11 @@ def fit_frame(fit: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows)
+
+
+def _beyond(less: float | None, more: float | None) -> bool:
+    """Return whether what should be less is more, by more than rounding."""
+    return less is not None and more is not None and less - more > _ROUNDING * abs(more)
 
 
 def fit_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
@@ -365,6 +377,8 @@ def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFram
     elif what == "levers":
         table = _levers(inputs, lang)
     elif what == "targets":
+        from transport.travel import plan_targets
+
         names = labels(inputs, "indicator", lang)
         table = pl.DataFrame(
             [
@@ -381,7 +395,7 @@ def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFram
                     "clause": x.clause,
                     "wording_zh": x.wording_zh,
                 }
-                for x in inputs.targets
+                for x in plan_targets(inputs)
             ],
             infer_schema_length=None,
         )
@@ -413,11 +427,24 @@ def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFram
 def _levers(inputs: Inputs, lang: str) -> pl.DataFrame:
     """Return the levers with what moves which way when they are moved; a lever whose parameter has no such text shows its help."""
     effects = inputs.table("lever_effects").select("parameter", f"effect_{lang}")
-    shown = ["lever", "label_zh", "label_en", "unit", "min", "max", "default", "effect", "operation", "parameter", "subject"]
+    shown = [
+        "lever",
+        "label_zh",
+        "label_en",
+        "unit",
+        "min",
+        "max",
+        "default",
+        "effect",
+        "operation",
+        "parameter",
+        "subject",
+        "by_area",
+    ]
     return (
         inputs.table("levers")
         .join(effects, on="parameter", how="left", maintain_order="left")
-        .with_columns(pl.coalesce(f"effect_{lang}", f"help_{lang}").alias("effect"))
+        .with_columns(pl.coalesce(f"effect_{lang}", f"help_{lang}").alias("effect"), pl.col("by_area").fill_null(value=False))
         .select(*shown, f"help_{lang}")
     )
 

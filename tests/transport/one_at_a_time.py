@@ -25,6 +25,7 @@ from transport.freight_year import solve_year
 from transport.layout import BASE_YEAR, YEARS, year_index
 from transport.params import Params
 from transport.scenario import load_scenario
+from transport.urban_service import city_fleets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ Rows = tuple[int, ...]
 SUB_MODELS: dict[str, tuple[str, ...]] = {
     "model_freight": (),
     "model_passengers": (),
-    "model_vehicles": ("model_freight", "model_passengers"),
+    "model_vehicles": ("model_freight", "model_passengers", "model_travel"),
     "model_infrastructure": (),
     "model_travel": (),
 }
@@ -157,7 +158,7 @@ class FreightAgain:
     def fixed(self, moved: Moved, prepared: Prepared) -> dict[str, Any]:
         """Return the outcome of all years at delays and prices of kept flows of the base year, calibrated anew."""
         kept = self._kept(moved, prepared)
-        model = solve_model(moved.tables, moved.params, capacity="fixed", detail=(BASE_YEAR,), base=kept)
+        model = solve_model(moved.tables, moved.params, capacity="fixed", detail=(BASE_YEAR, SHOWN_YEAR), base=kept)
         return _shown(freight_outcome(moved.tables, moved.params, model, response=False))
 
     def year(self, moved: Moved) -> dict[str, pl.DataFrame]:
@@ -211,6 +212,7 @@ class OneAtATime:
         params = self.usual().params
         parts = self._parts(params, {name: self._recorded(name) for name in SUB_MODELS})
         self.tables = list(_tables(parts))
+        self.fleets = city_fleets(parts.vehicles, parts.urban, study.SIMULATED_YEAR)
         self.reads["study"] = keys_read(params)
 
     def usual(self) -> Moved:
@@ -352,7 +354,9 @@ class OneAtATime:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(simulations, "SAMPLE", tuple(s for s in simulations.SAMPLE if s[0] == system))
             seed = self.scenario.seed
-            found = simulations.simulate_weeks(self.inputs, params, year=study.SIMULATED_YEAR, seed=seed, level="sample")
+            found = simulations.simulate_weeks(
+                self.inputs, params, self.fleets, year=study.SIMULATED_YEAR, seed=seed, level="sample"
+            )
         return {"simulation": found.summary, "simulation_load": found.load_profile, "checks": found.checks}
 
 

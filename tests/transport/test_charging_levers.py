@@ -13,6 +13,7 @@ from transport.layout import YEARS
 from transport.scenario import load_scenario
 from transport.simulations import simulate_weeks
 from transport.study import SIMULATED_YEAR, scenario_params
+from transport.week_values import CityFleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     #: System, week, metric -> value.
     Answer = Callable[[str, str, str], float]
+
+#: Electric buses and taxis of the simulated city and what each drives in a year.
+FLEETS = {("bus_depot", "210100"): CityFleet(5000.0, 46_000.0), ("taxi_city", "210100"): CityFleet(9000.0, 128_000.0)}
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def weeks(inputs: Inputs) -> Callable[[str, LeverValue], Answer]:
             params = scenario_params(scenario, replace(inputs, reads={}))
             for (parameter, subject), number in small.items():
                 params = params.replace(parameter, subject, np.full((1, len(YEARS)), number))
-            done[key] = simulate_weeks(inputs, params, year=SIMULATED_YEAR, seed=1).summary
+            done[key] = simulate_weeks(inputs, params, FLEETS, year=SIMULATED_YEAR, seed=1).summary
 
         def at(system: str, week: str, metric: str) -> float:
             found = done[key].filter(pl.col("system") == system, pl.col("week") == week, pl.col("metric") == metric)

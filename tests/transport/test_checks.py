@@ -104,6 +104,10 @@ EXPECTED: dict[str, list[Place]] = {
         ("parameters/energy.csv", 3, "parameter", "key.duplicate"),
         ("parameters/more.csv", 2, "parameter", "key.duplicate"),
     ],
+    "lever.by_area": [
+        ("levers.csv", 2, "by_area", "lever.by_area"),
+        ("levers.csv", 3, "by_area", "lever.by_area"),
+    ],
     "lever.dangling": [
         ("levers.csv", 2, "parameter", "lever.dangling"),
         ("levers.csv", 3, "subject", "lever.dangling"),
@@ -139,6 +143,9 @@ EXPECTED: dict[str, list[Place]] = {
     "source.unknown": [
         ("parameters/energy.csv", 2, "source", "source.unknown"),
         ("parameters/energy.csv", 3, "source", "source.unknown"),
+    ],
+    "target.other_share": [
+        ("parameters/cities.csv", 2, "value", "target.other_share"),
     ],
     "target.unknown_indicator": [
         ("targets/clauses.csv", 2, "indicator", "target.unknown_indicator"),

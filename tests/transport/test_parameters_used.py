@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -16,6 +16,7 @@ from transport import study
 from transport.inputs import REFERENCE_PREFIX, Inputs
 from transport.params import Params
 from transport.scenario import load_scenario
+from transport.week_values import CityFleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -61,7 +62,8 @@ def reads(inputs: Inputs, results: Results, baseline_run: StoredRun) -> Reads:
     scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
     fresh = replace(inputs, reads={})
     params = study.scenario_params(scenario, fresh)
-    study.simulate_weeks(fresh, params, year=study.SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
+    fleets = {("bus_depot", "210100"): CityFleet(5000.0, 46_000.0), ("taxi_city", "210100"): CityFleet(9000.0, 128_000.0)}
+    study.simulate_weeks(fresh, params, fleets, year=study.SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
     simulated = frozenset(keys_read(params))
     assert simulated, "the simulation reads parameters of its own"
     return Reads(frozenset(shown.select("parameter", "subject").iter_rows()), simulated)

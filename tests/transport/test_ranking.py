@@ -15,8 +15,9 @@ from fleets import tco
 from transport import projects
 from transport.cli import main
 from transport.freight_start import FreightStarts
+from transport.freight_works import COST_SUBJECT
 from transport.rank_cli import named
-from transport.ranking import COLUMNS, COST_SUBJECT, DEFAULT_YEAR, _opening, _own_year, rank
+from transport.ranking import COLUMNS, DEFAULT_YEAR, _opening, _own_year, rank
 from transport.scenario import load_scenario
 
 if TYPE_CHECKING:

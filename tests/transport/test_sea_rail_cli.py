@@ -11,7 +11,7 @@ import pytest
 from transport import sea_rail_cli, sea_rail_needs
 from transport.cli import main
 from transport.sea_rail_path import PATH
-from transport.sea_rail_response import PACKAGES, SINGLE, Need
+from transport.sea_rail_response import PACKAGES, SERVICE, SINGLE, Need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +51,10 @@ def test_the_answer_names_levers_packages_and_the_fullest_places(told: dict) -> 
     both = [n for n in needs if n["levers"].startswith("container_rail_subsidy=") and "," not in n["levers"]]
     assert len(both) == 2
     assert both[0]["outlay_mcny"] == both[1]["outlay_mcny"] > 0.0
-    assert next(n for n in needs if n["name"] == "rail_time")["outlay_mcny"] is None  # no row knows its cost
-    priced = [n["outlay_mcny"] for n in needs if n["kind"] == "package" and n["reached"] and not n["unpriced"]]
+    # faster and denser trains cost something too: no lever is left without a cost
+    assert {n["unpriced"] for n in needs} == {""}
+    assert all(next(n for n in needs if n["name"] == name)["outlay_mcny"] > 0.0 for name in SERVICE)
+    priced = [n["outlay_mcny"] for n in needs if n["kind"] == "package" and n["reached"]]
     assert priced == sorted(priced)
     assert next(p for p in told["path"] if p["zone_id"] == "210000" and p["year"] == 2023)["observed_share_pct"] == 12.2
     ratios = [p["vc_ratio"] for p in told["tight"]]

@@ -9,8 +9,11 @@ from transport import simulations
 from transport.inputs import data_folder
 from transport.layout import year_index
 from transport.params import Params
-from transport.simulations import WEEKS, first_monday, simulate_weeks
+from transport.simulations import simulate_weeks
+from transport.week_values import WEEKS, CityFleet, WeekValues, bus_factor, bus_hours, first_monday, taxi_factor
 
+#: Electric buses and taxis of the simulated city.
+FLEETS = {("bus_depot", "210100"): CityFleet(4000.0, 46_000.0), ("taxi_city", "210100"): CityFleet(1500.0, 118_000.0)}
 COLUMNS = ["system", "week", "area", "metric", "value", "low", "high", "unit", "vehicles", "events", "scale"]
 
 
@@ -41,7 +44,7 @@ def params():
 
 @pytest.fixture(scope="module")
 def outcome(params):
-    return simulate_weeks(Tables(), params, year=2030, seed=1)
+    return simulate_weeks(Tables(), params, FLEETS, year=2030, seed=1)
 
 
 def cell(outcome, system, week, metric, column="value"):
@@ -68,11 +71,11 @@ def test_load_profile_carries_the_energy(outcome):
         assert hours["kw"].sum() == pytest.approx(cell(outcome, system, "winter", "grid_kwh"), rel=1e-9)
 
 
-def test_vehicles_and_scale_are_printed(outcome, params):
+def test_vehicles_and_scale_are_printed(outcome):
     assert cell(outcome, "taxi_city", "winter", "km", "vehicles") == 50
-    total = params.get("city_electric_taxis", "210100")[0, year_index(2030)]
-    assert cell(outcome, "taxi_city", "winter", "km", "scale") == pytest.approx(total / 50)
+    assert cell(outcome, "taxi_city", "winter", "km", "scale") == pytest.approx(1500.0 / 50)
     assert cell(outcome, "bus_depot", "winter", "km", "vehicles") == 40
+    assert cell(outcome, "bus_depot", "winter", "km", "scale") == pytest.approx(4000.0 / 40)
     assert outcome.summary["events"].min() > 1000
 
 
@@ -84,6 +87,47 @@ def test_winter_costs_energy(outcome, params):
     assert 0.97 * base < shoulder < 1.15 * base
     winter, shoulder = (cell(outcome, "taxi_city", w, "energy_kwh_per_km") for w in ("winter", "shoulder"))
     assert winter > 1.2 * shoulder
+
+
+def test_the_weeks_drive_the_year_of_the_accounts(outcome, params):
+    """Whole buses leave the depot and taxis lose time at stations: what is left of the year's distance is what was planned less what was lost."""
+    bus = cell(outcome, "bus_depot", "year", "km") / cell(outcome, "bus_depot", "year", "km", "vehicles")
+    assert bus == pytest.approx(46_000.0, rel=0.04)
+    lost = cell(outcome, "taxi_city", "year", "lost_km_share")
+    taxi = cell(outcome, "taxi_city", "year", "km") / cell(outcome, "taxi_city", "year", "km", "vehicles")
+    assert taxi / (1.0 - lost) == pytest.approx(118_000.0, rel=0.03)
+    # twice the distance of a taxi is another year, not another number of taxis
+    half = FLEETS | {("taxi_city", "210100"): CityFleet(1500.0, 59_000.0)}
+    less = simulate_weeks(Tables(), params, half, year=2030, seed=1)
+    factors = [cell(found, "taxi_city", "winter", "service_factor") for found in (outcome, less)]
+    assert factors[0] == pytest.approx(2.0 * factors[1])
+    assert cell(less, "taxi_city", "year", "km") == pytest.approx(0.5 * taxi * 50, rel=0.1)
+    assert cell(less, "bus_depot", "year", "km") == cell(outcome, "bus_depot", "year", "km")
+
+
+def test_factors_by_hand(params):
+    """Service hours x speed x buses out, over the days of the year."""
+    read = WeekValues(Tables(), params, FLEETS, 2030)
+    busy, speed = bus_hours(read)
+    day = 60.0 * float((busy * speed).sum()) * read("bus_peak_out_share")
+    days = 0.0
+    for week in ("winter", "summer", "shoulder"):
+        days += read("week_weight", week) * (
+            5 * read("bus_service_factor", "weekday") + 2 * read("bus_service_factor", "weekend")
+        )
+    days += read("week_weight", "holiday") * 7 * read("bus_service_factor", "holiday")
+    assert bus_factor(read, "210100") * day * days == pytest.approx(46_000.0)
+    mean = 0.45 * 400.0 + 0.55 * 260.0
+    days = sum(read("week_weight", w) * 7.0 * read("taxi_activity", w) for w in WEEKS)
+    assert taxi_factor(read, "210100") * mean * days == pytest.approx(118_000.0)
+
+
+def test_a_city_without_electric_vehicles_is_refused(params):
+    with pytest.raises(ValueError, match="bus_depot of 210100 in 2030: the stock has no electric vehicles"):
+        simulate_weeks(Tables(), params, {}, year=2030, seed=1)
+    empty = FLEETS | {("taxi_city", "210100"): CityFleet(0.0, 0.0)}
+    with pytest.raises(ValueError, match="taxi_city of 210100"):
+        simulate_weeks(Tables(), params, empty, year=2030, seed=1)
 
 
 def test_losses_are_those_of_the_vehicle_model(outcome, params):
@@ -107,21 +151,21 @@ def test_the_year_weighs_the_weeks(outcome, params):
 
 
 def test_same_seed_same_bytes_and_workers_do_not_matter(params, outcome, monkeypatch):
-    again = simulate_weeks(Tables(), params, year=2030, seed=1)
+    again = simulate_weeks(Tables(), params, FLEETS, year=2030, seed=1)
     # a pool that takes the tasks in another order returns the same
     monkeypatch.setattr(simulations.pool, "map", lambda fn, tasks, **_: [fn(t) for t in reversed(tasks)][::-1])
-    backwards = simulate_weeks(Tables(), params, year=2030, seed=1)
+    backwards = simulate_weeks(Tables(), params, FLEETS, year=2030, seed=1)
     for name in ("summary", "records", "load_profile", "checks"):
         assert_frame_equal(getattr(outcome, name), getattr(again, name), check_exact=True)
         assert_frame_equal(getattr(outcome, name), getattr(backwards, name), check_exact=True)
-    other = simulate_weeks(Tables(), params, year=2030, seed=2)
+    other = simulate_weeks(Tables(), params, FLEETS, year=2030, seed=2)
     assert not other.summary["value"].equals(outcome.summary["value"])
 
 
 def test_managed_charging_answers_the_peak(outcome, params):
     assert cell(outcome, "bus_depot", "year", "peak_response_share") > 0.0
     managed = params.replace("managed_charging_share", "bus_depot", np.full((1, 21), 1.0))
-    more = simulate_weeks(Tables(), managed, year=2030, seed=1)
+    more = simulate_weeks(Tables(), managed, FLEETS, year=2030, seed=1)
     assert cell(more, "bus_depot", "year", "valley_share") > cell(outcome, "bus_depot", "year", "valley_share")
     assert cell(more, "bus_depot", "year", "electricity_cny_per_kwh") < cell(
         outcome, "bus_depot", "year", "electricity_cny_per_kwh"
@@ -132,18 +176,18 @@ def test_managed_charging_answers_the_peak(outcome, params):
 
 def test_fewer_plugs_wait_longer(outcome, params):
     scarce = params.replace("depot_plugs_per_bus", "all", np.full((1, 21), 0.06))
-    less = simulate_weeks(Tables(), scarce, year=2030, seed=1)
+    less = simulate_weeks(Tables(), scarce, FLEETS, year=2030, seed=1)
     assert cell(less, "bus_depot", "winter", "wait_mean_min") > cell(outcome, "bus_depot", "winter", "wait_mean_min") + 10.0
     assert cell(less, "bus_depot", "winter", "served_share") < cell(outcome, "bus_depot", "winter", "served_share")
 
 
 def test_none_is_empty_and_unknown_levels_are_refused(params, outcome):
-    nothing = simulate_weeks(Tables(), params, year=2030, seed=1, level="none")
+    nothing = simulate_weeks(Tables(), params, FLEETS, year=2030, seed=1, level="none")
     for name in ("summary", "records", "load_profile", "checks"):
         assert getattr(nothing, name).height == 0
         assert getattr(nothing, name).schema == getattr(outcome, name).schema
     with pytest.raises(ValueError, match="none, sample or full"):
-        simulate_weeks(Tables(), params, year=2030, seed=1, level="some")
+        simulate_weeks(Tables(), params, FLEETS, year=2030, seed=1, level="some")
 
 
 def test_first_monday():

@@ -99,6 +99,16 @@ def test_an_error_stands_in_the_column_of_its_use(inputs: Inputs, lang: str, hea
     ]
 
 
+@pytest.mark.parametrize(("lang", "mark", "head"), [("zh", "（范围外）", "观测区间"), ("en", "(outside)", "Observed range")])
+def test_a_value_outside_the_range_of_the_observation_is_marked(inputs: Inputs, lang: str, mark: str, head: str) -> None:
+    """Observed 100 million t; modelled within, below, above, at the end but for rounding, and without a range."""
+    use = "calibration"
+    fit = fit_of(*(("freight_t", "rail", year, error, use) for year, error in enumerate((5.0, -12.0, 12.0, 10.0, 12.0), 2018)))
+    ends = {"low": [9e7, 9e7, None, 9e7, None], "high": [1.1e8, 1.1e8, 1.1e8, 1.1e8 - 1e-3, None]}
+    found = fit_frame(fit.with_columns(pl.Series(k, v, dtype=pl.Float64) for k, v in ends.items()), inputs, lang)
+    assert [mark in cell for cell in found[head]] == [False, True, True, False, False]
+
+
 def test_held_out_freight_is_printed_for_every_year(inputs: Inputs) -> None:
     fit = fit_of(
         ("freight_t", "rail", 2020, 0.25, "calibration"),

@@ -305,7 +305,7 @@ def add_rail(book: EnergyBook, params: Params, activity: Activity, electrified: 
 
 
 def add_metro(book: EnergyBook, params: Params, path: StockPath) -> None:
-    """Add the traction electricity of metro trains: train-km x kWh per train-km."""
+    """Add the traction electricity of metro trains: train-km x kWh per train-km; the trains grow with the length of the network."""
     train_km = path.total() * params.get("annual_distance", "metro_train")
     key = [WorkKey("metro_train", "electric_traction", "own", "electric")]
     book.move(key, "km", [train_km])

@@ -63,7 +63,7 @@ def _initial_share(params: Params, spec: VehicleClass, n_draw: int) -> Array:
 def required_stock(spec: VehicleClass, params: Params, activity: Activity) -> Array:
     """Return the vehicles that are needed ``[draw, year]``."""
     if spec.stock_driver == "path":
-        total = params.get("vehicle_stock", spec.name)
+        total = params.get("vehicle_stock", spec.name) * activity.stock_growth.get(spec.group, 1.0)
         return total if params.own("vehicle_stock", spec.name) else np.asarray(total * share_in_group(spec, params))
     if spec.stock_driver == "light_freight":
         return activity.light_trucks

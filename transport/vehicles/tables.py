@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,10 @@ class Activity:
         Light trucks that distribution needs [veh].
     clean_zone_share
         Share of their kilometres where only new-energy trucks may drive.
+    city_shift_km
+        Class -> what levers on city travel add to stock x annual distance [km/yr]; nothing where a class is not named.
+    stock_growth
+        Group of classes -> stock against its rows [dimensionless]; metro trains grow with the network. One where a group is not named.
     """
 
     road_freight_tkm: Array
@@ -62,6 +66,8 @@ class Activity:
     private_car_pkm: Array
     light_trucks: Array
     clean_zone_share: Array
+    city_shift_km: Mapping[str, Array] = field(default_factory=dict)
+    stock_growth: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

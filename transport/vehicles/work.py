@@ -61,6 +61,8 @@ def road_distance_km(spec: VehicleClass, params: Params, activity: Activity, pat
     distance = path.total() * params.get("annual_distance", spec.name)
     if spec.distance_driver == "car_pkm":
         distance = distance + activity.private_car_pkm / params.get("persons_per_car", spec.name)
+    if spec.name in activity.city_shift_km:
+        distance = distance + activity.city_shift_km[spec.name]
     return distance
 
 
