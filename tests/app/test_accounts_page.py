@@ -371,7 +371,9 @@ def test_what_is_neither_fitted_nor_held_out_has_one_name(inputs: Inputs) -> Non
 def test_every_reason_can_be_told_in_both_languages(inputs: Inputs) -> None:
     """Reasons of all targets at every date, so that no placeholder of a text lacks its number."""
     starts = pl.DataFrame(
-        schema={"id": pl.String, "area": pl.String, "year": pl.Int64, "value": pl.Float64} | dict.fromkeys(READING, pl.String)
+        schema={"id": pl.String, "area": pl.String, "year": pl.Int64}
+        | dict.fromkeys(("value", "target"), pl.Float64)
+        | dict.fromkeys(READING, pl.String)
     )
     for as_of in (2021, 2025, 2030):
         table = progress_table(inputs, starts, as_of=as_of)
