@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import time
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,25 @@ def _is_local(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _bundled_data_is_read_once() -> Generator[None]:
+    """Let all commands under test share the bundled data, which takes a second or two to read and check."""
+    from transport import inputs
+
+    read = inputs.load_inputs
+    bundled = cache(read)
+
+    def once(folder: Path | None = None, pack: Path | None = None, *, lang: str = "zh") -> Inputs:
+        if folder is None and pack is None and "TRANSPORT_DATA" not in os.environ:
+            return bundled()
+        return read(folder, pack, lang=lang)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(inputs, "load_inputs", once)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,7 @@ def test_version_from_another_folder(unpacked: Path, tmp_path: Path) -> None:
     assert transport.__version__ in done.stdout
 
 
+@pytest.mark.slow
 def test_check_reads_the_data_of_the_wheel(unpacked: Path, tmp_path: Path) -> None:
     done = away(unpacked, tmp_path, "-m", "transport", "check")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -148,7 +148,7 @@ def test_the_freight_page_opens_in_chinese_with_map_and_tables(
     assert {host for host in hosts if host} <= LOCAL, hosts
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
 def test_every_section_of_the_accounts_page_is_drawn(address: str, chromium_path: str, tmp_path: Path, lang: str) -> None:
     """A chart in a tab that opens later has a size, and no section holds an error or lacks its table."""
     from playwright.sync_api import sync_playwright

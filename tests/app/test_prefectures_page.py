@@ -110,7 +110,7 @@ def test_the_page_shows_ranking_prefecture_and_method(
     assert any(t("prefecture.allocated", lang) in value for value in texts)
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
 def test_every_indicator_and_measure_can_be_shown(root: Path, runs: Path, lang: str, profile: pl.DataFrame) -> None:
     del runs
     page = opened(root, lang)
