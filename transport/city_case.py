@@ -292,7 +292,7 @@ class CityCase:
         Returns
         -------
         dict
-            ``share``, ``without_e_bike``, ``peak``, ``cold`` (cold season), ``transit_of_motorised``, ``base`` (share of 2020) and ``break_even_base``
+            ``share``, ``without_e_bike``, ``peak``, ``cold`` (cold season), ``transit_of_motorised``, ``base`` (share of 2020), ``break_even_base`` and ``break_even_2019``
             (share of 2020 with which the target of 2030 would be met exactly; None for other years).
         """
         outcome, at = model_travel(self.inputs, stacked([(self.params(), 0)]), areas=(self.area,)), year_index(self.year)
@@ -304,6 +304,7 @@ class CityCase:
             "transit_of_motorised": float(outcome.transit_share_of_motorised[0, 0, at]),
             "base": float(outcome.green_share[0, 0, year_index(BASE_YEAR)]),
             "break_even_base": float(outcome.break_even_base_share[0, 0]) if self.year == TARGET_YEAR else None,
+            "break_even_2019": float(outcome.break_even_normal_share[0, 0]) if self.year == TARGET_YEAR else None,
         }
 
 

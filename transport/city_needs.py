@@ -50,9 +50,10 @@ VIEW = {
     "transit_of_motorised_pct": pl.Float64,
     "base_pct": pl.Float64,
     "break_even_base_pct": pl.Float64,
+    "break_even_2019_pct": pl.Float64,
 }
 #: Readings that stand beside the share.
-_BESIDE = ("without_e_bike", "peak", "cold", "transit_of_motorised", "base", "break_even_base")
+_BESIDE = ("without_e_bike", "peak", "cold", "transit_of_motorised", "base", "break_even_base", "break_even_2019")
 #: Columns of the required values.
 NEEDS = {
     "scenario": pl.String,

@@ -36,6 +36,7 @@ _BESIDE = (
     "transit_of_motorised_pct",
     "base_pct",
     "break_even_base_pct",
+    "break_even_2019_pct",
 )
 
 

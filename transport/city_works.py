@@ -217,6 +217,18 @@ def _metro_service(city: CityScale, now: Params, then: Params) -> Outlay:
     return _more_trains(count, now).plus(_made(crew, service=crew)).plus(stations)
 
 
+def _metro_speed(city: CityScale, now: Params, then: Params) -> Outlay:
+    """Return signals and traction works that shorten the ride; a slower one saves nothing that was built."""
+    shorter = np.maximum(-_gained(now, then, "metro_time_index", city.area), 0.0) * city.metro_share * city.metro_km
+    return _built(now, shorter * now.get("metro_signal_cost"), "metro_signal")
+
+
+def _compact_growth(city: CityScale, now: Params, then: Params) -> Outlay:
+    """Return the public works of station areas for the residents whose trips become shorter; homes are built anyway."""
+    moved = _gained(now, then, "compact_growth_share", city.area) * city.residents
+    return _built(now, moved * now.get("station_area_cost"), "footway")
+
+
 def lines_outlay(city: CityScale, km: Array, params: Params) -> Outlay:
     """Return the outlay of metro lines with trains as dense as on the others; their staff stands in ``metro_operation_cost``.
 
@@ -321,6 +333,7 @@ WORKS: tuple[Works, ...] = (
     Works("bus_coverage", ("bus_stop_gap_closed",), _bus_coverage),
     Works("bus_reliability", ("bus_regularity_gain",), _bus_reliability),
     Works("metro_service", ("metro_service_index", "metro_access_index"), _metro_service),
+    Works("metro_speed", ("metro_time_index",), _metro_speed),
     Works("urban_rail", ("metro_length_added",), _urban_rail),
     Works("bus_lanes", ("bus_lane_share",), _network("bus_lane_share", "bus_lane_cost", "bus_lane_full_length", "bus_lane")),
     Works(
@@ -334,6 +347,7 @@ WORKS: tuple[Works, ...] = (
         ("walking_network_index",),
         _network("walking_network_index", "footway_cost", "walking_network_length", "footway"),
     ),
+    Works("compact_growth", ("compact_growth_share",), _compact_growth),
     Works("winter_clearing", ("winter_clearing_share",), _winter_clearing),
     Works("e_bikes", ("e_bike_availability_index",), _e_bikes),
     Works("ride_sharing", ("city_car_occupancy", "taxi_occupancy"), _ride_sharing),

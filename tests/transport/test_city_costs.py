@@ -65,6 +65,21 @@ def test_bus_lanes_by_hand(inputs: Inputs, params: Params, costs: dict[str, City
     assert np.all(found["bus_lanes"].total()[0, : BASE + 1] == 0.0)
 
 
+def test_faster_trains_and_station_areas_by_hand(params: Params, costs: dict[str, CityCosts]) -> None:
+    """A tenth off the ride on all km of the city's metro; public works for a tenth of its residents. Slower trains cost nothing."""
+    city = costs[DALIAN]
+    km = (city.scale.metro_share * city.scale.metro_km)[0, AT_2030]
+    faster = city.outlays({f"metro_time@{DALIAN}": 0.9})["metro_speed"]
+    worth = 0.1 * km * row(params, "metro_signal_cost")
+    assert faster.works[0, AT_2030] == pytest.approx(worth * A20, rel=1e-5)
+    assert faster.upkeep[0, AT_2030] == pytest.approx(worth * row(params, "works_upkeep_share", "metro_signal"))
+    assert np.all(city.outlays({f"metro_time@{DALIAN}": 1.2})["metro_speed"].total() == 0.0)
+    compact = city.outlays({f"compact_growth@{DALIAN}": 0.1})["compact_growth"]
+    worth = 0.1 * city.scale.residents[0, AT_2030] * row(params, "station_area_cost")
+    assert compact.works[0, AT_2030] == pytest.approx(worth * A20, rel=1e-5)
+    assert compact.total()[0, AT_2030] == pytest.approx(worth * (A20 + row(params, "works_upkeep_share", "footway")), rel=1e-5)
+
+
 def test_more_frequent_buses_are_whole_buses_with_crews(inputs: Inputs, params: Params, costs: dict[str, CityCosts]) -> None:
     """A tenth more bus-km in Jinzhou: a tenth of its 1150 of the 24,000 buses counted, each with vehicle, energy, upkeep and crew."""
     outlay = costs[JINZHOU].outlays({"bus_frequency": 1.1})["bus_service"]
@@ -269,7 +284,7 @@ def test_known_costs_are_those_of_the_table_of_measures(inputs: Inputs) -> None:
     for lever in inputs.levers:
         if lever.by_area and lever.lever not in priced:
             assert basis[lever.parameter, "*"][1] == "no_cost_known", lever.lever
-    assert {"compact_growth", "metro_time"} & set(priced) == set()
+    assert {"compact_growth", "metro_time"} <= set(priced)
     assert set(priced) - set(priced_levers(inputs, transfers=False)) == {
         "transit_fare", "car_operating_cost", "taxi_fare", "ride_hailing_fare",
     }  # fmt: skip

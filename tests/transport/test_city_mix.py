@@ -224,7 +224,7 @@ def test_costs_are_those_of_the_city(inputs: Inputs, plan: Scenario, jinzhou: Ci
     settings = {**jinzhou.settings, "cycle_network@210700": {2030: 3.0}, "bus_frequency@210700": {2030: 1.3}}
     assert cost_of(settings) == city_lever_cost(own, bare, JINZHOU, settings, 2030) > cost_of(jinzhou.settings) > 0.0
     found = lever_bases(inputs, jinzhou.levers)
-    assert (found["bus_priority"], found["transit_fare"], found["compact_growth"]) == ("rows", "price", "no_cost_known")
+    assert (found["bus_priority"], found["transit_fare"], found["compact_growth"]) == ("rows", "price", "rows")
     few = ("cycle_network", "walking_network", "bus_frequency", "cycle_connectivity", "bus_priority")
     mix = cheapest_mix(jinzhou, cost_of, found, with_prices=False, keep=[x for x in found if x not in few])
     assert mix.status == "reached"
