@@ -88,7 +88,7 @@ def urban_checks(parts: Parts) -> pl.DataFrame:
     km = _km_table(parts)
     made = km["city_km"] + km["rest_km"] + km["intercity_km"]
     table = _travel_table(parts, _modes(parts))
-    classes = {name for mode in _modes(parts).values() for name in mode.classes}
+    classes = sorted({name for mode in _modes(parts).values() for name in mode.classes})  # sums in one order
     kgce = by_class(parts, accounts.coal_equivalent(parts.now.energy, parts.params)[:, 0])
     energy = sum(float(kgce[name].sum()) for name in classes) * _TJ_PER_KGCE
     carbon = by_class(parts, parts.now.co2_t[:, :, 0])
