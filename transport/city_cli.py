@@ -427,6 +427,9 @@ def _elasticities(answer: _Answer, scenario: Scenario) -> None:
         return
     answer.say("", t("green_travel.elasticities_title", answer.lang))
     answer.show(elasticities_lines(shown, answer.inputs, answer.lang))
+    held = table.filter(pl.col("role") == "validation").drop_nulls("verdict")
+    hits = {verdict: held.filter(pl.col("verdict") == verdict).height for verdict in ("within", "edge", "outside")}
+    answer.say(t("green_travel.held_out", answer.lang, count=held.height, **hits))
     answer.say(t("green_travel.elasticities_note", answer.lang))
 
 

@@ -1,7 +1,8 @@
-"""City travel in tables: kilometres of the accounts, energy and CO2 by city and mode, time and cost of a trip, load of trains, kilometres on foot and by cycle.
+"""City travel in tables: kilometres of the accounts, energy and CO2 by city and mode, time and cost of a trip, load of buses and trains, kilometres on foot and by cycle.
 
 Cities are the residents of the 14 central cities; the place ``rest`` of a class is everybody else who drives it in the province, intercity
-trips of private cars included. Buses and trains are those of the whole prefecture: no count by central city was found.
+trips of private cars included. Buses and trains are those of the whole prefecture: no count by central city was found; ``transit_load`` lays
+buses to the central city by urban residents.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import polars as pl
 from transport import accounts
 from transport.cities.base_shares import over
 from transport.cities.layout import ROAD_MODES
+from transport.cities.segments import of_area
 from transport.cities.service import bus_time_ratio, generalised_times
 from transport.layout import BASE_YEAR, FIT_SCHEMA, NORMAL_YEAR, SCOPES, YEARS, year_index
 from transport.prefectures import by_class
@@ -37,8 +39,13 @@ if TYPE_CHECKING:
 REST = "rest"
 #: Sums over the cities and the rest may differ from the accounts by this part of them.
 SUM_LIMIT = 1e-9
-#: Modes that use no energy, and modes whose energy is not in the accounts.
+#: Modes that use no energy.
 _WITHOUT_ENERGY = ("walk", "cycle")
+_E_BIKE = "e_bike"
+#: What the energy of a row is: of the accounts, none, household power that no account holds, or known to no model.
+IN_ACCOUNTS, WITHOUT, HOUSEHOLD, NOT_MODELLED = "accounts", "none", "household", "not_modelled"
+#: Coverage below which bus lines grow no further: a city without stops has no network to extend.
+_LEAST_COVERAGE = 0.05
 _TJ_PER_KGCE = 29.3076e-6
 _DAYS_PER_YEAR = 365.0
 _MIN_PER_H = 60.0
@@ -87,7 +94,7 @@ def urban_checks(parts: Parts) -> pl.DataFrame:
     """
     km = _km_table(parts)
     made = km["city_km"] + km["rest_km"] + km["intercity_km"]
-    table = _travel_table(parts, _modes(parts))
+    table = _travel_table(parts, _modes(parts)).filter(pl.col("energy_basis") == IN_ACCOUNTS)
     classes = sorted({name for mode in _modes(parts).values() for name in mode.classes})  # sums in one order
     kgce = by_class(parts, accounts.coal_equivalent(parts.now.energy, parts.params)[:, 0])
     energy = sum(float(kgce[name].sum()) for name in classes) * _TJ_PER_KGCE
@@ -127,7 +134,10 @@ def _modes(parts: Parts) -> dict[str, _Mode]:
 
 
 def _travel_table(parts: Parts, modes: Mapping[str, _Mode]) -> pl.DataFrame:
-    """Return trips, distance, energy and CO2 by city and mode, and of the rest; energy per vehicle-km of a class is the same everywhere."""
+    """Return trips, distance, energy and CO2 by city and mode, and of the rest; energy per vehicle-km of a class is the same everywhere.
+
+    E-bikes charge at home: their power is in no account of the operators, and stands beside it with the factors of the accounts.
+    """
     travel = parts.travel
     kgce = by_class(parts, accounts.coal_equivalent(parts.now.energy, parts.params)[:, 0])
     carbon = by_class(parts, parts.now.co2_t[:, :, 0])
@@ -138,19 +148,31 @@ def _travel_table(parts: Parts, modes: Mapping[str, _Mode]) -> pl.DataFrame:
         vehicles = modes.get(mode)
         for i, area in enumerate(travel.areas):
             amounts = {"trips": travel.trips[i, at, 0], "pkm": travel.pkm[i, at, 0]}
+            if mode == _E_BIKE:
+                ridden, power, emitted = _e_bikes(parts, amounts["pkm"])
+                frames.append(_rows(area, mode, HOUSEHOLD, amounts | {"vehicle_km": ridden}, power, emitted))
+                continue
             if vehicles is None:
-                used = np.zeros(len(YEARS)) if mode in _WITHOUT_ENERGY else none
-                frames.append(_rows(area, mode, amounts | {"vehicle_km": none}, used, dict.fromkeys(SCOPES, used)))
+                basis, used = (WITHOUT, np.zeros(len(YEARS))) if mode in _WITHOUT_ENERGY else (NOT_MODELLED, none)
+                frames.append(_rows(area, mode, basis, amounts | {"vehicle_km": none}, used, dict.fromkeys(SCOPES, used)))
                 continue
             share = vehicles.city_km[i] / vehicles.total_km
-            frames.append(
-                _rows(area, mode, amounts | {"vehicle_km": vehicles.city_km[i]}, *_energy(vehicles.classes, share, kgce, carbon))
-            )
+            driven = amounts | {"vehicle_km": vehicles.city_km[i]}
+            frames.append(_rows(area, mode, IN_ACCOUNTS, driven, *_energy(vehicles.classes, share, kgce, carbon)))
         if mode in CLASSES.values():
             left = modes[mode].total_km - over(modes[mode].city_km, 0)
             energy = _energy(modes[mode].classes, left / modes[mode].total_km, kgce, carbon)
-            frames.append(_rows(REST, mode, {"trips": none, "pkm": none, "vehicle_km": left}, *energy))
+            frames.append(_rows(REST, mode, IN_ACCOUNTS, {"trips": none, "pkm": none, "vehicle_km": left}, *energy))
     return pl.concat(frames).sort("year", "area", "mode")
+
+
+def _e_bikes(parts: Parts, pkm: Array) -> tuple[Array, Array, dict[str, Array]]:
+    """Return distance [veh-km/yr], energy [TJ/yr] and CO2 by scope [t/yr] of the e-bikes that passenger-km ``[year]`` take."""
+    params = parts.params
+    ridden = pkm / params.get("persons_per_e_bike")[0]
+    power = ridden * params.get("e_bike_energy")[0]
+    energy = power * params.get("coal_equivalent_electricity", "calorific")[0] * _TJ_PER_KGCE
+    return ridden, energy, {scope: power * parts.factors.t_per_unit[scope, "electricity"][0] for scope in SCOPES}
 
 
 def _energy(
@@ -163,11 +185,13 @@ def _energy(
     }
 
 
-def _rows(area: str, mode: str, amounts: Mapping[str, Array], energy_tj: Array, carbon: Mapping[str, Array]) -> pl.DataFrame:
+def _rows(
+    area: str, mode: str, basis: str, amounts: Mapping[str, Array], energy_tj: Array, carbon: Mapping[str, Array]
+) -> pl.DataFrame:
     made = {"year": np.asarray(YEARS), **amounts, "energy_tj": energy_tj, **{f"{s}_t": t for s, t in carbon.items()}}
     named = [pl.lit(area).alias("area"), pl.lit(mode).alias("mode")]
     numbers = [pl.col(name).fill_nan(None) for name in made if name != "year"]
-    return pl.DataFrame(made).select("year", *named, *numbers)
+    return pl.DataFrame(made).select("year", *named, *numbers, pl.lit(basis).alias("energy_basis"))
 
 
 def _km_table(parts: Parts) -> pl.DataFrame:
@@ -228,45 +252,110 @@ def _times_table(parts: Parts) -> pl.DataFrame:
     return times.select(*keys, "in_vehicle_min", "access_min", "wait_min", "total_min", "outlay_cny")
 
 
-def _load_table(parts: Parts, modes: Mapping[str, _Mode]) -> pl.DataFrame:
-    """Return how full trains are, what a km of line carries, and boardings of buses.
+class _Lines(NamedTuple):
+    """Lines of one mode in a city: length ``[year]`` [km] with its ends, and what the length stands on."""
 
-    Buses serve the whole prefecture and the passengers counted are residents of the central city: no load of theirs is shown.
+    km: Array
+    low: Array
+    high: Array
+    basis: str
+
+
+def _load_table(parts: Parts, modes: Mapping[str, _Mode]) -> pl.DataFrame:
+    """Return how full buses and trains are, and what a km of line carries.
+
+    The passengers are residents of the central city. Trains are the city's; buses serve the whole prefecture, and the part of their
+    kilometres that is the central city's follows from where the urban residents of the prefecture live.
     """
     travel, params = parts.travel, parts.params
+    inside = {area: _inside(parts, area) for area in travel.areas}
     frames = []
     for mode in ("bus", "metro"):
         places, limit = params.get("transit_places", mode)[0], params.get("transit_load_limit", mode)[0]
+        few, many = _ends(parts, "transit_places", mode)
         boardings_per_trip = params.get("boardings_per_trip", mode)[0]
         at = travel.modes.index(mode)
         for i, area in enumerate(travel.areas):
             km, pkm = modes[mode].city_km[i], travel.pkm[i, at, 0]
-            line = parts.urban.metro_length[i, 0] if mode == "metro" else np.full(len(YEARS), np.nan)
+            share, least, most = inside[area] if mode == "bus" else (1.0, 1.0, 1.0)
+            lines = _bus_lines(parts, i, share) if mode == "bus" else _metro_lines(parts, i)
             boardings = travel.trips[i, at, 0] * boardings_per_trip
-            # numerator and denominator of a bus are of two places
-            aboard = _ratio(pkm, km) if mode == "metro" else np.full(len(YEARS), np.nan)
+            aboard = _ratio(pkm, km * share)
             frames.append(
                 pl.DataFrame(
                     {
                         "year": np.asarray(YEARS),
                         "area": [area] * len(YEARS),
                         "mode": [mode] * len(YEARS),
-                        "line_km": line,
+                        "line_km": lines.km,
+                        "line_km_low": lines.low,
+                        "line_km_high": lines.high,
+                        "line_basis": [lines.basis] * len(YEARS),
                         "vehicle_km": km,
+                        "vehicles_of": ["prefecture" if mode == "bus" else "central_city"] * len(YEARS),
+                        "central_share": np.full(len(YEARS), share),
+                        "passengers_of": ["central_city"] * len(YEARS),
                         "pkm": pkm,
                         "boardings": boardings,
-                        "pkm_per_line_km": _ratio(pkm, line),
-                        "boardings_per_line_km_day": _ratio(boardings, line * _DAYS_PER_YEAR),
+                        "pkm_per_line_km": _ratio(pkm, lines.km),
+                        "boardings_per_line_km_day": _ratio(boardings, lines.km * _DAYS_PER_YEAR),
                         "persons_per_vehicle": aboard,
                         "places": places,
                         "load": aboard / places,
+                        "load_low": aboard * share / most / (places * many),
+                        "load_high": aboard * share / least / (places * few),
                         "load_limit": limit,
                     }
                 ).filter(pl.col("vehicle_km") > 0.0)
             )
-    numbers = ("line_km", "pkm_per_line_km", "boardings_per_line_km_day", "persons_per_vehicle", "load")
-    table = pl.concat(frames).with_columns(pl.col(numbers).fill_nan(None))
+    table = pl.concat(frames).with_columns(pl.selectors.float().fill_nan(None))
     return table.with_columns(crowded=pl.col("load") > pl.col("load_limit")).sort("year", "area", "mode")
+
+
+def _inside(parts: Parts, area: str) -> tuple[float, float, float]:
+    """Return the share of a prefecture's buses that run in its central city, and its lower and upper end [dimensionless].
+
+    ``C / (C + k (U - C))`` with urban residents ``U`` of the prefecture, ``C`` of its central city, and buses per urban resident outside
+    it against inside ``k``.
+    """
+    population = parts.inputs.table("demand/population")
+    central = city_residents(population, (area,))[area]
+    urban = population.filter(pl.col("item") == "urban_population", pl.col("area") == area, pl.col("county") == area)["value"]
+    outside = max(float(urban.sum()) - central, 0.0)
+    ratio, (low, high) = float(parts.params.get("bus_outside_ratio")[0, 0]), _ends(parts, "bus_outside_ratio", "all")
+    share, least, most = (central / (central + k * outside) for k in (ratio, ratio * high, ratio * low))
+    return share, least, most
+
+
+def _bus_lines(parts: Parts, place: int, share: float) -> _Lines:
+    """Return the bus lines of a central city: its buses of 2019 over the buses per km of line, longer where new streets get a bus."""
+    params, area = parts.params, parts.travel.areas[place]
+    basis = area if params.has("buses_per_line_km", area) else "all"
+    base = year_index(NORMAL_YEAR)
+    stock = stock_of(parts.vehicles, members(parts.vehicles, BUS))[0, base]
+    buses = float(stock * parts.urban.vehicle_share["buses"][place, 0, base]) * share
+    covered = of_area(params, "bus_stop_coverage_share", area)[0]
+    gained = of_area(params, "bus_stop_gap_closed", area)[0]
+    streets = (
+        (gained - gained[base]) * (1.0 - covered) / np.maximum(covered, _LEAST_COVERAGE) * params.get("bus_new_street_ratio")[0]
+    )
+    km = buses / params.get("buses_per_line_km", basis)[0] * (1.0 + streets)
+    low, high = _ends(parts, "buses_per_line_km", basis)
+    return _Lines(km, km / high, km / low, "default" if basis == "all" else "city")
+
+
+def _metro_lines(parts: Parts, place: int) -> _Lines:
+    """Return the metro lines of a city, which are rows of their own."""
+    km = parts.urban.metro_length[place, 0]
+    none = np.full(len(YEARS), np.nan)
+    return _Lines(km, none, none, "lines")
+
+
+def _ends(parts: Parts, parameter: str, subject: str) -> tuple[float, float]:
+    """Return the lower and the upper end of a row against its value; one and one of a row without a range."""
+    rows = parts.inputs.parameters.filter(pl.col("parameter") == parameter, pl.col("subject") == subject)
+    value, low, high = rows.select("value", "low", "high").row(0)
+    return (1.0, 1.0) if low is None or high is None else (low / value, high / value)
 
 
 def _active_table(parts: Parts) -> pl.DataFrame:

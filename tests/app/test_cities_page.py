@@ -94,6 +94,8 @@ def test_every_tab_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: st
     for variant in ("without_e_bike", "peak", "cold"):
         assert mine[variant] == pytest.approx(indicator(results, SHENYANG, YEAR, variant))
     assert mine["break_even"] == pytest.approx(indicator(results, SHENYANG, YEAR, name=city_tables.BREAK_EVEN))
+    of_2019 = indicator(results, SHENYANG, YEAR, "base_2019", name=city_tables.BREAK_EVEN)
+    assert mine["break_even_2019"] == pytest.approx(of_2019)
     met = sum(indicator(results, area, YEAR) >= 70.0 for area in city_tables.with_target(results.tables["indicators"]))
     assert any(t("cities.verdict_title", lang, year=YEAR, met=met, count=5) == title.value for title in page.subheader)
     tracked = [found.value for found in page.dataframe if "transit" in found.value.columns and "gap" not in found.value.columns]
@@ -140,12 +142,21 @@ def test_every_tab_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: st
     carbon = float(urban["direct_power_t"].sum()) / 1e3
     assert energy["direct_power"].iloc[-1] == f"{carbon:,.1f}"
     assert energy["energy_tj"].iloc[-1] == f"{float(urban['energy_tj'].sum()):,.0f}"
+    held = urban.filter(pl.col("energy_basis") == "accounts")
+    assert energy["direct_power"].iloc[-2] == f"{float(held['direct_power_t'].sum()) / 1e3:,.1f}"
+    bikes = energy.set_index("mode").loc[labels(inputs, "travel_mode", lang)["e_bike"]]
+    assert bikes["basis"] == t("cities.basis_household", lang)
+    assert float(bikes["direct_power"].replace(",", "")) > 0.0
     load = frame_with(page, "persons", "crowded")
     assert len(load) == is_at(results, "transit_load", year=YEAR).height
     buses = load[load["mode"] == labels(inputs, "travel_mode", lang)["bus"]]
-    assert (buses[["persons", "load", "limit"]] == "").all(axis=None)
-    assert buses["crowded"].isna().all()
-    assert (buses["boardings"] != "").all()
+    assert (buses[["line_km", "boardings", "per_km_day", "persons", "load", "limit"]] != "").all(axis=None)
+    assert buses["line_km"].str.contains("*", regex=False).sum() == 13, "Shenyang alone has a figure of its own"
+    of_shenyang = is_at(results, "transit_load", area=SHENYANG, year=YEAR, mode="bus").row(0, named=True)
+    shown = buses[buses["city"] == areas[SHENYANG]].iloc[0]
+    assert shown["persons"] == f"{of_shenyang['persons_per_vehicle']:.1f}"
+    ends = (100.0 * of_shenyang[c] for c in ("load", "load_low", "load_high"))
+    assert shown["load"] == "{:.0f} ({:.0f}–{:.0f})".format(*ends)
     active = frame_with(page, "base_walk_km", "cycle_min").set_index("city")
     walked = is_at(results, "active_travel", area=SHENYANG, year=YEAR)["walk_min_per_day"][0]
     assert active.loc[areas[SHENYANG], "walk_min"] == pytest.approx(walked)

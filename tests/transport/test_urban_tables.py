@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from transport import accounts
 from transport.cities import service
 from transport.layout import year_index
 from transport.prefectures import by_class, prefecture_tables
 from transport.urban_service import CLASSES
-from transport.urban_tables import REST, urban_checks, urban_tables
+from transport.urban_tables import HOUSEHOLD, IN_ACCOUNTS, NOT_MODELLED, REST, WITHOUT, urban_checks, urban_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,14 +90,68 @@ def test_load_by_hand(parts: Parts, tables: Mapping[str, pl.DataFrame]) -> None:
     assert row["pkm_per_line_km"] == pytest.approx(parts.travel.pkm[i, at, 0, AT_2030] / row["line_km"])
     assert row["persons_per_vehicle"] == pytest.approx(row["load"] * 1460.0)
     assert row["crowded"] == (row["load"] > row["load_limit"])
-    buses = tables["transit_load"].filter(pl.col("mode") == "bus", pl.col("year") == 2030)
-    assert buses.height == 14
-    assert buses["line_km"].null_count() == 14, "no length of bus lines is known"
-    for name in ("persons_per_vehicle", "load", "crowded"):
-        assert buses[name].null_count() == 14, "buses are those of the prefecture, passengers those of its central city"
-    assert buses["boardings"].to_numpy().min() > 0.0
     metro = tables["transit_load"].filter(pl.col("mode") == "metro", pl.col("year") == 2030)
     assert set(metro["area"]) == {"210100", "210200"}
+    assert set(metro["line_basis"]) == {"lines"}
+    assert set(metro["vehicles_of"]) == {"central_city"}
+    assert metro["central_share"].to_list() == [1.0, 1.0]
+
+
+def row_of(table: pl.DataFrame, area: str, mode: str, year: int) -> dict[str, Any]:
+    found: dict[str, Any] = table.row(
+        by_predicate=(pl.col("area") == area) & (pl.col("mode") == mode) & (pl.col("year") == year), named=True
+    )
+    return found
+
+
+def test_load_of_buses_by_hand(parts: Parts, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Anshan: 1,457,387 of 2,479,691 urban residents in the central city; outside half as many buses a head, 70 places, one bus per km of line."""
+    row = row_of(tables["transit_load"], "210300", "bus", 2019)
+    inside, outside = 1_457_387.0, 2_479_691.0 - 1_457_387.0
+    share = inside / (inside + 0.5 * outside)
+    assert row["central_share"] == pytest.approx(share)
+    assert (row["vehicles_of"], row["passengers_of"], row["line_basis"]) == ("prefecture", "central_city", "default")
+    i, at, then = parts.travel.areas.index("210300"), parts.travel.modes.index("bus"), year_index(2019)
+    pkm = parts.travel.pkm[i, at, 0, then]
+    assert row["persons_per_vehicle"] == pytest.approx(pkm / (row["vehicle_km"] * share))
+    assert row["load"] == pytest.approx(row["persons_per_vehicle"] / 70.0)
+    # fewest buses of its own and smallest buses; most buses and largest buses
+    few, many = inside / (inside + 0.9 * outside), inside / (inside + 0.2 * outside)
+    assert row["load_high"] == pytest.approx(pkm / (row["vehicle_km"] * few * 55.0))
+    assert row["load_low"] == pytest.approx(pkm / (row["vehicle_km"] * many * 85.0))
+    assert row["crowded"] == (row["load"] > row["load_limit"])
+    buses = (
+        parts.vehicles.stock[[parts.vehicles.classes.index(c) for c in ENERGY_OF["bus"]], :, 0, then].sum() * 1750.0 / 24_000.0
+    )
+    assert row["line_km"] == pytest.approx(buses * share)
+    assert (row["line_km_low"], row["line_km_high"]) == pytest.approx((buses * share / 1.8, buses * share / 0.55))
+    assert row["pkm_per_line_km"] == pytest.approx(pkm / row["line_km"])
+    assert row["boardings_per_line_km_day"] == pytest.approx(row["boardings"] / row["line_km"] / 365.0)
+
+
+def test_buses_of_the_central_city_are_near_the_count_of_shenyang(parts: Parts, tables: Mapping[str, pl.DataFrame]) -> None:
+    """5444 buses were counted in the city in 2017, 232 lines; the allocation of 5800 is of the whole prefecture and of 2020."""
+    row = row_of(tables["transit_load"], "210100", "bus", 2019)
+    assert row["central_share"] * 5800.0 == pytest.approx(5444.0, rel=0.05)
+    assert row["line_basis"] == "city"
+    assert row["line_km_low"] < 232 * 13.0 < row["line_km_high"]
+    assert parts.params.has("buses_per_line_km", "210100")
+
+
+def test_buses_are_never_more_the_citys_than_the_prefectures(tables: Mapping[str, pl.DataFrame]) -> None:
+    buses = tables["transit_load"].filter(pl.col("mode") == "bus")
+    assert buses["central_share"].is_between(0.0, 1.0).all()
+    assert set(buses["area"]) == set(tables["urban_travel"].filter(pl.col("mode") == "bus")["area"])
+    for low, value, high in (("load_low", "load", "load_high"), ("line_km_low", "line_km", "line_km_high")):
+        assert (buses[low] < buses[value]).all()
+        assert (buses[value] < buses[high]).all()
+
+
+def test_new_streets_make_longer_lines(parts_of: Callable[..., Parts]) -> None:
+    """Half of the gap of 15 % closed: 0.5 x 0.15 / 0.85 x 1.5 more streets with a bus, from the year of the lever on."""
+    more = urban_tables(parts_of("baseline", bus_coverage=0.5))["transit_load"]
+    now, then = (row_of(more, "210300", "bus", year)["line_km"] for year in (2035, 2019))
+    assert now / then == pytest.approx(1.0 + 0.5 * 0.15 / 0.85 * 1.5)
 
 
 def test_a_fuller_train_is_flagged(parts: Parts) -> None:
@@ -155,7 +210,15 @@ def test_what_has_no_energy_and_what_is_in_no_account(tables: Mapping[str, pl.Da
     walked = table.filter(pl.col("mode").is_in(["walk", "cycle"]))
     assert walked["energy_tj"].sum() == 0.0
     assert walked["energy_tj"].null_count() == 0
-    assert table.filter(pl.col("mode").is_in(["e_bike", "other"]))["energy_tj"].null_count() == 2 * 14 * 21
+    other = table.filter(pl.col("mode") == "other")
+    assert other["energy_tj"].null_count() == other.height == 14 * 21
+    bases = dict(table.select("mode", "energy_basis").unique().iter_rows())
+    assert bases == dict.fromkeys(ENERGY_OF, IN_ACCOUNTS) | {
+        "walk": WITHOUT,
+        "cycle": WITHOUT,
+        "e_bike": HOUSEHOLD,
+        "other": NOT_MODELLED,
+    }
     left = table.filter(pl.col("area") == REST)
     assert set(left["mode"]) == set(CLASSES.values())
     assert left["trips"].null_count() == left.height
@@ -171,3 +234,20 @@ def test_a_city_has_no_more_of_a_class_than_its_prefecture(parts: Parts, tables:
     for area, quantity in by_area.items():
         assert quantity / whole >= city[area] / total - 1e-12
     assert sum(by_area.values()) / whole == pytest.approx(1.0)
+
+
+def test_power_of_e_bikes_by_hand(parts: Parts, tables: Mapping[str, pl.DataFrame]) -> None:
+    """0.018 kWh a km at the wall, 1.1 riders, 0.1229 kgce a kWh, the grid factor of the year."""
+    row = row_of(tables["urban_travel"], "210100", "e_bike", 2030)
+    assert row["vehicle_km"] == pytest.approx(row["pkm"] / 1.1)
+    power = row["vehicle_km"] * 0.018
+    assert row["energy_tj"] == pytest.approx(power * 0.1229 * 29.3076e-6)
+    assert row["direct_t"] == 0.0
+    assert row["direct_power_t"] == pytest.approx(power * parts.grid[0, AT_2030] / 1000.0)
+    assert row["wtw_t"] > row["direct_power_t"] > 0.0
+
+
+def test_power_of_e_bikes_is_in_no_account(parts: Parts) -> None:
+    """Ten times the power moves no check: household electricity is beside the accounts."""
+    much = parts.params.replace("e_bike_energy", "all", parts.params.get("e_bike_energy") * 10.0)
+    assert_frame_equal(urban_checks(replace(parts, params=much)), urban_checks(parts))

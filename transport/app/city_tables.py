@@ -49,18 +49,35 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
         "outlay_cny",
     ),
     "city_roads": ("year", "area", "mode", "vehicle_km", "car_time_index"),
-    "urban_travel": ("year", "area", "mode", "pkm", "vehicle_km", "energy_tj", "direct_t", "direct_power_t", "wtw_t"),
+    "urban_travel": (
+        "year",
+        "area",
+        "mode",
+        "pkm",
+        "vehicle_km",
+        "energy_tj",
+        "direct_t",
+        "direct_power_t",
+        "wtw_t",
+        "energy_basis",
+    ),
     "urban_km": ("year", "vehicle_class", "city_km", "rest_km", "intercity_km", "total_km", "reconciliation"),
     "transit_load": (
         "year",
         "area",
         "mode",
         "line_km",
+        "line_km_low",
+        "line_km_high",
+        "line_basis",
+        "central_share",
         "boardings",
         "pkm_per_line_km",
         "boardings_per_line_km_day",
         "persons_per_vehicle",
         "load",
+        "load_low",
+        "load_high",
         "load_limit",
         "crowded",
     ),
@@ -73,8 +90,9 @@ PKM: Mapping[str, float] = {"zh": 1e8, "en": 1e9}
 WEAK = ("assumption", "recalled")
 #: How trips are split, and the code lists of their labels.
 SPLITS: Mapping[str, str] = {"purpose": "travel_purpose", "person_group": "person_group", "length_band": "length_band"}
+#: Variant of the break-even base that is a share of 2019.
+_OF_2019 = "base_2019"
 _PERCENT = 100.0
-_DAYS_PER_YEAR = 365.0
 
 
 def lacking(columns: Sequence[str], table: str) -> bool:
@@ -133,8 +151,8 @@ def readings(indicators: pl.DataFrame, areas: Sequence[str], year: int) -> pl.Da
     Returns
     -------
     frame
-        Columns area, base_share, share, target, gap (to the target, positive = missing), verdict, is_met, without_e_bike, peak, cold, transit, break_even,
-        quality; null where the run has none [percent; gap in percentage points].
+        Columns area, base_share, share, target, gap (to the target, positive = missing), verdict, is_met, without_e_bike, peak, cold, transit, break_even (share
+        of 2020), break_even_2019, quality; null where the run has none [percent; gap in percentage points].
     """
     rows = indicators.filter(pl.col("area").is_in(list(areas)))
     found: dict[tuple[str, str, str, int], dict[str, object]] = {
@@ -164,6 +182,7 @@ def readings(indicators: pl.DataFrame, areas: Sequence[str], year: int) -> pl.Da
                 **{column: value(GREEN, area, variant, year) for variant, column in SWITCHES.items()},
                 "transit": value(TRANSIT, area, "", year),
                 "break_even": value(BREAK_EVEN, area, "", TARGET_YEAR),
+                "break_even_2019": value(BREAK_EVEN, area, _OF_2019, TARGET_YEAR),
                 "quality": str(head.get("quality") or ""),
             }
         )
@@ -179,6 +198,7 @@ def readings(indicators: pl.DataFrame, areas: Sequence[str], year: int) -> pl.Da
         *SWITCHES.values(),
         "transit",
         "break_even",
+        "break_even_2019",
         "quality",
     )
     return pl.DataFrame(made, schema={name: kinds.get(name, pl.Float64) for name in names})
@@ -293,11 +313,11 @@ def mode_table(travel: pl.DataFrame, area: str, year: int, data: Inputs, lang: s
         trips=pl.col("trips") / TRIPS[lang],
     )
     if "pkm" not in travel.columns:
-        return pl.concat([rows, _sum(rows, lang)])
+        return pl.concat([rows, whole(rows, lang)])
     kilometres = both.select(base_pkm=pl.col("pkm_base") / PKM[lang], pkm=pl.col("pkm") / PKM[lang])
     rows = pl.concat([rows, kilometres], how="horizontal")
     length = pl.Series("km", [*both.select(_km()).to_series(), *both.select(_km(whole=True)).to_series()], dtype=pl.Float64)
-    return pl.concat([rows, _sum(rows, lang)]).with_columns(length)
+    return pl.concat([rows, whole(rows, lang)]).with_columns(length)
 
 
 def _km(*, whole: bool = False) -> pl.Expr:
@@ -307,7 +327,16 @@ def _km(*, whole: bool = False) -> pl.Expr:
     return pl.when(pl.col("trips") > 0.0).then(pl.col("pkm") / pl.col("trips"))
 
 
-def _sum(rows: pl.DataFrame, lang: str) -> pl.DataFrame:
+def whole(rows: pl.DataFrame, lang: str) -> pl.DataFrame:
+    """Return the row that sums a table by mode.
+
+    Parameters
+    ----------
+    rows
+        Column mode, and numbers.
+    lang
+        ``zh`` or ``en``.
+    """
     return rows.select(pl.lit(t("cities.all", lang)).alias("mode"), pl.exclude("mode").sum())
 
 
@@ -387,188 +416,3 @@ def speed(car_time: pl.DataFrame, area: str, year: int) -> float | None:
     if year not in found or NORMAL_YEAR not in found:
         return None
     return _PERCENT * float(found[NORMAL_YEAR]) / float(found[year])
-
-
-# ---- energy, load, movement --------------------------------------------------------------------------------------------------------
-
-
-def energy_rows(urban: pl.DataFrame, area: str, year: int, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return passenger-km, vehicle-km, energy and CO2 of a city by mode, and per passenger-km.
-
-    Parameters
-    ----------
-    urban
-        Table ``urban_travel``.
-    area
-        Prefecture code.
-    year
-        Calendar year.
-    data
-        For the labels.
-    lang
-        ``zh`` or ``en``.
-
-    Returns
-    -------
-    frame
-        Columns mode, pkm, vehicle_km [unit of the reader], energy_tj, direct, direct_power, wtw [kt/yr], mj_per_pkm, g_per_pkm (CO2 with power); the
-        sum last, without vehicle-km; null where it is not counted.
-    """
-    names = labels(data, "travel_mode", lang)
-    order = {code: k for k, code in enumerate(names)}
-    own = urban.filter(pl.col("area") == area, pl.col("year") == year).sort(pl.col("mode").replace_strict(order))
-    amounts = own.select(
-        mode=pl.col("mode").replace(names),
-        pkm=pl.col("pkm") / PKM[lang],
-        vehicle_km=pl.col("vehicle_km") / PKM[lang],
-        energy_tj="energy_tj",
-        direct=pl.col("direct_t") / 1e3,
-        direct_power=pl.col("direct_power_t") / 1e3,
-        wtw=pl.col("wtw_t") / 1e3,
-    )
-    whole = _sum(amounts, lang).with_columns(vehicle_km=pl.lit(None, dtype=pl.Float64))
-    rows = pl.concat([amounts, whole])
-    # the sum counts the passenger-km of the modes whose energy is known
-    counted = own.filter(pl.col("energy_tj").is_not_null())
-    pkm = pl.Series([*own["pkm"], counted["pkm"].sum()], dtype=pl.Float64)
-    energy, carbon = (pl.Series([*own[c], counted[c].sum()], dtype=pl.Float64) for c in ("energy_tj", "direct_power_t"))
-    per = pl.when(pl.lit(pkm) > 0.0)
-    return rows.with_columns(mj_per_pkm=per.then(energy * 1e6 / pkm), g_per_pkm=per.then(carbon * 1e6 / pkm))
-
-
-def city_energy(urban: pl.DataFrame, areas: Sequence[str], year: int, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return CO2 with power by city and mode as bars.
-
-    Parameters
-    ----------
-    urban
-        Table ``urban_travel``.
-    areas
-        Codes in order.
-    year
-        Calendar year.
-    data
-        For the labels.
-    lang
-        ``zh`` or ``en``.
-
-    Returns
-    -------
-    frame
-        Columns name (city), part (mode), amount [kt/yr].
-    """
-    names, modes = labels(data, "area", lang), labels(data, "travel_mode", lang)
-    rank = {code: k for k, code in enumerate(areas)}
-    rows = urban.filter(pl.col("year") == year, pl.col("area").is_in(list(areas)), pl.col("direct_power_t") > 0.0)
-    return rows.sort(pl.col("area").replace_strict(rank), "mode").select(
-        name=pl.col("area").replace(names), part=pl.col("mode").replace(modes), amount=pl.col("direct_power_t") / 1e3
-    )
-
-
-def load_rows(load: pl.DataFrame, areas: Sequence[str], year: int, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return how full buses and trains are.
-
-    Parameters
-    ----------
-    load
-        Table ``transit_load``.
-    areas
-        Codes in order.
-    year
-        Calendar year.
-    data
-        For the labels.
-    lang
-        ``zh`` or ``en``.
-
-    Returns
-    -------
-    frame
-        Columns city, mode, line_km, boardings [per day], per_km_day (boardings), pkm_per_km [10^4 pkm per km and year], persons, load, limit [percent],
-        crowded (text); buses have no load and no limit.
-    """
-    names, modes = labels(data, "area", lang), labels(data, "travel_mode", lang)
-    rank = {code: k for k, code in enumerate(areas)}
-    rows = load.filter(pl.col("year") == year, pl.col("area").is_in(list(areas)))
-    yes, no = t("cities.crowded_yes", lang), t("cities.crowded_no", lang)
-    return rows.sort("mode", pl.col("area").replace_strict(rank)).select(
-        city=pl.col("area").replace(names),
-        mode=pl.col("mode").replace(modes),
-        line_km="line_km",
-        boardings=pl.col("boardings") / _DAYS_PER_YEAR / 1e4,
-        per_km_day="boardings_per_line_km_day",
-        pkm_per_km=pl.col("pkm_per_line_km") / 1e4,
-        persons="persons_per_vehicle",
-        load=_PERCENT * pl.col("load"),
-        limit=pl.when(pl.col("load").is_not_null()).then(_PERCENT * pl.col("load_limit")),
-        crowded=pl.col("crowded").replace_strict({True: yes, False: no}, return_dtype=pl.String),
-    )
-
-
-def active_rows(active: pl.DataFrame, areas: Sequence[str], year: int, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return kilometres and minutes on foot and by cycle of a resident and day, of the base year and of another one.
-
-    Parameters
-    ----------
-    active
-        Table ``active_travel``.
-    areas
-        Codes in order.
-    year
-        Calendar year.
-    data
-        For the labels.
-    lang
-        ``zh`` or ``en``.
-
-    Returns
-    -------
-    frame
-        Columns city, and base_ and own values of walk_km, walk_min, cycle_km, cycle_min.
-    """
-    names = labels(data, "area", lang)
-    rank = {code: k for k, code in enumerate(areas)}
-    measures = [f"{mode}_{what}_per_day" for mode in ("walk", "cycle") for what in ("km", "min")]
-    own = active.filter(pl.col("area").is_in(list(areas)))
-    now, base = (own.filter(pl.col("year") == y).select("area", *measures) for y in (year, BASE_YEAR))
-    both = now.join(base, on="area", suffix="_base").sort(pl.col("area").replace_strict(rank))
-    return both.select(
-        pl.col("area").replace(names).alias("city"),
-        *(
-            pl.col(f"{name}{suffix}").alias(f"{prefix}{name.removesuffix('_per_day')}")
-            for name in measures
-            for prefix, suffix in (("base_", "_base"), ("", ""))
-        ),
-    )
-
-
-def accounts_rows(urban_km: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return the distance of cars and taxis of the accounts by who drives it.
-
-    Parameters
-    ----------
-    urban_km
-        Table ``urban_km``.
-    year
-        Calendar year.
-    data
-        For the labels.
-    lang
-        ``zh`` or ``en``.
-
-    Returns
-    -------
-    frame
-        Columns vehicle_class, city, rest, intercity, total [unit of the reader], gap (what the parts miss of the total), reconciliation.
-    """
-    names = labels(data, "vehicle_class", lang)
-    made = pl.col("city_km") + pl.col("rest_km") + pl.col("intercity_km")
-    return urban_km.filter(pl.col("year") == year).select(
-        vehicle_class=pl.col("vehicle_class").replace(names),
-        city=pl.col("city_km") / PKM[lang],
-        rest=pl.col("rest_km") / PKM[lang],
-        intercity=pl.col("intercity_km") / PKM[lang],
-        total=pl.col("total_km") / PKM[lang],
-        gap=(made - pl.col("total_km")) / PKM[lang],
-        reconciliation="reconciliation",
-    )

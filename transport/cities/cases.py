@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -32,11 +32,16 @@ STAND_IN = "210100"
 
 _NORMAL = year_index(NORMAL_YEAR)
 _PERCENT = 100.0
-_WALK, _CYCLE, _E_BIKE, _BUS, _METRO, _CAR = (MODES.index(m) for m in ("walk", "cycle", "e_bike", "bus", "metro", "car"))
+_WALK, _CYCLE, _E_BIKE, _BUS, _METRO = (MODES.index(m) for m in ("walk", "cycle", "e_bike", "bus", "metro"))
 #: What was published -> the modes that it speaks of.
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "transit_share": ("bus", "metro"),
+    "transit_trips": ("bus", "metro"),
+    "bus_trips": ("bus",),
     "metro_trips": ("metro",),
+    "e_bike_to_bus": ("bus",),
+    "e_bike_to_car": ("taxi", "ride_hailing", "car"),
+    "e_bike_to_cycle": ("cycle",),
     "road_traffic": ("taxi", "ride_hailing", "car"),
     "car_speed": ("car",),
 }
@@ -68,7 +73,7 @@ def published_cases(inputs: TableSource, params: Params, demand: CityDemand | No
     Notes
     -----
     The trips are those of the central city of Shenyang by purpose, group and length; its base shares are raked to those of the case, its
-    roads stand in for the roads of the case. Then the measure of the case is applied: car trips barred, or fares by length.
+    roads stand in for the roads of the case. Then the measure of the case is applied: car trips barred, fares by length, or a mode taken away.
     """
     demand = city_demand(inputs, params, STAND_IN) if demand is None else demand
     table = inputs.table(TABLE).filter(pl.col("case") != "elasticity")
@@ -76,18 +81,18 @@ def published_cases(inputs: TableSource, params: Params, demand: CityDemand | No
     for case in table["case"].unique(maintain_order=True):
         rows = table.filter(pl.col("case") == case)
         values = {(kind, item): float(value) for kind, item, value in rows.select("kind", "item", "value").iter_rows()}
-        outcome = _outcome(_problem(inputs, params, demand, values))
+        outcome = _Outcome.of(_problem(inputs, params, demand, values))
         put_in = rows.filter(pl.col("kind") != "outcome")["quality"].to_list()
         for row in rows.filter(pl.col("kind") == "outcome").iter_rows(named=True):
-            if row["item"] not in outcome:
-                msg = f"{TABLE}: {case} has the outcome {row['item']!r}; the model gives {', '.join(sorted(outcome))}"
+            if row["item"] not in OUTCOMES:
+                msg = f"{TABLE}: {case} has the outcome {row['item']!r}; the model gives {', '.join(sorted(OUTCOMES))}"
                 raise ValueError(msg)
             made.append(
                 {
                     "item": f"{case}.{row['item']}",
                     "modes": " ".join(OUTCOMES[row["item"]]),
                     "unit": row["unit"],
-                    "modelled": outcome[row["item"]],
+                    "modelled": outcome.figure(row["item"]),
                     "published": row["value"],
                     **{name: row[name] for name in ("low", "high", "source", "note")},
                     "quality": weakest([row["quality"], *put_in]),
@@ -109,6 +114,8 @@ def _problem(inputs: TableSource, params: Params, demand: CityDemand, values: Ma
     """Return the fixed point of a case: two years, before and after."""
     utility = np.zeros((len(SEGMENTS), len(MODES), 1, 2))
     utility[:, [_BUS, _METRO], 0, 1] += _fares(params, values)
+    for mode in _modes_of(values, "unavailable"):
+        utility[:, MODES.index(mode), 0, 1] = -np.inf
     base = _base(demand, values)
     service, roads = city_service(inputs, params, STAND_IN), city_roads(inputs, params, STAND_IN)
 
@@ -139,17 +146,24 @@ def _problem(inputs: TableSource, params: Params, demand: CityDemand, values: Ma
 
 def _base(demand: CityDemand, values: Mapping[tuple[str, str], float]) -> Array:
     """Return base shares by segment that make the mode shares of a case, array ``[segment, mode, 1]``."""
-    given = {item: value / _PERCENT for (kind, item), value in values.items() if kind == "share"}
-    if unknown := sorted(set(given) - set(MODES)):
-        msg = f"{TABLE}: share of {', '.join(unknown)}; the modes are {', '.join(MODES)}"
-        raise ValueError(msg)
+    given = {mode: values["share", mode] / _PERCENT for mode in _modes_of(values, "share")}
     seed = annual_base(demand)[..., :1]
     weight = demand.trips[:, :1, _NORMAL] / over(demand.trips[:, :1, _NORMAL], 0)
-    # all trips: those on foot are a share of all, the others of the rest; bicycles of a case include e-bikes
+    # all trips: those on foot are a share of all, the others of the rest; bicycles of a case include e-bikes that it does not name
     target = np.array([given.get(mode, 0.0) * (1.0 if mode == "walk" else 1.0 - given["walk"]) for mode in MODES])
-    cycles = over(weight * seed[:, _CYCLE], 0) / over(weight * (seed[:, _CYCLE] + seed[:, _E_BIKE]), 0)
-    target[[_CYCLE, _E_BIKE]] = target[_CYCLE] * np.array([cycles[0], 1.0 - cycles[0]])
+    if "e_bike" not in given:
+        cycles = over(weight * seed[:, _CYCLE], 0) / over(weight * (seed[:, _CYCLE] + seed[:, _E_BIKE]), 0)
+        target[[_CYCLE, _E_BIKE]] = target[_CYCLE] * np.array([cycles[0], 1.0 - cycles[0]])
     return rake(seed, weight, (target / target.sum())[:, None])[0]
+
+
+def _modes_of(values: Mapping[tuple[str, str], float], kind: str) -> list[str]:
+    """Return the modes that the rows of a kind are of."""
+    named = [item for of, item in values if of == kind]
+    if unknown := sorted(set(named) - set(MODES)):
+        msg = f"{TABLE}: {kind} of {', '.join(unknown)}; the modes are {', '.join(MODES)}"
+        raise ValueError(msg)
+    return named
 
 
 def _barred(params: Params, values: Mapping[tuple[str, str], float], of: str) -> float:
@@ -177,16 +191,33 @@ def _fares(params: Params, values: Mapping[tuple[str, str], float]) -> Array:
     return found
 
 
-def _outcome(problem: Problem) -> dict[str, float]:
-    """Return the figures that cases publish [percent]."""
-    shares, volume = solve(problem)
-    trips = problem.season_share[:, None, :, None] * problem.trips[None]
-    before, after = np.stack([fold(trips * share)[0] for share in shares]).T
-    time = car_time_index(volume, problem.volume_capacity, problem.delay, problem.exponent)[0, 1]
-    transit = [made[_BUS] + made[_METRO] for made in (before, after)]
-    return {
-        "transit_share": _PERCENT * float(transit[1] / (after.sum() - after[_WALK])),
-        "metro_trips": _PERCENT * float(after[_METRO] / before[_METRO] - 1.0),
-        "road_traffic": _PERCENT * float(volume[0, 1] - 1.0),
-        "car_speed": _PERCENT * float(1.0 / time - 1.0),
-    }
+class _Outcome(NamedTuple):
+    """Trips by mode before and after [trip/yr], and road traffic and car time against before [dimensionless]."""
+
+    before: Array
+    after: Array
+    volume: float
+    time: float
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Outcome:
+        """Solve a case."""
+        shares, volume = solve(problem)
+        trips = problem.season_share[:, None, :, None] * problem.trips[None]
+        before, after = np.stack([fold(trips * share)[0] for share in shares]).T
+        time = car_time_index(volume, problem.volume_capacity, problem.delay, problem.exponent)[0, 1]
+        return cls(before, after, float(volume[0, 1]), float(time))
+
+    def figure(self, item: str) -> float:
+        """Return a figure that cases publish [percent]."""
+        if item == "road_traffic":
+            return _PERCENT * (self.volume - 1.0)
+        if item == "car_speed":
+            return _PERCENT * (1.0 / self.time - 1.0)
+        places = [MODES.index(mode) for mode in OUTCOMES[item]]
+        was, made = float(self.before[places].sum()), float(self.after[places].sum())
+        if item == "transit_share":
+            return _PERCENT * made / float(self.after.sum() - self.after[_WALK])
+        if item.startswith("e_bike_to_"):
+            return _PERCENT * (made - was) / float(self.before[_E_BIKE])
+        return _PERCENT * (made / was - 1.0)

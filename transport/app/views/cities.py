@@ -10,6 +10,7 @@ import streamlit as st
 from transport.app import account_charts, state
 from transport.app import city_answers as answers
 from transport.app import city_charts as drawn
+from transport.app import city_energy as amounts
 from transport.app import city_questions as questions
 from transport.app import city_tables as facts
 from transport.app.city_times import times_of_a_trip
@@ -163,6 +164,7 @@ def _readings(rows: pl.DataFrame, data: Inputs, title: str, lang: str, *, judged
         "gap",
         pl.col("verdict").replace(verdicts),
         "break_even",
+        "break_even_2019",
         "without_e_bike",
         "peak",
         "cold",
@@ -170,20 +172,25 @@ def _readings(rows: pl.DataFrame, data: Inputs, title: str, lang: str, *, judged
         pl.col("quality").replace(qualities),
     )
     config = {
-        "city": text(t("cities.city", lang), width=70),
+        "city": text(t("cities.city", lang), width=64),
         "base_share": number(f"{BASE_YEAR} %", "%.1f", width=58),
         "share": number(f"{facts.TARGET_YEAR} %", "%.1f", width=58),
         "target": number(t("cities.target", lang), "%.0f", width=62),
         "gap": number(t("cities.gap", lang), "%+.1f", width=52, help=t("cities.gap_help", lang)),
         "verdict": text(t("cities.verdict", lang), width=60),
-        "break_even": number(t("cities.break_even", lang), "%.1f", width=88, help=t("cities.break_even_help", lang)),
-        "without_e_bike": number(t("cities.without_e_bike", lang), "%.1f", width=98, help=t("cities.switch_help", lang)),
-        "peak": number(t("cities.peak", lang), "%.1f", width=70, help=t("cities.switch_help", lang)),
-        "cold": number(t("cities.cold", lang), "%.1f", width=70, help=t("cities.switch_help", lang)),
-        "transit": number(t("cities.transit", lang), "%.1f", width=98, help=t("cities.transit_help", lang)),
-        "quality": text(t("scorecard.quality", lang), width=82),
+        "break_even": number(
+            t("cities.break_even", lang, year=BASE_YEAR), "%.1f", width=80, help=t("cities.break_even_help", lang)
+        ),
+        "break_even_2019": number(
+            t("cities.break_even", lang, year=NORMAL_YEAR), "%.1f", width=80, help=t("cities.break_even_2019_help", lang)
+        ),
+        "without_e_bike": number(t("cities.without_e_bike", lang), "%.1f", width=92, help=t("cities.switch_help", lang)),
+        "peak": number(t("cities.peak", lang), "%.1f", width=64, help=t("cities.switch_help", lang)),
+        "cold": number(t("cities.cold", lang), "%.1f", width=64, help=t("cities.switch_help", lang)),
+        "transit": number(t("cities.transit", lang), "%.1f", width=92, help=t("cities.transit_help", lang)),
+        "quality": text(t("scorecard.quality", lang), width=66),
     }
-    kept = [c for c in config if judged or c not in {"target", "gap", "verdict", "break_even"}]
+    kept = [c for c in config if judged or c not in {"target", "gap", "verdict", "break_even", "break_even_2019"}]
     present = [c for c in kept if c in {"city", "share"} or shown[c].null_count() < shown.height]
     show(shown.select(present), config, title)
 
@@ -422,13 +429,15 @@ def _energy(run: StoredRun, data: Inputs, area: str, year: int, lang: str) -> No
         amount = ",.2f" if lang == "zh" else ",.3f"
         forms = {"pkm": amount, "vehicle_km": amount, "energy_tj": ",.0f"}
         forms |= dict.fromkeys(("direct", "direct_power", "wtw"), ",.1f") | {"mj_per_pkm": ".2f", "g_per_pkm": ".0f"}
-        config = {"mode": text(t("cities.mode", lang), width=115)}
-        config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=98) for c in forms}
-        show(blank(facts.energy_rows(urban, area, year, data, lang), forms), config, title)
+        config = {"mode": text(t("cities.mode", lang), width=88)}
+        widths = dict.fromkeys(("pkm", "vehicle_km", "energy_tj"), 76)
+        config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=widths.get(c, 94)) for c in forms}
+        config["basis"] = text(t("cities.basis", lang), width=80)
+        show(blank(amounts.energy_rows(urban, area, year, data, lang), forms), config, title)
         st.caption(t("cities.energy_note", lang))
         names = labels(data, "travel_mode", lang)
         colours = {names[code]: colour for code, colour in drawn.TRAVEL_COLOURS.items()}
-        bars = facts.city_energy(urban, areas, year, data, lang)
+        bars = amounts.city_energy(urban, areas, year, data, lang)
         order = [labels(data, "area", lang).get(a, a) for a in areas]
         chart = t("cities.co2_chart", lang, year=year)
         st.altair_chart(
@@ -446,13 +455,13 @@ def _load(run: StoredRun, data: Inputs, areas: Sequence[str], year: int, lang: s
         return
     title = t("cities.load_title", lang, year=year)
     st.subheader(title)
-    forms = {"line_km": ",.0f", "boardings": ",.1f", "per_km_day": ",.0f", "pkm_per_km": ",.0f"}
-    forms |= {"persons": ".1f", "load": ".0f", "limit": ".0f"}
-    widths = {"per_km_day": 115, "pkm_per_km": 125, "persons": 80, "load": 70, "limit": 65}
-    config = {"city": text(t("cities.city", lang), width=80), "mode": text(t("cities.mode", lang), width=115)}
-    config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=widths.get(c, 90)) for c in forms}
-    config["crowded"] = text(t("cities.crowded", lang), width=70)
-    show(blank(facts.load_rows(load, areas, year, data, lang), forms), config, title, 35 * 24)
+    forms = {"boardings": ",.1f", "per_km_day": ",.0f", "pkm_per_km": ",.0f", "inside": ".0f", "persons": ".1f", "limit": ".0f"}
+    widths = {"line_km": 146, "per_km_day": 104, "pkm_per_km": 108, "inside": 60, "persons": 58, "load": 84, "limit": 58}
+    order = ("line_km", "boardings", "per_km_day", "pkm_per_km", "inside", "persons", "load", "limit")
+    config = {"city": text(t("cities.city", lang), width=66), "mode": text(t("cities.mode", lang), width=76)}
+    config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=widths.get(c, 78)) for c in order}
+    config["crowded"] = text(t("cities.crowded", lang), width=56)
+    show(blank(amounts.load_rows(load, areas, year, data, lang), forms), config, title, 35 * 24)
     st.caption(t("cities.load_note", lang))
 
 
@@ -467,7 +476,7 @@ def _active(run: StoredRun, data: Inputs, areas: Sequence[str], year: int, lang:
         for what, form in (("km", "%.2f"), ("min", "%.1f")):
             for prefix, at in (("base_", BASE_YEAR), ("", year)):
                 config[f"{prefix}{mode}_{what}"] = number(t(f"cities.{mode}_{what}", lang, year=at), form, width=101)
-    show(facts.active_rows(active, areas, year, data, lang).select(list(config)), config, title)
+    show(amounts.active_rows(active, areas, year, data, lang).select(list(config)), config, title)
     st.caption(t("cities.active_note", lang))
 
 
@@ -498,7 +507,7 @@ def _accounts(run: StoredRun, data: Inputs, year: int, lang: str) -> None:
         "gap": number(t("cities.km_gap", lang), "%.3f", width=90),
         "reconciliation": number(t("cities.reconciliation", lang), "%.3f", width=110),
     }
-    show(facts.accounts_rows(urban_km, year, data, lang), config, title)
+    show(amounts.accounts_rows(urban_km, year, data, lang), config, title)
     st.caption(t("cities.accounts_note", lang))
 
 
