@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from fleets.depot_pool import simulate_depot
     from fleets.depot_tables import DepotResult
     from fleets.energy import electric_traction_share, grid_energy_kwh, temperature_multiplier
+    from fleets.formats import read_gtfs_blocks
+    from fleets.load_bound import bill_bound, peak_bound
     from fleets.replications import Streams, interval, replicate
     from fleets.stock import StockPath, turn_over, weibull_survival
     from fleets.vehicle_store import VehicleType
@@ -22,12 +24,15 @@ _HOME = {
     "StockPath": "stock",
     "Streams": "replications",
     "VehicleType": "vehicle_store",
+    "bill_bound": "load_bound",
     "charge_time_min": "battery",
     "electric_traction_share": "energy",
     "energy_bill": "bill",
     "grid_energy_kwh": "energy",
     "interval": "replications",
     "minimum_fleet": "depot",
+    "peak_bound": "load_bound",
+    "read_gtfs_blocks": "formats",
     "replicate": "replications",
     "simulate_depot": "depot_pool",
     "simulate_station": "visits",
@@ -42,12 +47,15 @@ __all__ = [
     "StockPath",
     "Streams",
     "VehicleType",
+    "bill_bound",
     "charge_time_min",
     "electric_traction_share",
     "energy_bill",
     "grid_energy_kwh",
     "interval",
     "minimum_fleet",
+    "peak_bound",
+    "read_gtfs_blocks",
     "replicate",
     "simulate_depot",
     "simulate_station",

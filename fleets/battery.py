@@ -46,6 +46,12 @@ class Battery:
     def __post_init__(self) -> None:
         _check(self.capacity_kwh, self.max_kw, self.taper_soc, self.end_kw)
 
+    def accepted_kw(self, soc: float) -> float:
+        """Return the power that the battery takes at a state of charge [kW]."""
+        if soc <= self.taper_soc:
+            return self.max_kw
+        return self.max_kw - (self.max_kw - self.end_kw) / (1.0 - self.taper_soc) * (soc - self.taper_soc)
+
     def minutes(self, soc_start: float, soc_end: float, power_kw: float) -> float:
         """Return the minutes of one charge; the scalar twin of :func:`charge_time_min` for event loops."""
         if soc_end <= soc_start:

@@ -19,7 +19,6 @@ from fleets.errors import BlockError
 from fleets.plug_bank import Charge, PlugBank
 from fleets.records import (
     DAY_MIN,
-    SEGMENT_COLUMNS,
     SESSION_SCHEMA,
     FleetResult,
     RunRecords,
@@ -30,7 +29,6 @@ from fleets.records import (
     load_curve,
     quantile,
     ratio,
-    segment,
 )
 from fleets.replications import Streams
 from fleets.station import Plugs
@@ -308,11 +306,7 @@ def _run(table: pl.DataFrame, noise: NDArray[np.float64], kinds: Mapping[str, Ve
             store.soc[vehicle] = charge.soc
     log += [(*row[:-1], stores[row[1]].why()) for row in open_asks.values()]
     charges = [c for s in stores.values() for c in s.log]
-    stretches = bank.stretches or []
-    segments = np.array(
-        [segment(c.battery, a, b, soc, kw, rules.efficiency) for a, b, soc, kw, c in stretches if c.battery is not None],
-        dtype=np.float64,
-    ).reshape(-1, SEGMENT_COLUMNS)
+    segments = bank.segments(rules.efficiency)
     sessions = _sessions(charges, rules.efficiency)
     change = sum((s.soc[v] - rules.start) * s.kind.battery.capacity_kwh for s in stores.values() for v in s.soc)
     stored = float(sessions["stored_kwh"].sum())

@@ -12,13 +12,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import simpy
 from simpy.events import EventPriority
 
 from fleets.errors import ChargingError
+from fleets.records import SEGMENT_COLUMNS, segment
+from fleets.taper import TableBattery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from fleets.battery import Battery
 
@@ -66,7 +71,7 @@ class Charge:
     max_kw: float
     soc: float = 0.0
     target: float = 1.0
-    battery: Battery | None = None
+    battery: Battery | TableBattery | None = None
     priority: float = 0.0
     leave_min: float = math.inf
     patience_min: float = math.inf
@@ -212,6 +217,23 @@ class PlugBank:
         """Bring the states of charge of those at the plugs to the present time."""
         for charge in self.active.values():
             self._advance(charge, float(self.env.now))
+
+    def segments(self, efficiency: float) -> NDArray[np.float64]:
+        """Return the stretches of constant power of all batteries, array ``[segment, column]`` (:data:`fleets.records.SEGMENT_COLUMNS`).
+
+        Parameters
+        ----------
+        efficiency
+            Stored energy / grid energy.
+        """
+        rows: list[tuple[float, ...]] = []
+        for begin, end, soc, power, charge in self.stretches or ():
+            if isinstance(charge.battery, TableBattery):
+                pieces = charge.battery.stretches(begin, end, soc, power)
+                rows += [(since, until, at, power, efficiency, *line) for since, until, at, *line in pieces]
+            elif charge.battery is not None:
+                rows.append(segment(charge.battery, begin, end, soc, power, efficiency))
+        return np.array(rows, dtype=np.float64).reshape(-1, SEGMENT_COLUMNS)
 
     def _leave(self, charge: Charge, state: str) -> None:
         charge.state, charge.end_min, charge.release_min = state, float(self.env.now), float(self.env.now)

@@ -346,7 +346,7 @@ def year_rows(weekly: pl.DataFrame, weights: Mapping[str, float], rules: Mapping
     Parameters
     ----------
     weekly
-        Columns system, week, area, metric, value, low, high, unit, vehicles, events, scale.
+        Columns system, week, area, place, metric, value, low, high, unit, vehicles, events, scale.
     weights
         Weeks of the year each representative week stands for.
     rules
@@ -359,10 +359,12 @@ def year_rows(weekly: pl.DataFrame, weights: Mapping[str, float], rules: Mapping
         The same columns with week = ``year``. Ends of intervals add up like values, which is on the safe side.
     """
     rows = []
-    for (system, area), group in weekly.sort("system", "area").group_by(["system", "area"], maintain_order=True):
+    keys = ["system", "area", "place"]
+    for (system, area, place), group in weekly.sort(keys).group_by(keys, maintain_order=True):
         found = {(r["week"], r["metric"]): r for r in group.iter_rows(named=True)}
         for metric, rule in rules.items():
-            if not all((w, metric) in found for w in weights):
+            needed = (metric,) if rule in {"sum", "max"} else (metric, rule)
+            if not all((w, m) in found for w in weights for m in needed):
                 continue
             cells = [found[w, metric] for w in weights]
             factor, total = list(weights.values()), 1.0
@@ -375,7 +377,7 @@ def year_rows(weekly: pl.DataFrame, weights: Mapping[str, float], rules: Mapping
             value, low, high = (_weighted([c[k] for c in cells], factor, total) for k in ("value", "low", "high"))
             unit = f"{cells[0]['unit']}/yr" if rule == "sum" else cells[0]["unit"]
             vehicles, events = max(c["vehicles"] for c in cells), sum(c["events"] for c in cells)
-            rows.append((system, "year", area, metric, value, low, high, unit, vehicles, events, cells[0]["scale"]))
+            rows.append((system, "year", area, place, metric, value, low, high, unit, vehicles, events, cells[0]["scale"]))
     return pl.DataFrame(rows, schema=weekly.schema, orient="row")
 
 

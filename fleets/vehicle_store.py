@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import simpy
 
     from fleets.battery import Battery
+    from fleets.taper import TableBattery
 
 _FULL = 1e-9
 
@@ -32,13 +33,13 @@ class VehicleType:
     count
         Number of vehicles.
     battery
-        Their battery.
+        Their battery, with a linear taper or a table of accepted powers.
     kwh_per_km
         Energy out of the battery [kWh/km]; not used where the blocks carry kwh.
     """
 
     count: int
-    battery: Battery
+    battery: Battery | TableBattery
     kwh_per_km: float
 
 

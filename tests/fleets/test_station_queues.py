@@ -13,7 +13,7 @@ import simpy
 from fleets import queueing
 from fleets.battery import Battery
 from fleets.replications import replicate
-from fleets.taxis import SwapStation, _SwapSite
+from fleets.swap import SwapSite, SwapStation
 from fleets.visits import simulate_station
 
 VISITS, SKIPPED, RUNS = 5000, 800, 10
@@ -191,7 +191,7 @@ def test_swap_station(packs):
 
     def run(streams):
         env = simpy.Environment()
-        site = _SwapSite(env, "swap", SwapStation(n, packs, 0.0, 600.0 * 0.1, 1.0), 1.0)
+        site = SwapSite(env, "swap", SwapStation(n, packs, 0.0, 600.0 * 0.1, 1.0), 1.0)
         # 60 kW on 1,000 kWh: 1000 minutes from 0 to 1, so that the mean of 50 min is a twentieth
         missing = streams("service").exponential(mean / 1000.0, n)
 

@@ -1,0 +1,375 @@
+"""What the taxis of a city share, whichever way their driving is simulated: stations, the choice among them, batteries and records."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from fleets.errors import ChargingError
+from fleets.records import Session, child_seed
+from fleets.station import ChargingSite, Plugs
+from fleets.swap import SwapSite, SwapStation
+from fleets.taxi_zones import Zones, one_place
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import simpy
+    from numpy.typing import ArrayLike, NDArray
+
+    from fleets.battery import Battery
+
+_DAY_MIN, _HOUR_MIN = 1440.0, 60.0
+#: Draws of random numbers that are made at once for every taxi.
+CHUNK = 8
+BLOCK_SCHEMA: dict[str, Any] = {
+    "taxi": pl.Int64,
+    "start_min": pl.Float64,
+    "end_min": pl.Float64,
+    "km": pl.Float64,
+    "kwh": pl.Float64,
+    "state": pl.String,
+}
+#: Stretches that are kept as tuples, which take several times the memory of a table.
+_LOGGED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Taxis:
+    """Taxis of a city and how they are driven.
+
+    Attributes
+    ----------
+    count
+        Individually simulated taxis.
+    battery
+        Their battery.
+    double_shift_share
+        Share of the taxis driven in two shifts; the others rest at night.
+    km_per_day
+        Distance of a day in double and in single shift [km].
+    energy_cv
+        Coefficient of variation between the stretches and drivers (lognormal, mean 1).
+    charge_soc
+        State of charge at which drivers look for a charge, on average.
+    block_cv
+        Coefficient of variation of the distance between charges (lognormal).
+    target_soc, reserve_soc
+        State of charge where charging stops, and the lowest one a driver accepts on reaching a station.
+    swap_share
+        Share of the taxis whose battery is exchanged.
+    access_min
+        Time to enter, park and plug in at a station, beside the drive there [min].
+    looked_up
+        Stations a driver compares, the nearest ones; the one with the least drive and expected wait wins.
+    finish_km
+        Mean distance of the ride under way that is finished before a driver looks for a charge [km]; :func:`fleets.rides.rest_of_ride_km`.
+    """
+
+    count: int
+    battery: Battery
+    double_shift_share: float
+    km_per_day: tuple[float, float]
+    energy_cv: float
+    charge_soc: float
+    block_cv: float
+    target_soc: float
+    reserve_soc: float
+    swap_share: float
+    access_min: float
+    looked_up: int
+    finish_km: float = 0.0
+
+
+class PlugSite(ChargingSite):
+    """A station with plugs that tells drivers what they may expect to wait; its own queue is lean, because it sees every charge of a city."""
+
+    def __init__(self, env: simpy.Environment, name: str, plugs: Plugs, service_min: float) -> None:
+        super().__init__(env, name, plugs)
+        self.service_min, self.free = service_min, plugs.count
+        self.line: deque[simpy.Event] = deque()
+
+    def expected_wait_min(self) -> float:
+        """Return (queue and itself) x mean charge / plugs, 0 where a plug is free [min]."""
+        count, free, ahead = self.plugs.count, self.free, len(self.line)
+        if self._shared is not None:
+            free, ahead = count - len(self.queue.users), len(self.queue.queue)
+        if free > 0:
+            return 0.0
+        return (ahead + 1) * self.service_min / count if count else math.inf
+
+    def visit(self, vehicle: int, battery: Battery, soc: float, target: float) -> Generator[simpy.Event, Any, None]:
+        """Queue, charge and hand the plug on: :meth:`fleets.station.ChargingSite.charge` where nobody leaves and no feeder binds."""
+        if self._shared is not None:
+            yield from self.charge(vehicle, battery, soc, target)
+            return
+        env, plugs = self.env, self.plugs
+        arrived = env.now
+        self._waiting[vehicle] = (arrived, soc)
+        if self.free:
+            self.free -= 1
+        else:
+            turn = env.event()
+            self.line.append(turn)
+            yield turn
+        del self._waiting[vehicle]
+        started = env.now
+        self._charging[vehicle] = (arrived, started, soc, battery)
+        yield env.timeout(battery.minutes(soc, target, plugs.power_kw))
+        self.book_one(battery, started, env.now, soc, plugs.power_kw)
+        del self._charging[vehicle]
+        if self.line:
+            self.line.popleft().succeed()
+        else:
+            self.free += 1
+        stored = (target - soc) * battery.capacity_kwh
+        self.sessions.append(
+            Session(self.name, vehicle, arrived, started, env.now, soc, target, stored, stored / plugs.efficiency, "charged")
+        )
+
+
+class Draws:
+    """Random numbers of each taxi by the number of its stretch between two charges, whatever else happens in the run.
+
+    Notes
+    -----
+    A row is the factor on the energy, the factor on the distance between charges (both lognormal with mean 1), and two uniform numbers for the place.
+    """
+
+    def __init__(self, taxis: Taxis, seed: np.random.SeedSequence) -> None:
+        self._count, self._seed = taxis.count, seed
+        self._variance = [math.log(1.0 + cv**2) for cv in (taxis.energy_cv, taxis.block_cv)]
+        self._chunks: list[NDArray[np.float64]] = []
+
+    def rows(self, taxi: int, chunk: int) -> list[list[float]]:
+        """Return the next rows of a taxi."""
+        while len(self._chunks) <= chunk:
+            rng = np.random.default_rng(child_seed(self._seed, 1, len(self._chunks)))
+            made = np.empty((self._count, CHUNK, 4))
+            for i, variance in enumerate(self._variance):
+                normal = rng.standard_normal((self._count, CHUNK))
+                made[:, :, i] = np.exp(-variance / 2.0 + math.sqrt(variance) * normal)
+            made[:, :, 2:] = rng.random((self._count, CHUNK, 2))
+            self._chunks.append(made)
+        rows: list[list[float]] = self._chunks[chunk][taxi].tolist()
+        return rows
+
+
+class City:
+    """Taxis and stations of one replication."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        taxis: Taxis,
+        zones: Zones,
+        stations: Sequence[Plugs],
+        swap_stations: Sequence[SwapStation],
+        places: tuple[NDArray[np.float64], NDArray[np.float64]],
+        kwh_per_km: list[float],
+        seed: np.random.SeedSequence,
+    ) -> None:
+        self.env, self.taxis, self.zones, self.kwh_per_km = env, taxis, zones, kwh_per_km
+        self.begin = float(env.now)
+        low, high, battery = taxis.charge_soc, taxis.target_soc, taxis.battery
+        self.plug_sites = [
+            PlugSite(env, f"station_{i}", p, battery.minutes(low, high, p.power_kw)) for i, p in enumerate(stations)
+        ]
+        self.swap_sites = [
+            SwapSite(env, f"swap_{i}", s, high, service_min=battery.minutes(low, high, s.power_kw))
+            for i, s in enumerate(swap_stations)
+        ]
+        looked_up = max(1, taxis.looked_up)
+        self.near = [zones.near(at, looked_up) for at in places]
+        #: What drivers keep for the ride under way and the drive to a plug or a swap [km].
+        self.keep_km: list[float] = [taxis.finish_km + zones.mean_nearest_km(at) for at in places]
+        rng = np.random.default_rng(child_seed(seed))
+        self.start_soc: list[float] = (low + (high - low) * rng.random(taxis.count)).tolist()
+        #: Whether a taxi is driven in one shift (1) or two (0), and whether its battery is exchanged.
+        self.shift = (rng.random(taxis.count) >= taxis.double_shift_share).astype(np.int64)
+        self.swaps: list[bool] = (rng.random(taxis.count) < taxis.swap_share).tolist()
+        self.draws = Draws(taxis, seed)
+        self.soc = list(self.start_soc)
+        self.place = ["road"] * taxis.count
+        self._log: list[tuple[int, float, float, float, float, str]] = []
+        self._logged: list[pl.DataFrame] = []
+
+    def log(self, stretch: tuple[int, float, float, float, float, str]) -> None:
+        """Record a stretch: taxi, begin, end [min], km, kWh, state (``driven``, ``open``, ``to_station``, ``towed``)."""
+        self._log.append(stretch)
+        if len(self._log) >= _LOGGED:
+            self._logged.append(columns(self._log, BLOCK_SCHEMA))
+            self._log.clear()
+
+    def blocks(self) -> pl.DataFrame:
+        """Return the recorded stretches in the order of their begin."""
+        return pl.concat([*self._logged, columns(self._log, BLOCK_SCHEMA)]).sort("start_min", "taxi")
+
+    def use(self, now: float, factor: float) -> float:
+        """Return the energy per km of a stretch that begins now [kWh/km]."""
+        day = min(len(self.kwh_per_km) - 1, int((now - self.begin) // _DAY_MIN))
+        return self.kwh_per_km[day] * factor
+
+    def stretch_km(self, taxi: int, kwh_per_km: float, factor: float) -> float:
+        """Return the distance after which a driver looks for a charge, at most what the reserve allows [km]."""
+        rules, soc = self.taxis, self.soc[taxi]
+        km_per_soc = rules.battery.capacity_kwh / kwh_per_km
+        wanted: float = max(0.0, soc - rules.charge_soc) * factor * km_per_soc
+        allowed = (soc - rules.reserve_soc) * km_per_soc - self.keep_km[self.swaps[taxi]]
+        return wanted if wanted < allowed else max(0.0, allowed)
+
+    def choose(self, cell: int, *, swaps: bool) -> tuple[PlugSite | SwapSite, float, float]:
+        """Return the station with the least drive and expected wait, its distance [km] and the drive [min].
+
+        Parameters
+        ----------
+        cell
+            Where the taxi is.
+        swaps
+            Whether its battery is exchanged.
+        """
+        sites: Sequence[PlugSite | SwapSite] = self.swap_sites if swaps else self.plug_sites
+        per_km = self.zones.min_per_km[int(self.env.now % _DAY_MIN // _HOUR_MIN)]
+        known = self.near[swaps][cell]
+        least, found = math.inf, known[0]
+        for km, i in known:
+            minutes = km * per_km
+            if minutes >= least:
+                break
+            minutes += sites[i].expected_wait_min()
+            if minutes < least:
+                least, found = minutes, (km, i)
+        return sites[found[1]], found[0], found[0] * per_km
+
+    def recharge(self, taxi: int, kwh_per_km: float, cell: int) -> Generator[simpy.Event, Any, None]:
+        """Drive to a station, queue, charge or swap: from the decision to the way back on the road.
+
+        Parameters
+        ----------
+        taxi
+            Number of the taxi.
+        kwh_per_km
+            Energy of its present stretch [kWh/km].
+        cell
+            Where it is.
+
+        Notes
+        -----
+        A taxi whose battery does not last to the station is towed: its distance counts as far as the battery lasts.
+        """
+        env, battery, soc = self.env, self.taxis.battery, self.soc[taxi]
+        now = env.now
+        site, km, drive = self.choose(cell, swaps=self.swaps[taxi])
+        kwh, left, state = km * kwh_per_km, soc * battery.capacity_kwh, "to_station"
+        if kwh > left:
+            km, kwh, state = left / kwh_per_km, left, "towed"
+        self.soc[taxi] = soc = max(0.0, soc - kwh / battery.capacity_kwh)
+        drive += self.taxis.access_min
+        self.log((taxi, now, now + drive, km, kwh, state))
+        self.place[taxi] = "way"
+        yield env.timeout(drive)
+        self.place[taxi] = "station"
+        if isinstance(site, SwapSite):
+            self.soc[taxi] = yield from site.swap(taxi, battery, soc)
+        else:
+            yield from site.visit(taxi, battery, soc, self.taxis.target_soc)
+            self.soc[taxi] = self.taxis.target_soc
+        self.place[taxi] = "road"
+
+    def close(self) -> None:
+        """Settle who charges at the end of the run."""
+        for site in self.plug_sites:
+            for taxi, soc in site.close().items():
+                self.soc[taxi] = soc
+        for store in self.swap_sites:
+            store.close()
+
+
+def run_quietly(env: simpy.Environment, until: float) -> None:
+    """Run an environment without the collector of cycles: processes leave none behind, and looking for them costs a fifth of the time."""
+    enabled = gc.isenabled()
+    # what the replication before has left goes first
+    gc.collect(1)
+    gc.disable()
+    try:
+        env.run(until=until)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def columns(rows: Sequence[tuple[Any, ...]], schema: dict[str, Any]) -> pl.DataFrame:
+    """Return flat tuples as a table, column by column: by rows it takes several times the memory.
+
+    Parameters
+    ----------
+    rows
+        Tuples in the order of the columns.
+    schema
+        Names and types of the columns.
+    """
+    found = zip(*rows, strict=True) if rows else ([] for _ in schema)
+    return pl.DataFrame([pl.Series(name, c, dtype=dtype) for (name, dtype), c in zip(schema.items(), found, strict=True)])
+
+
+def check_taxis(taxis: Taxis, stations: Sequence[Plugs], swap_stations: Sequence[SwapStation]) -> None:
+    """Check that taxis have stations of their kind and states of charge in order.
+
+    Raises
+    ------
+    ChargingError
+        If taxis charge or swap where there is no station, or the states of charge are not in order.
+    """
+    if not stations and taxis.swap_share < 1.0:
+        msg = f"{1.0 - taxis.swap_share:.0%} of the taxis charge at plugs but there is no station"
+        raise ChargingError(msg)
+    if not swap_stations and taxis.swap_share > 0.0:
+        msg = f"{taxis.swap_share:.0%} of the taxis swap but there is no swap station"
+        raise ChargingError(msg)
+    if not taxis.reserve_soc <= taxis.charge_soc < taxis.target_soc:
+        msg = f"need reserve_soc <= charge_soc < target_soc, got {taxis.reserve_soc}, {taxis.charge_soc}, {taxis.target_soc}"
+        raise ChargingError(msg)
+    if taxis.count < 1 or not taxis.finish_km >= 0.0 or not taxis.access_min >= 0.0:
+        msg = f"need at least one taxi, finish_km and access_min not negative, got {taxis.count}, {taxis.finish_km}, {taxis.access_min}"
+        raise ChargingError(msg)
+
+
+def site_places(places_km: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    """Return the places of some stations, array ``(count, 2)`` [km]; the middle of the city if none are given.
+
+    Raises
+    ------
+    ChargingError
+        If there are fewer or more places than stations.
+    """
+    places = np.zeros((count, 2)) if places_km is None else np.asarray(places_km, dtype=np.float64).reshape(-1, 2)
+    if places.shape[0] != count or not np.isfinite(places).all():
+        msg = f"{count} stations need as many finite places (x, y), got {places.shape[0]}"
+        raise ChargingError(msg)
+    return places
+
+
+def daily_use(kwh_per_km: ArrayLike, runs: int, days: int) -> NDArray[np.float64]:
+    """Return the energy per km by replication and day, array ``(runs, days)`` [kWh/km].
+
+    Raises
+    ------
+    ChargingError
+        If there is not one positive value for each day.
+    """
+    use = np.asarray(kwh_per_km, dtype=np.float64)
+    if use.shape not in {(), (days,), (runs, days)} or not (use > 0.0).all():
+        msg = f"kwh_per_km of shape {use.shape} needs a value for each of {days} days (and {runs} replications), all positive"
+        raise ChargingError(msg)
+    return np.broadcast_to(use, (runs, days))
+
+
+def without_distances(taxis: Taxis, sites: int) -> tuple[Taxis, Zones]:
+    """Return taxis that compare all stations, and a city without distances."""
+    return replace(taxis, looked_up=max(1, sites)), one_place()
