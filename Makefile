@@ -24,10 +24,10 @@ run: $(VENV)/.run-stamp
 	$(BIN)/transport run $(SCENARIO) $(ARGS)
 
 test: $(VENV)/.dev-stamp
-	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 cover: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 slow: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest -m slow -n $(WORKERS) $(ARGS)

@@ -28,6 +28,30 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Longest time one worker waits for what another makes [s].
 PATIENCE = 900
 
+#: Files that take longest, longest first: two workers end together only if nobody begins one of them at the end (``--no-loadscope-reorder``).
+LONGEST = (
+    "tests/test_contracts.py",
+    "tests/test_house.py",
+    "tests/app/test_browser.py",
+    "tests/transport/test_study.py",
+    "tests/transport/test_shift.py",
+    "tests/transport/test_compare.py",
+    "tests/transport/test_freight.py",
+    "tests/transport/test_prefecture_cli.py",
+    "tests/transport/test_fine_run.py",
+    "tests/transport/test_projects.py",
+    "tests/fleets/test_station_queues.py",
+    "tests/transport/test_prefecture_profile.py",
+    "tests/app/test_accounts_page.py",
+    "tests/app/test_prefectures_page.py",
+    "tests/transport/test_charging_levers.py",
+    "tests/transport/test_cli.py",
+    "tests/transport/test_sea_rail_cli.py",
+    "tests/transport/test_parameters_used.py",
+    "tests/transport/test_freight_identify.py",
+    "tests/transport/test_ranking.py",
+)
+
 # A data folder set in the shell must not change what the tests see.
 os.environ.pop("TRANSPORT_DATA", None)
 
@@ -40,6 +64,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 def in_ci() -> bool:
     """Return whether the tests run for a submission, where everything must be there."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others keep their order."""
+    rank = {ROOT / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)

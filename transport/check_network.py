@@ -34,12 +34,15 @@ def great_circle_km(
 
 
 def network(tables: Mapping[str, pl.DataFrame]) -> list[Problem]:
-    """Return the problems of nodes, links, zones and connectors; absent tables are left out."""
+    """Return the problems of nodes, links, zones, connectors and energy stations; absent tables are left out."""
     nodes, links = tables.get("networks/nodes"), tables.get("networks/links")
     zones, connectors = tables.get("networks/zones"), tables.get("networks/connectors")
+    stations = tables.get("networks/energy_stations")
     problems = []
     if links is not None:
         problems += _zero_lengths(links)
+        if stations is not None:
+            problems += _off_roads(stations, links)
         if nodes is not None:
             problems += _short_lengths(nodes, links)
             problems += _islands(nodes, links, zones, connectors)
@@ -63,6 +66,40 @@ def _zero_lengths(links: pl.DataFrame) -> list[Problem]:
         *(
             Problem(file, row, "to_node", "link.zero_length", value=node, variant="loop", values={"link": link})
             for link, node, row, file in loops.select("link_id", "to_node", ROW, FILE).iter_rows()
+        ),
+    ]
+
+
+def _off_roads(stations: pl.DataFrame, links: pl.DataFrame) -> list[Problem]:
+    """Return energy stations that lie on no road, or beyond the end of theirs."""
+    known = (
+        links.select("link_id", "mode", "length_km").drop_nulls("link_id").unique("link_id", keep="first", maintain_order=True)
+    )
+    placed = stations.join(known, on="link_id", how="inner", maintain_order="left")
+    no_road = placed.filter(pl.col("mode") != "road").select("link_id", ROW, FILE)
+    beyond = placed.filter((pl.col("mode") == "road") & (pl.col("km") > pl.col("length_km")))
+    return [
+        *(
+            Problem(file, row, "link_id", "id.dangling", value=link, values={"target": "networks/links.link_id (mode = road)"})
+            for link, row, file in no_road.iter_rows()
+        ),
+        *(
+            Problem(
+                r[FILE],
+                r[ROW],
+                "km",
+                "value.range",
+                value=f"{r['km']:g}",
+                variant="both",
+                values={
+                    "minimum": "0",
+                    "maximum": f"{r['length_km']:g}",
+                    "label_zh": "距起点里程",
+                    "label_en": "Distance from the start",
+                    "hint": "km",
+                },
+            )
+            for r in beyond.iter_rows(named=True)
         ),
     ]
 

@@ -23,6 +23,8 @@ from transport import (
     project_cli,
     sea_rail_cli,
     shift_cli,
+    simulate_cli,
+    size_cli,
     sweep_cli,
 )
 from transport.i18n import LANGUAGES, t
@@ -120,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     project_cli.register(verbs, [with_data])
     sea_rail_cli.register(verbs, [with_data])
     shift_cli.register(verbs, [with_data])
+    simulate_cli.register(verbs, [with_data])
+    size_cli.register(verbs, [with_data])
     sweep_cli.register(verbs, [with_data])
 
     app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
@@ -149,6 +153,11 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     )
     project_cli.section_options(parser)
     parser.add_argument("--draws", type=_positive, help="number of draws")
+    parser.add_argument(
+        "--feedback",
+        metavar="PATH",
+        help="take queues and bills from a table of transport simulate --feedback (file, folder or run id)",
+    )
     account_cli.model_options(parser)
 
 
@@ -195,13 +204,14 @@ def _run_scenario(
         name,
         inputs.folder,
         inputs.levers,
-        extra=_settings(args.set, args.lang),
+        extra=settings(args.set, args.lang),
         **project_cli.sections(args, inputs),
         draws=args.draws,
         simulate=args.simulate,
         capacity=args.capacity,
         network=args.network,
         sales=args.sales,
+        feedback=args.feedback,
         lang=args.lang,
     )
     folder = out or runs_folder() / run_id(scenario, inputs.data_hash)
@@ -247,7 +257,7 @@ def _app(args: argparse.Namespace) -> int:
     return launch(port=args.port, headless=args.headless, pack=args.pack)
 
 
-def _settings(given: Sequence[str], lang: str) -> dict[str, LeverValue]:
+def settings(given: Sequence[str], lang: str) -> dict[str, LeverValue]:
     """Read ``--set lever=value`` and ``--set lever=2025:1.1,2030:1.3``."""
     from transport.check_problems import Problem, words
     from transport.findings import DataError

@@ -192,9 +192,11 @@ class Params:
         parents: Mapping[str, str] | None = None,
         highest: Mapping[tuple[str, str], float] | None = None,
         placed: frozenset[tuple[str, str]] = frozenset(),
+        lowest: Mapping[tuple[str, str], float] | None = None,
     ) -> None:
         self._values = dict(values)
         self._highest = dict(highest or {})
+        self._lowest = dict(lowest or {})
         self._parents = dict(parents or {})
         self._units = dict(units)
         self._reads = {} if reads is None else reads
@@ -227,6 +229,7 @@ class Params:
         values: dict[tuple[str, str], NDArray[np.float64]] = {}
         units: dict[str, str] = {}
         highest: dict[tuple[str, str], float] = {}
+        lowest: dict[tuple[str, str], float] = {}
         known = rows.filter(pl.col("value").is_not_null()).sort("parameter", "subject", "year", nulls_last=True)
         names = list(zip(known["parameter"].to_list(), known["subject"].to_list(), strict=True))
         starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
@@ -238,7 +241,8 @@ class Params:
             group = table.part(slice(first, last))
             values[key] = _sample(key, group, draws, seed)
             highest[key] = float(group.high.max())
-        return cls(values, units, draws, reads, highest=highest)
+            lowest[key] = float(group.low.min())
+        return cls(values, units, draws, reads, highest=highest, lowest=lowest)
 
     def get(self, parameter: str, subject: str = "all") -> NDArray[np.float64]:
         """Return one parameter as a read-only array ``[draw, year]`` in the unit of its rows.
@@ -269,6 +273,19 @@ class Params:
         except KeyError:
             raise ParameterError(self._hint(parameter, subject)) from None
 
+    def lowest(self, parameter: str, subject: str = "all") -> float:
+        """Return the lower end of the rows of a key, the smallest value where they have no range: the same whatever the number of draws.
+
+        Raises
+        ------
+        ParameterError
+            If no data row holds the parameter or the subject.
+        """
+        try:
+            return self._lowest[self._key(parameter, subject)]
+        except KeyError:
+            raise ParameterError(self._hint(parameter, subject)) from None
+
     def has(self, parameter: str, subject: str = "all") -> bool:
         """Return whether a data row holds this parameter and subject."""
         return self._key(parameter, subject) in self._values
@@ -285,7 +302,7 @@ class Params:
         parents
             Subject -> parent. It also holds for compound subjects: ``urban_bus_8m:diesel`` takes ``urban_bus:diesel``.
         """
-        return Params(self._values, self._units, self.draws, self._reads, parents, self._highest, self._placed)
+        return Params(self._values, self._units, self.draws, self._reads, parents, self._highest, self._placed, self._lowest)
 
     def _key(self, parameter: str, subject: str) -> tuple[str, str]:
         """Return the key that holds a value: the subject's own row, else its parent's."""
@@ -375,8 +392,16 @@ class Params:
                 values[key] = values[lever.parameter, EVERYWHERE]
                 placed.add(key)
         highest = {key: self._highest[key[0], EVERYWHERE] for key in placed if (key[0], EVERYWHERE) in self._highest}
+        lowest = {key: self._lowest[key[0], EVERYWHERE] for key in highest if (key[0], EVERYWHERE) in self._lowest}
         made = Params(
-            values, self._units, self.draws, self._reads, self._parents, {**highest, **self._highest}, frozenset(placed)
+            values,
+            self._units,
+            self.draws,
+            self._reads,
+            self._parents,
+            {**highest, **self._highest},
+            frozenset(placed),
+            {**lowest, **self._lowest},
         )
         return made, own
 
@@ -412,7 +437,7 @@ class Params:
     def first(self) -> Params:
         """Return the first draw alone: the central values, with the levers of the run."""
         values = {key: array[:1] for key, array in self._values.items()}
-        return Params(values, self._units, 1, self._reads, self._parents, self._highest, self._placed)
+        return Params(values, self._units, 1, self._reads, self._parents, self._highest, self._placed, self._lowest)
 
     def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
         """Return parameters with other values of the same keys; one run, one record of what was read."""

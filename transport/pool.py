@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ class WorkerError(RuntimeError):
     """Exception for a process that ended before its work was done."""
 
 
-def map(fn: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int | None = None) -> list[Result]:  # noqa: A001
+def map(  # noqa: A001
+    fn: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int | None = None,
+    done: Callable[[int], None] | None = None,
+) -> list[Result]:
     """Return ``[fn(task) for task in tasks]``, computed by local processes.
 
     Parameters
@@ -30,13 +36,35 @@ def map(fn: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int | N
         The tasks; each must carry its own named seed if it draws random numbers.
     workers
         Number of processes; default the number of cores, 1 = in this process.
+    done
+        Called with the number of tasks that are done, in the order of the tasks. If it or a task raises, or the user presses Ctrl-C, the
+        processes are ended at once.
     """
     todo = list(tasks)
     count = min(workers if workers is not None else os.cpu_count() or 1, len(todo))
     if count <= 1:
-        return [fn(task) for task in todo]
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(fn, todo))
+        return _told((fn(task) for task in todo), done)
+    others = set(active_children())
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_heed_no_interrupt)
+    try:
+        return _told(pool.map(fn, todo), done)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(active_children()) - others:
+            process.terminate()
+            process.join()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _told(results: Iterable[Result], done: Callable[[int], None] | None) -> list[Result]:
+    found = []
+    for result in results:
+        found.append(result)
+        if done is not None:
+            done(len(found))
+    return found
 
 
 def lanes(fn: Callable[[Task], object], tasks: Sequence[Task], *, tick: Callable[[], None], every: float = 0.2) -> None:
@@ -80,6 +108,11 @@ def lanes(fn: Callable[[Task], object], tasks: Sequence[Task], *, tick: Callable
 
 
 def _lane(fn: Callable[[Task], object], task: Task) -> None:
-    """Run a task; Ctrl-C is for the process that waits, which then ends this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run a task."""
+    _heed_no_interrupt()
     fn(task)
+
+
+def _heed_no_interrupt() -> None:
+    """Leave Ctrl-C to the process that waits, which then ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

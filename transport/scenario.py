@@ -20,6 +20,7 @@ from transport.findings import DataError
 from transport.layout import BASE_YEAR, LAST_YEAR
 from transport.params import AREA_MARK, split_setting
 from transport.scenario_sections import check_sections, names_in, settled
+from transport.store import feedback_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,6 +63,7 @@ class RunOptions(BaseModel):
     capacity: Capacity | None = None
     network: Network | None = None
     sales: Sales | None = None
+    feedback: str | None = None
     hold: HoldOptions | None = None
 
 
@@ -104,6 +106,8 @@ class Scenario:
         Link or terminal -> year -> share of the year that it is closed [-].
     sites
         Zone -> year -> activity relative to the data from that year on [-].
+    feedback, feedback_hash
+        Table of the results of simulated weeks that the run takes, empty = none, and the hash of what it holds.
     """
 
     name: str
@@ -124,6 +128,8 @@ class Scenario:
     projects: Mapping[str, int | None] = field(default_factory=dict)
     closures: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     sites: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    feedback: str = ""
+    feedback_hash: str = ""
 
     def resolved(self) -> dict[str, Any]:
         """Return everything that decides the run's numbers, in canonical order (titles and lineage do not)."""
@@ -143,6 +149,8 @@ class Scenario:
                 "capacity": self.capacity,
                 "network": self.network,
                 "sales": self.sales,
+                # where the table lies plays no part in the numbers; a run without one keeps its hash
+                **({"feedback": self.feedback_hash} if self.feedback else {}),
                 "hold_year": self.hold_year,
                 "hold_but": sorted(self.hold_but),
             },
@@ -170,6 +178,7 @@ def load_scenario(
     capacity: Capacity | None = None,
     network: Network | None = None,
     sales: Sales | None = None,
+    feedback: str | None = None,
     projects: Openings | None = None,
     closures: ByYear | None = None,
     sites: ByYear | None = None,
@@ -190,6 +199,8 @@ def load_scenario(
         Settings of the command line, applied last.
     draws, simulate, capacity, network, sales
         Replace the file's number of draws, amount of simulation, speed of the freight model, road network and way of splitting sales.
+    feedback
+        Table of the results of simulated weeks, its folder or the run it was made from; replaces the file's.
     projects, closures, sites
         Sections of the command line, applied last: opening years by project, shares closed and levels by year.
     names
@@ -238,6 +249,10 @@ def load_scenario(
     if extra:
         check("--set", extra)
         settings.update(extra)
+    table = feedback if feedback is not None else options.feedback or ""
+    digest = feedback_hash(table) if table else ""
+    if table and not digest:
+        problems.append(Problem("--feedback" if feedback else chain[-1][2], 0, "feedback", "scenario.feedback", table))
     add("--project", projects or {}, {}, {})
     add("--close", {}, closures or {}, {})
     add("--site", {}, {}, sites or {})
@@ -263,6 +278,8 @@ def load_scenario(
         projects=settled(openings),
         closures=shut,
         sites=levels,
+        feedback=table,
+        feedback_hash=digest,
     )
 
 

@@ -12,25 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
-from fleets.records import sample_sessions, year_rows
-from fleets.tariff import energy_bill
 from transport import pool
 from transport.week_values import WEEKS, WeekValues, week_tariff
 from transport.weeks import airports, bus_depots, taxis
-from transport.weeks.case import Builder, Case, CaseResult, Measure, measured
+from transport.weeks.tables import CHECK_SCHEMA, LOAD_SCHEMA, RECORD_SCHEMA, SUMMARY_SCHEMA, simulated, weeks_and_year
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
-    from fleets.records import FleetResult
     from transport.inputs import Inputs
     from transport.params import Params
     from transport.week_values import CityFleet
+    from transport.weeks.case import Builder
 
 #: Systems of a sample run: (system, area, airport node).
 SAMPLE: tuple[tuple[str, str, str], ...] = (
@@ -45,59 +40,6 @@ FULL: tuple[tuple[str, str, str], ...] = (
     ("taxi_city", "210200", ""),
     ("airport", "210200", "A_DLC"),
 )
-#: Charging sessions per system and week that are kept for plots.
-_SESSIONS_KEPT = 400
-_HOURS_PER_WEEK = 168
-_MONTHS_PER_WEEK = 12 / (365.25 / 7)
-
-_SUMMARY_SCHEMA: dict[str, Any] = {
-    "system": pl.String,
-    "week": pl.String,
-    "area": pl.String,
-    "metric": pl.String,
-    "value": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "unit": pl.String,
-    "vehicles": pl.Int64,
-    "events": pl.Int64,
-    "scale": pl.Float64,
-}
-_RECORD_SCHEMA: dict[str, Any] = {
-    "system": pl.String,
-    "week": pl.String,
-    "area": pl.String,
-    "vehicle": pl.Int64,
-    "start_min": pl.Float64,
-    "end_min": pl.Float64,
-    "kwh": pl.Float64,
-    "wait_min": pl.Float64,
-}
-_LOAD_SCHEMA: dict[str, Any] = {"system": pl.String, "week": pl.String, "area": pl.String, "hour": pl.Int64, "kw": pl.Float64}
-_CHECK_SCHEMA: dict[str, Any] = {"check": pl.String, "value": pl.Float64, "limit": pl.Float64, "passed": pl.Boolean}
-
-#: How a week's metric becomes a year's: ``sum`` over weeks x weight, ``max``, or the mean weighted by another metric of the week.
-_YEARLY: dict[str, str] = {
-    "blocks": "sum",
-    "km": "sum",
-    "grid_kwh": "sum",
-    "turnarounds": "sum",
-    "turbine_fuel_t": "sum",
-    "ground_power_kwh": "sum",
-    "equipment_kwh": "sum",
-    "peak_kw": "max",
-    "energy_kwh_per_km": "km",
-    "loss_share": "grid_kwh",
-    "served_share": "blocks",
-    "beyond_battery_share": "blocks",
-    "missed_share": "turnarounds",
-    "ground_power_share": "turnarounds",
-    "lost_km_share": "km",
-    "electricity_cny_per_kwh": "grid_kwh",
-    "peak_period_share": "grid_kwh",
-    "valley_share": "grid_kwh",
-    "peak_response_share": "grid_kwh",
-}
 
 
 @dataclass(frozen=True)
@@ -107,12 +49,13 @@ class SimulationOutcome:
     Attributes
     ----------
     summary
-        Columns system, week, area, metric, value, low, high, unit, vehicles, events, scale. ``vehicles`` are simulated one by one, ``scale``
+        Columns system, week, area, place, metric, value, low, high, unit, vehicles, events, scale; ``place`` is the airport, empty where the
+        system is the whole city. ``vehicles`` are simulated one by one, ``scale``
         is how many real vehicles (or depots' worth of them) each stands for; values are those of the simulated ones, not scaled.
     records
-        Sample of charging sessions: system, week, area, vehicle, start_min, end_min, kwh (grid), wait_min.
+        Sample of charging sessions: system, week, area, place, vehicle, start_min, end_min, kwh (grid), wait_min.
     load_profile
-        Mean grid load of the simulated vehicles: system, week, area, hour (0-167 from Monday 00:00), kw.
+        Mean grid load of the simulated vehicles: system, week, area, place, hour (0-167 from Monday 00:00), kw.
     checks
         Columns check, value, limit, passed.
     """
@@ -132,13 +75,14 @@ def simulate_weeks(
     seed: int,
     level: str = "sample",
     workers: int | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> SimulationOutcome:
     """Simulate the representative weeks of one year.
 
     Parameters
     ----------
     inputs
-        Tables tou_periods, fleets/duty_profiles and fleets/climate.
+        Tables tou_periods, fleets/duty_profiles, fleets/climate and fleets/climate_areas.
     params
         Parameters after levers; the first draw is used.
     fleets
@@ -151,6 +95,8 @@ def simulate_weeks(
         ``none``, ``sample`` (one depot, one taxi city, one airport) or ``full`` (both large cities, every depot).
     workers
         Processes; default one for a sample and all cores for a full run. The result does not depend on it.
+    given
+        What the systems need of other models of the year, as :class:`transport.week_values.WeekValues` says.
 
     Returns
     -------
@@ -168,107 +114,22 @@ def simulate_weeks(
         msg = f"level={level!r} must be none, sample or full"
         raise ValueError(msg)
     if level == "none":
-        return SimulationOutcome(
-            *(pl.DataFrame(schema=s) for s in (_SUMMARY_SCHEMA, _RECORD_SCHEMA, _LOAD_SCHEMA, _CHECK_SCHEMA))
-        )
-    read = WeekValues(inputs, params, fleets, year)
+        return SimulationOutcome(*(pl.DataFrame(schema=s) for s in (SUMMARY_SCHEMA, RECORD_SCHEMA, LOAD_SCHEMA, CHECK_SCHEMA)))
+    read = WeekValues(inputs, params, fleets, year, given)
     tariff = week_tariff(inputs, read)
     cases = [
         _CASES[system](read, area, place, week, level=level, seed=seed, tariff=tariff)
         for system, area, place in (SAMPLE if level == "sample" else FULL)
         for week in WEEKS
     ]
-    results = pool.map(_simulate, cases, workers=workers if workers is not None else (1 if level == "sample" else None))
-    return _outcome(cases, results, {w: read("week_weight", w) for w in WEEKS})
+    done = pool.map(simulated, cases, workers=workers if workers is not None else (1 if level == "sample" else None))
+    return SimulationOutcome(
+        summary=weeks_and_year([d.summary for d in done], {w: read("week_weight", w) for w in WEEKS}),
+        records=pl.concat([d.records for d in done]).sort("system", "area", "place", "week", "start_min", "vehicle"),
+        load_profile=pl.concat([d.load for d in done]).sort("system", "area", "place", "week", "hour"),
+        checks=pl.concat([d.checks for d in done]).sort("check"),
+    )
 
 
 #: System -> what makes its case of one week.
 _CASES: dict[str, Builder] = {"bus_depot": bus_depots.case, "taxi_city": taxis.case, "airport": airports.case}
-
-
-def _simulate(case: Case) -> CaseResult:
-    return case.simulate(case)
-
-
-def _outcome(cases: list[Case], results: list[CaseResult], weights: dict[str, float]) -> SimulationOutcome:
-    summary: list[pl.DataFrame] = []
-    records: list[pl.DataFrame] = []
-    loads: list[pl.DataFrame] = []
-    checks: list[pl.DataFrame] = []
-    for case, outcome in zip(cases, results, strict=True):
-        result = outcome.result
-        summary.append(_summary(case, outcome))
-        kept = sample_sessions(result, at_most=_SESSIONS_KEPT)
-        named = (pl.lit(v).alias(k) for k, v in (("system", case.system), ("week", case.week), ("area", case.area)))
-        records.append(kept.with_columns(named).select(list(_RECORD_SCHEMA)))
-        hourly = result.load_kw.mean(axis=0).reshape(_HOURS_PER_WEEK, -1).mean(axis=1)
-        loads.append(
-            pl.DataFrame(
-                {"system": case.system, "week": case.week, "area": case.area, "hour": np.arange(_HOURS_PER_WEEK), "kw": hourly},
-                schema=_LOAD_SCHEMA,
-            )
-        )
-        name = pl.lit(f"simulation.{case.system}.{case.area}.{case.week}.") + pl.col("check")
-        worst = result.checks.group_by("check").agg(pl.col("value").abs().max(), pl.col("limit").max(), pl.col("passed").all())
-        checks.append(worst.with_columns(name.alias("check")).sort("check"))
-    frame = pl.concat(summary)
-    frame = pl.concat([frame, year_rows(frame, weights, _YEARLY)])
-    order = {w: i for i, w in enumerate((*WEEKS, "year"))}
-    rank = pl.col("week").replace_strict(order, return_dtype=pl.Int64)
-    return SimulationOutcome(
-        summary=frame.sort(["system", "area", rank, "metric"]),
-        records=pl.concat(records).sort("system", "area", "week", "start_min", "vehicle"),
-        load_profile=pl.concat(loads).sort("system", "area", "week", "hour"),
-        checks=pl.concat(checks).sort("check"),
-    )
-
-
-def _summary(case: Case, outcome: CaseResult) -> pl.DataFrame:
-    result = outcome.result
-    more = {**_bill(case, result), **case.more, **outcome.more}
-    twin = outcome.variants.get("unmanaged")
-    if twin is not None:
-        shares = [[_peak_share(case, load) for load in run.load_kw] for run in (result, twin)]
-        answered = [1.0 - m / u if u else 0.0 for m, u in zip(*shares, strict=True)]
-        more["peak_period_share_unmanaged"] = measured(shares[1], "dimensionless", case.confidence)
-        more["peak_response_share"] = measured(answered, "dimensionless", case.confidence)
-        peak = twin.summary.row(by_predicate=pl.col("metric") == "peak_kw", named=True)
-        more["peak_kw_unmanaged"] = Measure(peak["value"], peak["low"], peak["high"], peak["unit"])
-    added = pl.DataFrame(
-        [(name, *measure) for name, measure in more.items()],
-        schema={"metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "unit": pl.String},
-        orient="row",
-    )
-    table = pl.concat([result.summary.drop("replications"), added], how="diagonal")
-    present = result.vehicles * case.sites
-    return table.with_columns(
-        pl.lit(case.system).alias("system"),
-        pl.lit(case.week).alias("week"),
-        pl.lit(case.area).alias("area"),
-        pl.lit(present).cast(pl.Int64).alias("vehicles"),
-        pl.lit(result.events).cast(pl.Int64).alias("events"),
-        pl.lit(case.represented / present).cast(pl.Float64).alias("scale"),
-    ).select(list(_SUMMARY_SCHEMA))
-
-
-def _bill(case: Case, result: FleetResult) -> dict[str, Measure]:
-    """Return price and period shares of the energy; each replication pays its own bill."""
-    bills = [energy_bill(load, case.monday.replace(tzinfo=None), case.tariff, step_min=case.step_min) for load in result.load_kw]
-    costs = [(b.energy_cny + b.demand_cny * _MONTHS_PER_WEEK) / b.kwh if b.kwh else 0.0 for b in bills]
-    return {
-        "electricity_cny_per_kwh": measured(costs, "CNY/kWh", case.confidence),
-        "peak_period_share": measured(
-            [_period_share(b.energy, ("sharp", "peak")) for b in bills], "dimensionless", case.confidence
-        ),
-        "valley_share": measured([_period_share(b.energy, ("valley",)) for b in bills], "dimensionless", case.confidence),
-    }
-
-
-def _peak_share(case: Case, load_kw: NDArray[np.float64]) -> float:
-    bill = energy_bill(load_kw, case.monday.replace(tzinfo=None), case.tariff, step_min=case.step_min)
-    return _period_share(bill.energy, ("sharp", "peak"))
-
-
-def _period_share(energy: pl.DataFrame, periods: tuple[str, ...]) -> float:
-    total = float(energy["kwh"].sum())
-    return float(energy.filter(pl.col("period").is_in(periods))["kwh"].sum()) / total if total else 0.0

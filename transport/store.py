@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from transport.scenario import Scenario
 
 MANIFEST = "manifest.json"
+#: Kind of a folder with a simulated province, and the beginning of its name.
+SIMULATION = "simulate"
+#: Folder with the results of simulated weeks that runs can take.
+FEEDBACK = f"{SIMULATION}-feedback"
 #: Manifest fields that differ between two runs of the same inputs.
-CLOCK_FIELDS = ("created_at", "seconds")
+CLOCK_FIELDS = ("created_at", "seconds", "system_seconds")
 _PACKAGES = ("networkx", "numpy", "polars", "scipy", "simpy")
 
 
@@ -85,6 +89,59 @@ def write_run(
     StoreError
         If the folder cannot be replaced, for example because another program holds one of its files open.
     """
+    return _write(folder, tables, _about(scenario, data_hash), seconds)
+
+
+def write_simulation(
+    folder: Path,
+    tables: Mapping[str, pl.DataFrame],
+    scenario: Scenario,
+    data_hash: str,
+    *,
+    seconds: float,
+    request: Mapping[str, Any],
+    clock: Mapping[str, Any],
+) -> StoredRun:
+    """Write the tables of a simulated province atomically, as :func:`write_run` does.
+
+    Parameters
+    ----------
+    folder
+        Place of the tables: ``simulate`` in the folder of the run, where it stays when the run is made again.
+    tables, scenario, data_hash, seconds
+        As in :func:`write_run`.
+    request
+        What was asked for, kept in the manifest.
+    clock
+        Further times, kept in the manifest.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be replaced.
+    """
+    about = {**_about(scenario, data_hash), "kind": SIMULATION, **request, **clock}
+    return _write(folder, tables, about, seconds)
+
+
+def _about(scenario: Scenario, data_hash: str) -> dict[str, Any]:
+    return {
+        "run_id": run_id(scenario, data_hash),
+        "scenario": scenario.name,
+        "title_zh": scenario.title_zh,
+        "title_en": scenario.title_en,
+        "lineage": list(scenario.lineage),
+        "scenario_hash": scenario.scenario_hash(),
+        "resolved": scenario.resolved(),
+        "data_hash": data_hash,
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _write(folder: Path, tables: Mapping[str, pl.DataFrame], about: Mapping[str, Any], seconds: float) -> StoredRun:
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
@@ -95,18 +152,7 @@ def write_run(
             tables[name].write_parquet(path, compression="zstd", statistics=False)
             hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         manifest = {
-            "run_id": run_id(scenario, data_hash),
-            "scenario": scenario.name,
-            "title_zh": scenario.title_zh,
-            "title_en": scenario.title_en,
-            "lineage": list(scenario.lineage),
-            "scenario_hash": scenario.scenario_hash(),
-            "resolved": scenario.resolved(),
-            "data_hash": data_hash,
-            "version": __version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "packages": {name: _version(name) for name in _PACKAGES},
+            **about,
             "tables": hashes,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
@@ -126,8 +172,10 @@ def may_write(folder: Path) -> None:
     Raises
     ------
     StoreError
-        If the folder exists and holds something else than a run.
+        If the folder exists and holds something else than a run, or than simulations of a run that was not made.
     """
+    if folder.is_dir() and any(folder.iterdir()) and all(_is_simulation(p) for p in folder.iterdir()):
+        return
     if folder.exists() and not (folder / MANIFEST).is_file():
         msg = f"{folder} exists and is no run folder; choose another place"
         raise StoreError(msg)
@@ -146,6 +194,54 @@ def read_run(folder: Path) -> StoredRun:
         msg = f"{folder} is no run folder: it has no {MANIFEST}"
         raise StoreError(msg)
     return StoredRun(folder, json.loads(path.read_text(encoding="utf-8")))
+
+
+def feedback_file(named: str) -> Path | None:
+    """Return the file of the results of simulated weeks that a run takes, None where there is none.
+
+    Parameters
+    ----------
+    named
+        A file, the folder that ``transport simulate --feedback`` wrote, a run folder, or the identifier of a run.
+    """
+    place = Path(named)
+    for folder in (place, place / FEEDBACK, runs_folder() / named / FEEDBACK):
+        for file in (folder, folder / "feedback.parquet"):
+            if file.is_file() and file.suffix == ".parquet":
+                return file
+    return None
+
+
+def feedback_hash(named: str) -> str:
+    """Return the hash of the results of simulated weeks that a run takes, empty where there are none.
+
+    Parameters
+    ----------
+    named
+        As in :func:`feedback_file`.
+    """
+    file = feedback_file(named)
+    return "" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def read_feedback(named: str) -> pl.DataFrame:
+    """Return the results of simulated weeks that a run takes.
+
+    Parameters
+    ----------
+    named
+        As in :func:`feedback_file`.
+
+    Raises
+    ------
+    StoreError
+        If there are none.
+    """
+    file = feedback_file(named)
+    if file is None:
+        msg = f"{named}: no feedback.parquet there; make one with transport simulate SCENARIO --feedback"
+        raise StoreError(msg)
+    return pl.read_parquet(file)
 
 
 def list_runs(root: Path) -> list[StoredRun]:
@@ -171,7 +267,15 @@ def _swap(partial: Path, folder: Path) -> None:
     except OSError:
         aside.rename(folder)
         raise
+    for kept in sorted(aside.glob(f"{SIMULATION}*")):
+        # what was simulated belongs to the run that has been made again
+        if not (folder / kept.name).exists():
+            kept.rename(folder / kept.name)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_simulation(path: Path) -> bool:
+    return path.name.startswith((SIMULATION, f".{SIMULATION}")) and path.is_dir()
 
 
 def _version(package: str) -> str:

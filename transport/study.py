@@ -32,11 +32,14 @@ from transport.prefectures import area_checks, prefecture_tables
 from transport.progress import default_as_of, progress_table
 from transport.projects import with_projects
 from transport.simulations import simulate_weeks
+from transport.store import read_feedback
 from transport.targets import attach_targets, with_cities
 from transport.travel import TravelOutcome, model_travel
 from transport.urban_service import Travelled, city_fleets, transit_share_of_groups, urban_service
 from transport.urban_tables import urban_checks, urban_fit, urban_tables
 from transport.vehicles import VehicleOutcome, model_vehicles
+from transport.weeks.feedback import with_feedback
+from transport.weeks.province import given_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +158,15 @@ def model_parts(
     infrastructure = model_infrastructure(inputs, params)
     tell(6)
     fleets = city_fleets(vehicles, urban, SIMULATED_YEAR)
-    simulation = simulate_weeks(inputs, params, fleets, year=SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
+    simulation = simulate_weeks(
+        inputs,
+        params,
+        fleets,
+        year=SIMULATED_YEAR,
+        seed=scenario.seed,
+        level=scenario.simulate,
+        given=given_of(vehicles, SIMULATED_YEAR),
+    )
     tell(7)
     models = Models(freight, passengers, normal, vehicles, vehicles_normal, infrastructure, travel, urban, simulation)
     return make_parts(inputs, params, models, hold_year=held)
@@ -284,11 +295,12 @@ def scenario_inputs(scenario: Scenario, inputs: Inputs) -> Inputs:
 
 
 def scenario_params(scenario: Scenario, inputs: Inputs) -> Params:
-    """Return the parameters of a scenario: sampled, then held, then moved by its levers."""
+    """Return the parameters of a scenario: sampled, then held, then moved by its levers, then by the results of simulated weeks it takes."""
     params = inputs.params(draws=scenario.draws, seed=scenario.seed)
     if scenario.hold_year:
         params = params.hold(scenario.hold_year, but=(*scenario.hold_but, SITE_LEVEL))
-    return params.with_levers(lever_settings(inputs.levers, scenario.settings))
+    params = params.with_levers(lever_settings(inputs.levers, scenario.settings))
+    return with_feedback(params, read_feedback(scenario.feedback)) if scenario.feedback else params
 
 
 def _all_series(parts: Parts) -> list[indicators.Series]:

@@ -53,10 +53,32 @@ class CityFleet:
 
 
 class WeekValues:
-    """Values of one year, first draw, and the tables the systems share."""
+    """Values of one year, first draw, and the tables the systems share.
 
-    def __init__(self, inputs: Inputs, params: Params, fleets: Mapping[tuple[str, str], CityFleet], year: int) -> None:
+    Parameters
+    ----------
+    inputs
+        Tables fleets/duty_profiles, fleets/climate, fleets/climate_areas and fleets/turnaround_tasks.
+    params
+        Parameters after levers.
+    fleets
+        (system, area) -> electric buses or taxis of the city in that year.
+    year
+        Year whose values hold.
+    given
+        What a system needs beside parameters, by name: outcomes of the year's models as plain tables and numbers.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        params: Params,
+        fleets: Mapping[tuple[str, str], CityFleet],
+        year: int,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
         self.params, self.year, self._index, self._fleets = params, year, year_index(year), fleets
+        self.given: Mapping[str, Any] = given or {}
         profiles = inputs.table("fleets/duty_profiles").sort("profile", "hour")
         self.profiles: dict[str, NDArray[np.float64]] = {
             str(name[0]): group["value"].cast(pl.Float64).to_numpy()
@@ -66,6 +88,8 @@ class WeekValues:
             "area", pl.col("month").cast(pl.Int64), pl.col("temperature_c").cast(pl.Float64)
         )
         self.temperature_c = {(str(a), int(m)): float(t) for a, m, t in climate.sort("area", "month").iter_rows()}
+        self.turnaround_tasks = inputs.table("fleets/turnaround_tasks")
+        self._station = dict(inputs.table("fleets/climate_areas").select(pl.col("area", "station").cast(pl.String)).iter_rows())
 
     def __call__(self, parameter: str, subject: str = "all") -> float:
         """Return the value of a parameter."""
@@ -81,13 +105,27 @@ class WeekValues:
             raise ValueError(msg)
         return found
 
+    def fleets(self, system: str) -> dict[str, CityFleet]:
+        """Return the fleet of a system by area, cities without electric vehicles left out, sorted by area."""
+        return {a: f for (s, a), f in sorted(self._fleets.items()) if s == system and f.vehicles > 0.0 and f.km > 0.0}
+
+    @property
+    def airside_electric_share(self) -> float:
+        """Return the electric share of the ground equipment in the stock of the year [-]; 1 where no stock is given."""
+        return float(self.given.get("airside_electric_share", 1.0))
+
     def month(self, week: str) -> int:
         """Return the month that a week lies in."""
         return round(self("week_month", week))
 
     def week_temperature_c(self, area: str, week: str) -> float:
-        """Return the mean temperature of a week in a prefecture [degC]."""
-        return self.temperature_c[area, self.month(week)] + self("temperature_offset")
+        """Return the mean temperature of a week in a prefecture [degC], at the station that stands for it."""
+        month = self.month(week)
+        station = area if (area, month) in self.temperature_c else self._station.get(area, area)
+        if (station, month) not in self.temperature_c:
+            msg = f"fleets/climate has no temperature of {station} in month {month}; add it, or name a station for {area} in fleets/climate_areas"
+            raise ValueError(msg)
+        return self.temperature_c[station, month] + self("temperature_offset")
 
     def temperature_factor(self, group: str, temperature_c: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return energy per km relative to mild weather: linear between the knots, flat outside."""

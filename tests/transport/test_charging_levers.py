@@ -46,6 +46,8 @@ CASES: tuple[Case, ...] = (
     Case("charger_power", 0.3, "bus_depot", "wait_mean_min", +1),
     Case("charger_power", 2.0, "taxi_city", "wait_mean_min", -1),
     Case("managed_charging_share", 0.5, "bus_depot", "valley_share", +1, "year"),
+    Case("peak_shaving_share", 1.0, "bus_depot", "peak_kw", -1),
+    Case("terminus_charging_share", 1.0, "bus_depot", "wait_mean_min", -1),
     Case("taxi_plugs_per_taxi", 0.2, "taxi_city", "wait_mean_min", +1),
     Case("taxi_swap_share", 0.9, "taxi_city", "wait_mean_min", -1),
     Case("apron_plugs_per_unit", 0.2, "airport", "wait_mean_min", +1),

@@ -14,7 +14,7 @@ from transport.week_values import WEEKS, CityFleet, WeekValues, bus_factor, bus_
 
 #: Electric buses and taxis of the simulated city.
 FLEETS = {("bus_depot", "210100"): CityFleet(4000.0, 46_000.0), ("taxi_city", "210100"): CityFleet(1500.0, 118_000.0)}
-COLUMNS = ["system", "week", "area", "metric", "value", "low", "high", "unit", "vehicles", "events", "scale"]
+COLUMNS = ["system", "week", "area", "place", "metric", "value", "low", "high", "unit", "vehicles", "events", "scale"]
 
 
 class Tables:

@@ -135,8 +135,12 @@ def add_road(
     hold: int | None,
     *,
     enters: Array | None = None,
+    in_service: bool = True,
 ) -> None:
-    """Add the energy of one road class; ``enters`` says which of its powertrains may drive in clean zones, None = there are no zones."""
+    """Add the energy of one road class; ``enters`` says which of its powertrains may drive in clean zones, None = there are no zones.
+
+    What electric vehicles in service cannot drive for want of plugs the conventional ones do; a new vehicle by itself drives its distance.
+    """
     name = spec.name
     distance = road_distance_km(spec, params, activity, path)
     served = _services(spec, params, activity, distance)
@@ -144,6 +148,8 @@ def add_road(
     if enters is not None:
         share = zone_mix(mix.distance_share, enters, activity.clean_zone_share, params.get("clean_zone_use_limit"))
         mix = replace(mix, distance_share=share)
+    if in_service:
+        mix = replace(mix, distance_share=served_share(spec, params, mix.distance_share))
     load = np.ones(book.shape)
     if params.has("load_fuel_share", name):
         load = formula.load_multiplier(
@@ -185,6 +191,31 @@ def add_road(
         if params.has("electricity_use", key):
             driven = km if plug is None else km * plug
             _battery_energy(book, spec, params, electric, driven, motor * mix.index["electric"][..., k], climate)
+
+
+def served_share(spec: VehicleClass, params: Params, share: Array) -> Array:
+    """Return the share of each powertrain in the distance after what battery vehicles cannot serve has gone to the conventional ones.
+
+    Parameters
+    ----------
+    spec
+        A road class; without a row of ``unserved_service_share`` everything stays.
+    params
+        Parameters of the run.
+    share
+        ``[draw, year, powertrain]``, sums to 1 before and after.
+    """
+    if not params.has("unserved_service_share", spec.name):
+        return share
+    lost = np.clip(params.get("unserved_service_share", spec.name), 0.0, 1.0)[..., None]
+    away = share * np.array([float(p.powertrain in BATTERY_ALONE) for p in spec.pairs]) * lost
+    main = [k for k, p in enumerate(spec.pairs) if p.group == "conventional" and p.remainder]
+    if len(main) != 1:
+        msg = f"{spec.name}: unserved_service_share needs one main conventional powertrain, found {len(main)}"
+        raise ValueError(msg)
+    kept = share - away
+    kept[..., main[0]] += away.sum(axis=-1)
+    return np.asarray(kept)
 
 
 def _services(spec: VehicleClass, params: Params, activity: Activity, distance: Array) -> dict[str, Array | float]:

@@ -84,7 +84,7 @@ def new_vehicle(spec: VehicleClass, params: Params, activity: Activity, climate:
     book = energies.EnergyBook((required.shape[0], required.shape[1]))
     path = _new_stock(required, len(spec.pairs))
     if spec.climate:
-        energies.add_road(book, spec, params, activity, path, climate[spec.climate], None)
+        energies.add_road(book, spec, params, activity, path, climate[spec.climate], None, in_service=False)
         work = road_distance_km(spec, params, activity, path)
         return _shared(spec, book, work, "km", required)
     if spec.distance_driver == "ship":

@@ -11,6 +11,7 @@ import numpy as np
 
 from fleets import tco
 from transport.layout import NORMAL_YEAR, YEARS, year_index
+from transport.vehicles.energies import BATTERY_ALONE
 from transport.vehicles.groups import ratio_in_group
 from transport.vehicles.new_vehicles import new_vehicle
 
@@ -132,8 +133,20 @@ def lost_payload(params: Params, spec: VehicleClass) -> Array:
 
 
 def list_price(params: Params, spec: VehicleClass) -> Array:
-    """Return the price of a vehicle with its battery, without purchase tax and subsidy ``[draw, year, powertrain]`` [CNY/veh]."""
-    return np.asarray(_bare_price(params, spec) + battery_price(params, spec))
+    """Return the price of a vehicle with its battery, without purchase tax and subsidy ``[draw, year, powertrain]`` [CNY/veh].
+
+    Battery vehicles that take others beside them for the same service (``extra_vehicle_share``) cost as much more.
+    """
+    return np.asarray((_bare_price(params, spec) + battery_price(params, spec)) * _vehicles_per_service(params, spec))
+
+
+def _vehicles_per_service(params: Params, spec: VehicleClass) -> Array:
+    """Return the vehicles that do the work of one ``[draw, year, powertrain]`` [-]."""
+    one = np.ones((params.draws, len(YEARS), len(spec.pairs)))
+    if not params.has("extra_vehicle_share", spec.name):
+        return one
+    alone = np.asarray([float(p.powertrain in BATTERY_ALONE) for p in spec.pairs])
+    return np.asarray(one + params.get("extra_vehicle_share", spec.name)[:, :, None] * alone)
 
 
 def _bare_price(params: Params, spec: VehicleClass) -> Array:
@@ -179,7 +192,7 @@ def fixed_per_year(params: Params, spec: VehicleClass) -> Array:
     if params.has("insurance_share", spec.name):
         return np.asarray(list_price(params, spec) * params.get("insurance_share", spec.name)[:, :, None])
     ratio = _stack([params.get("fixed_cost_ratio", p.group) for p in spec.pairs])
-    return np.asarray(params.get("fixed_cost", spec.name)[:, :, None] * ratio)
+    return np.asarray(params.get("fixed_cost", spec.name)[:, :, None] * ratio * _vehicles_per_service(params, spec))
 
 
 def own_chargers(params: Params, spec: VehicleClass) -> Array:

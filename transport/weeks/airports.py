@@ -1,22 +1,71 @@
-"""Ground handling of an airport in one week: electric equipment, plugs, and aircraft on bridge power or on their own turbine."""
+"""Ground handling of an airport in one week: timetable, tasks, equipment of the stock's electric share, plugs, and power of aircraft on stand."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
-from fleets.airport import Apron, Equipment, GapCharging, simulate_airport
+from fleets.airport import Charging, Equipment, Handling, simulate_airport
+from fleets.airport_power import StandPower
+from fleets.airport_sizing import ServiceLimits, required_equipment
+from fleets.flights import Traffic, check_schedule
 from fleets.station import Plugs
-from transport.weeks.case import Case, CaseResult
+from fleets.turnaround import energy_per_minute, shortest_stays, task_graphs
+from transport.weeks.case import Case, CaseResult, Measure, exact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleets.airport import AirportResult
+    from fleets.records import FleetResult
     from fleets.tariff import Tariff
+    from fleets.turnaround import Task
+    from transport.inputs import Inputs
     from transport.week_values import WeekValues
 
+SIZES: tuple[str, ...] = ("regional", "narrow_body", "wide_body")
+#: Size whose turnaround the energies of the equipment belong to.
+_REFERENCE = "narrow_body"
+_STANDS = ("contact_stand", "remote_stand")
+#: Kinds whose energy follows the load of aircraft on stand.
+_LIKE_GROUND_POWER = ("ground_power_unit", "air_unit")
+_DAYS = 365.0
+#: Metrics of charging at night only that stand beside those of charging in gaps.
+_AT_NIGHT = ("missed_share", "delay_mean_min", "delay_p95_min", "equipment_kwh", "peak_kw")
+_TASK_COLUMNS = ("turnaround", "task", "kind", "asked_min", "start_min", "end_min", "delay_min", "state")
 
-def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed: int, tariff: Tariff) -> Case:
+
+def places(inputs: Inputs, read: WeekValues) -> list[tuple[str, str]]:
+    """Return prefecture and node of the airports with movements in the year, sorted.
+
+    Parameters
+    ----------
+    inputs
+        Table networks/nodes: node_id, kind, area.
+    read
+        Values of the year.
+    """
+    nodes = inputs.table("networks/nodes").filter(pl.col("kind") == "airport").select("area", "node_id")
+    known = set(read.params.subjects("airport_movements"))
+    found = [(str(a), str(n)) for a, n in nodes.iter_rows() if n in known]
+    return sorted((a, n) for a, n in found if read("airport_movements", n) > 0.0)
+
+
+def case(
+    read: WeekValues,
+    area: str,
+    place: str,
+    week: str,
+    *,
+    level: str,
+    seed: int,
+    tariff: Tariff,
+    schedule: pl.DataFrame | None = None,
+) -> Case:
     """Return the ground handling of an airport in one week.
 
     Parameters
@@ -33,6 +82,8 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         Seed of the run.
     tariff
         Tariff of the energy.
+    schedule
+        Timetable of the week (:func:`fleets.flights.check_schedule`) instead of one made from the movements of the year.
 
     Returns
     -------
@@ -40,59 +91,69 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         Ready to be simulated by any worker.
     """
     frame = read.frame(week)
-    days = 7 + frame["warmup_days"]
-    daily = read("airport_movements", place) / 2.0 / 365.0 * read("airport_season", week)
+    graphs = task_graphs(read.turnaround_tasks, factor=read("turnaround_task_factor"))
+    shares = size_shares(read, place)
     profile = read.profiles["airport"]
+    daily = read("airport_movements", place) / 2.0 / _DAYS * read("airport_season", week)
+    contact = float(np.clip(read("contact_stand_share", place), 0.0, 1.0))
+    flights: Traffic | pl.DataFrame = Traffic(
+        turnarounds_per_day=(daily,) * (7 + frame["warmup_days"]),
+        size_share=shares,
+        stay_min={s: read("turnaround_time", s) for s in SIZES},
+        stay_cv=read("turnaround_cv"),
+        shortest_min=shortest_stays(graphs),
+        contact_share=contact,
+        overnight_share=float(np.clip(read("overnight_share"), 0.0, 1.0)),
+        evening_h=(read("overnight_hour", "arrival_first"), read("overnight_hour", "arrival_last")),
+        morning_h=(read("overnight_hour", "departure_first"), read("overnight_hour", "departure_last")),
+    )
     busiest = daily * float(profile.max() / profile.sum())
-    factor = round(read("wide_body_equipment_factor"))
-    wide_share = read("wide_body_share", place)
-    most = factor if wide_share > 0.0 else 1
-    equipment = []
-    for kind in read.params.subjects("equipment_per_turnaround"):
-        per = round(read("equipment_per_turnaround", kind))
-        nominal = read("equipment_battery", kind)
-        equipment.append(
-            Equipment(
-                kind=kind,
-                units=max(per * most, math.ceil(read("equipment_per_peak_turnaround", kind) * busiest)),
-                battery=read.battery("airside_equipment", nominal, read.week_temperature_c(area, week)),
-                operation_min=read("equipment_time", kind),
-                kwh=read("equipment_energy", kind),
-                per_turnaround=per,
-                stands="remote" if kind == "apron_bus" else "all",
-                offset_min=read("equipment_offset", kind),
-            )
-        )
-    units = sum(e.units for e in equipment)
+    if schedule is not None:
+        flights = check_schedule(schedule, SIZES, contact_share=contact)
+        shares = {s: float((flights["size"] == s).sum()) / flights.height for s in SIZES}
+        busiest = float(np.bincount((flights["arrive_min"].to_numpy() // 60).astype(np.int64), minlength=1).max())
     season = read("ground_power_season", week)
-    share = float(np.clip(read("turbine_time_share"), 0.0, 1.0))
-    apron = Apron(
-        turnarounds_per_day=(daily,) * days,
-        contact_share=read("contact_stand_share", place),
-        wide_share=wide_share,
-        turnaround_min=(read("turnaround_time", "narrow_body"), read("turnaround_time", "wide_body")),
-        turnaround_cv=read("turnaround_cv"),
-        ground_power_share=(read("bridge_power_use", "contact_stand"), read("bridge_power_use", "remote_stand")),
-        ground_power_kw=(read("ground_power_load", "narrow_body") * season, read("ground_power_load", "wide_body") * season),
+    power = StandPower(
+        ground_power_share=(read("bridge_power_use", _STANDS[0]), read("bridge_power_use", _STANDS[1])),
+        load_kw={s: read("ground_power_load", s) * season for s in SIZES},
         converter_efficiency=read("ground_power_converter"),
         connect_min=read("turbine_connect_time"),
-        turbine_kg_per_h=(read("turbine_fuel_flow", "narrow_body") * share, read("turbine_fuel_flow", "wide_body") * share),
-        wide_factor=factor,
+        turbine_kg_per_h={s: read("turbine_fuel_flow", s) for s in SIZES},
+        turbine_share=float(np.clip(read("turbine_time_share"), 0.0, 1.0)),
+        long_stay_min=read("long_stay"),
+        stay_min={s: read("turnaround_time", s) for s in SIZES},
     )
-    plugs = max(1, round(read("apron_plugs_per_unit") * units))
+    handling = Handling(
+        tasks=graphs,
+        power=power,
+        task_cv=read("turnaround_task_cv"),
+        margin_min=read("turnaround_margin"),
+        icing_day_probability=icing_day_probability(read, read.week_temperature_c(area, week)),
+        deicing_share=float(np.clip(read("deicing_share"), 0.0, 1.0)),
+        energy_factor=dict.fromkeys(_LIKE_GROUND_POWER, season),
+    )
+    fleet = equipment(read, graphs, shares, busiest, read.week_temperature_c(area, week))
+    units, electric = sum(e.units for e in fleet), sum(e.electric_units for e in fleet)
+    plugs = Plugs(
+        max(1, round(read("apron_plugs_per_unit") * electric)),
+        read("charger_power", "apron"),
+        1.0 - read("charging_loss", "airside_equipment"),
+    )
     given = {
-        "apron": apron,
-        "equipment": equipment,
-        "plugs": Plugs(plugs, read("charger_power", "apron"), 1.0 - read("charging_loss", "airside_equipment")),
-        "rule": GapCharging(
+        "flights": flights,
+        "handling": handling,
+        "equipment": fleet,
+        "plugs": plugs,
+        "rule": Charging(
             charge_soc=read("equipment_charge_soc"),
             target_soc=read("target_soc", "airside_equipment"),
             reserve_soc=read("reserve_soc", "airside_equipment"),
             tolerance_min=read("late_tolerance", "airside_equipment"),
         ),
         "hourly_share": profile,
+        "night_h": (read("equipment_night_hour", "begin"), read("equipment_night_hour", "end")),
+        "variants": level != "sample",
     }
-    replications = round(read("simulation_replications", level))
     return Case(
         "airport",
         area,
@@ -101,18 +162,162 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         simulate,
         given,
         seed=seed,
-        replications=replications,
+        replications=round(read("simulation_replications", level)),
         tariff=tariff,
         represented=float(units),
+        more={
+            "units": exact(units, "veh"),
+            "electric_units": exact(electric, "veh"),
+            "plugs": exact(plugs.count, "plug"),
+        },
         **frame,
     )
 
 
+def size_shares(read: WeekValues, place: str) -> dict[str, float]:
+    """Return the share of each aircraft size in the movements of an airport; the narrow bodies are what is left.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    place
+        Airport.
+    """
+    wide = float(np.clip(read("wide_body_share", place), 0.0, 1.0))
+    regional = float(np.clip(read("regional_share", place), 0.0, 1.0 - wide))
+    return {"regional": regional, "narrow_body": max(0.0, 1.0 - wide - regional), "wide_body": wide}
+
+
+def icing_day_probability(read: WeekValues, mean_c: float) -> float:
+    """Return the probability that departures of a day have to be de-iced in a week of a mean temperature.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    mean_c
+        Mean temperature of the week [degC].
+
+    Notes
+    -----
+    The mean over normal days about the week's mean of a curve that is linear between the cold knot, the freezing knot and the limit.
+    """
+    knots = [read("temperature_knot", "cold"), read("temperature_knot", "freezing"), read("icing_limit")]
+    values = [read("icing_day_probability", "cold"), read("icing_day_probability", "freezing"), 0.0]
+    points, weights = np.polynomial.hermite_e.hermegauss(15)
+    days = np.interp(mean_c + read("day_temperature_sd") * points, knots, values)
+    return float(np.clip((days * weights).sum() / weights.sum(), 0.0, 1.0))
+
+
+def equipment(
+    read: WeekValues, graphs: Mapping[str, Sequence[Task]], shares: Mapping[str, float], busiest: float, temperature_c: float
+) -> list[Equipment]:
+    """Return the equipment of an airport: as many units as the busiest hour is given, the electric share of the stock among them.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    graphs
+        Tasks by size.
+    shares
+        Share of each size; tasks of sizes that never come need no equipment.
+    busiest
+        Turnarounds of the busiest hour.
+    temperature_c
+        Temperature of the week [degC].
+    """
+    found = []
+    here = {size: tasks for size, tasks in graphs.items() if shares[size] > 0.0}
+    kinds = read.params.subjects("equipment_per_peak_turnaround")
+    rate = energy_per_minute(graphs, _REFERENCE, {kind: read("equipment_energy", kind) for kind in kinds})
+    electric = float(np.clip(read.airside_electric_share, 0.0, 1.0))
+    for kind in kinds:
+        most = max((t.units for tasks in here.values() for t in tasks if t.kind == kind), default=0)
+        if not most:
+            continue
+        units = max(most, math.ceil(read("equipment_per_peak_turnaround", kind) * busiest))
+        battery = read.battery("airside_equipment", read("equipment_battery", kind), temperature_c)
+        found.append(Equipment(kind, units, battery, rate[kind], electric=round(electric * units)))
+    return found
+
+
 def simulate(case: Case) -> CaseResult:
-    """Run the airport."""
-    given = dict(case.given)
+    """Run the airport, and the same week with charging at night only where the level asks for it."""
+    planned = _run(case)
+    variants: dict[str, FleetResult] = {}
+    more: dict[str, Measure] = {}
+    if case.given["variants"]:
+        at_night = replace(case.given["rule"], window_h=case.given["night_h"])
+        night = variants["overnight"] = _run(case, rule=at_night).result
+        found = {row["metric"]: row for row in night.summary.iter_rows(named=True)}
+        more = {f"overnight_{m}": Measure(*(found[m][k] for k in ("value", "low", "high", "unit"))) for m in _AT_NIGHT}
+    first = planned.turnarounds.filter((pl.col("replication") == 0) & (pl.col("arrive_min") >= 0))
+    tasks = planned.result.blocks.filter((pl.col("replication") == 0) & pl.col("turnaround").is_in(first["turnaround"].implode()))
     return CaseResult(
-        simulate_airport(
-            given.pop("apron"), given.pop("equipment"), given.pop("plugs"), given.pop("rule"), **given, **case.common()
+        planned.result,
+        variants=variants,
+        more=more,
+        tables={"turnarounds": first.drop("replication"), "turnaround_tasks": tasks.select(_TASK_COLUMNS)},
+    )
+
+
+def needs(case: Case, limits: ServiceLimits) -> pl.DataFrame:
+    """Return the fewest units and plugs of an all-electric fleet, with charging in gaps and at night only, for the same week.
+
+    Parameters
+    ----------
+    case
+        Airport and week; its units are where the search begins.
+    limits
+        What is called enough.
+
+    Returns
+    -------
+    table
+        Columns rule (``gaps``, ``overnight``), item (a kind of equipment, ``units`` for all of them, ``plugs``), number, feasible, and
+        extra_share: more than with charging in gaps, as a share.
+    """
+    frames = []
+    for name, window in (("gaps", None), ("overnight", case.given["night_h"])):
+        rule = replace(case.given["rule"], window_h=window)
+        found = required_equipment(
+            lambda fleet, plugs, rule=rule: _run(case, equipment=fleet, plugs=plugs, rule=rule),  # type: ignore[misc]
+            case.given["equipment"],
+            case.given["plugs"],
+            limits,
         )
+        numbers = {e.kind: e.units for e in found.equipment} | {"units": found.units, "plugs": found.plugs.count}
+        frames.append(
+            pl.DataFrame(
+                {"item": list(numbers), "number": list(numbers.values())}, schema={"item": pl.String, "number": pl.Int64}
+            ).select(pl.lit(name).alias("rule"), "item", "number", pl.lit(found.feasible).alias("feasible"))
+        )
+    gaps = frames[0].select("item", pl.col("number").alias("_gaps"))
+    more = pl.when(pl.col("_gaps") > 0).then(pl.col("number") / pl.col("_gaps") - 1.0).alias("extra_share")
+    return pl.concat(frames).join(gaps, on="item", how="left", maintain_order="left").with_columns(more).drop("_gaps")
+
+
+def service_limits(read: WeekValues) -> ServiceLimits:
+    """Return what is called enough equipment by the rows.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    """
+    return ServiceLimits(read("sizing_missed_limit", "airport"), read("airport_delay_limit"))
+
+
+def _run(case: Case, **other: Any) -> AirportResult:
+    given = {k: v for k, v in case.given.items() if k not in {"night_h", "variants"}} | other
+    return simulate_airport(
+        given.pop("flights"),
+        given.pop("handling"),
+        given.pop("equipment"),
+        given.pop("plugs"),
+        given.pop("rule"),
+        **given,
+        **case.common(),
     )

@@ -124,6 +124,11 @@ def measured(values: Sequence[float], unit: str, confidence: float) -> Measure:
     if len(values) < 2:
         return Measure(float(values[0]), None, None, unit)
     mean, low, high = interval(values, confidence)
+    # as in the summaries: what is never negative and a share that never exceeds 1 keep to that in their intervals
+    if min(values) >= 0.0:
+        low = max(low, 0.0)
+    if unit == "dimensionless" and max(values) <= 1.0:
+        high = min(high, 1.0)
     return Measure(mean, low, high, unit)
 
 

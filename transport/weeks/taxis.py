@@ -1,19 +1,44 @@
-"""Electric taxis of a city in one week: two shifts or one, plugs and battery swap."""
+"""Electric taxis of a city in one week: two shifts or one, stations in rings around the centre, plugs and battery swap."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fleets.rides import Rides, rest_of_ride_km
 from fleets.station import Plugs
-from fleets.taxis import SwapStation, Taxis, simulate_taxis
+from fleets.swap import SwapStation
+from fleets.taxi_zones import place_sites, ring_zones
+from fleets.taxis import Taxis, simulate_taxis, station_table
 from transport.week_values import taxi_factor
 from transport.weeks.case import Case, CaseResult, exact
 
 if TYPE_CHECKING:
     from fleets.tariff import Tariff
+    from fleets.taxi_zones import Zones
+    from transport.inputs import Inputs
     from transport.week_values import WeekValues
+
+#: Rings of a city from the centre outwards; the last one takes what the shares of the others leave.
+RINGS: tuple[str, ...] = ("core", "inner", "outer")
+#: First angle of the plugs and of the swap stations, so that they do not stand on each other [rad].
+_PLUG_TURN, _SWAP_TURN = 1.0, 2.0
+
+
+def places(inputs: Inputs, read: WeekValues) -> list[tuple[str, str]]:
+    """Return the prefectures with an electric taxi in the year, sorted; a taxi city has no place within them.
+
+    Parameters
+    ----------
+    inputs
+        Not needed: the stock of the year says where taxis are.
+    read
+        Values of the year.
+    """
+    del inputs
+    return [(area, "") for area in sorted(read.fleets("taxi_city"))]
 
 
 def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed: int, tariff: Tariff) -> Case:
@@ -38,6 +63,10 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
     -------
     Case
         Ready to be simulated by any worker.
+
+    Notes
+    -----
+    Where fewer taxis than the city has are simulated, the city shrinks with them: stations and taxis per km2 stay, and so do the ways to a station.
     """
     total = read.fleet("taxi_city", area).vehicles
     count = max(1, min(round(total), round(read("taxi_sample", level))))
@@ -47,17 +76,23 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
     frame = read.frame(week)
     efficiency = 1.0 - read("charging_loss", "taxi")
     wanted = read("taxi_plugs_per_taxi") * count * (1.0 - swap_share)
-    n_station = max(1, round(wanted / read("taxi_station_plugs")))
-    station = Plugs(max(1, round(wanted / n_station)), read("charger_power", "taxi_station"), efficiency)
+    n_station = max(1, round(wanted / read("taxi_station_plugs"))) if swap_share < 1.0 else 0
+    station = Plugs(max(1, round(wanted / max(1, n_station))), read("charger_power", "taxi_station"), efficiency)
     swap_ratio = count * swap_share / read("taxis_per_swap_station")
     n_swap = max(1, round(swap_ratio)) if swap_share > 0.0 else 0
     # a sample may hold less than one station's taxis: then the store shrinks with them
     batteries = max(1, round(read("swap_store_batteries") * swap_ratio / max(n_swap, 1)))
     store = SwapStation(
-        round(read("swap_bays")), batteries, read("swap_time", "taxi"), read("charger_power", "swap_store"), efficiency
+        round(read("swap_bays")),
+        batteries,
+        read("swap_time", "taxi"),
+        read("charger_power", "swap_store"),
+        efficiency,
+        max(1, round(read("swap_chargers_per_pack") * batteries)),
     )
     service = taxi_factor(read, area)
     daily = tuple(service * read("taxi_daily_distance", shift) for shift in ("double_shift", "single_shift"))
+    rides = Rides(read("taxi_ride_length"), read("taxi_ride_cv"), read("taxi_empty_share"))
     taxis = Taxis(
         count=count,
         battery=read.battery("taxi", read("battery_capacity", "taxi:battery_electric"), read.week_temperature_c(area, week)),
@@ -71,15 +106,22 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         swap_share=swap_share,
         access_min=read("taxi_access_time"),
         looked_up=round(read("taxi_stations_compared")),
+        finish_km=rest_of_ride_km(rides),
     )
+    radii = ring_radii_km(read, area, min(1.0, count / total))
+    core, inner = (read("taxi_station_share", ring) for ring in RINGS[:-1])
+    share = [core, inner, max(0.0, 1.0 - core - inner)]
     given = {
         "taxis": taxis,
         "hourly_share": read.profiles["taxi"],
         "single_shift_hours": (round(read("taxi_single_shift_begin")), round(read("taxi_single_shift_end"))),
         "day_factor": [read("taxi_activity", week)] * use.shape[1],
         "kwh_per_km": use,
-        "stations": [station] * n_station if swap_share < 1.0 else [],
+        "stations": [station] * n_station,
         "swap_stations": [store] * n_swap,
+        "zones": city_zones(read, radii),
+        "stations_km": place_sites(radii, share, n_station, turn=_PLUG_TURN),
+        "swap_stations_km": place_sites(radii, share, n_swap, turn=_SWAP_TURN),
     }
     more = {"service_factor": exact(service, "dimensionless")}
     return Case(
@@ -98,7 +140,49 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
     )
 
 
+def ring_radii_km(read: WeekValues, area: str, part: float) -> list[float]:
+    """Return the outer radii of the rings of a city [km].
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    area
+        Prefecture.
+    part
+        Share of its taxis that are simulated; the area of the rings shrinks with it.
+
+    Notes
+    -----
+    The built-up area as a disc, times the relative radius of each ring.
+    """
+    disc = math.sqrt(read("built_up_area", area) * part / math.pi)
+    return [disc * read("taxi_ring_radius", ring) for ring in RINGS]
+
+
+def city_zones(read: WeekValues, radii_km: list[float]) -> Zones:
+    """Return the rings of a city with the share of the taxis in each and their speed by hour.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    radii_km
+        Outer radii [km].
+    """
+    core, inner = (read.profiles[f"taxi_{ring}"] for ring in RINGS[:-1])
+    index = read.profiles["taxi_speed"]
+    return ring_zones(
+        RINGS,
+        radii_km,
+        np.stack([core, inner, 1.0 - core - inner], axis=1),
+        read("taxi_speed") * index / index.mean(),
+        detour=read("taxi_street_detour"),
+    )
+
+
 def simulate(case: Case) -> CaseResult:
     """Run the taxis of the city."""
     given = dict(case.given)
-    return CaseResult(simulate_taxis(given.pop("taxis"), **given, **case.common()))
+    result = simulate_taxis(given.pop("taxis"), **given, **case.common())
+    return CaseResult(result, tables={"stations": station_table(result, given["stations"], given["swap_stations"])})

@@ -1,0 +1,193 @@
+"""The command ``transport simulate``: what it prints and keeps, reads again, refuses, and leaves when it is cancelled."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.transport.weeks.small_province import BIG, FLEETS, SMALL, small_models, small_params
+from transport import simulate_run, store
+from transport.cli import main
+from transport.scenario import load_scenario
+from transport.store import StoreError, may_write, read_run, run_id, write_run
+from transport.weeks import feedback, province
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transport.inputs import Inputs
+
+#: A small request that is answered in a second or two.
+SMALL_REQUEST = ("--years", "2030", "--systems", "bus_depot", "taxi_city", "--areas", SMALL, "--workers", "1")
+
+
+@pytest.fixture(autouse=True)
+def small(inputs: Inputs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the command simulate a few vehicles on given models, and keep what it makes in a folder of the test."""
+    models = small_models()
+    models.inputs, models.params = inputs, small_params(inputs)
+    monkeypatch.setattr(simulate_run, "parts_of", lambda *_: models)
+    for module in (province, feedback):
+        monkeypatch.setattr(module, "city_fleets", lambda *_: FLEETS)
+    monkeypatch.setenv("TRANSPORT_RUNS", str(tmp_path / "runs"))
+
+
+def asked(*argv: str, code: int = 0) -> tuple[str, str]:
+    """Return what the command prints, and its messages."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()) as told:
+        assert main(["simulate", "plan_2030", *argv]) == code
+    return printed.getvalue(), told.getvalue()
+
+
+def test_it_prints_keeps_and_reads_again(tmp_path: Path, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, _ = asked(*SMALL_REQUEST, "--lang", "en")
+    for words in ("charging in 2030, Tieling", "Bus depot", "Energy per km", "95 % interval", "Events", "provincial peak load"):
+        assert words in text
+    scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    home = tmp_path / "runs" / run_id(scenario, inputs.data_hash)
+    (folder,) = home.iterdir()
+    assert folder.name.startswith("simulate-")
+    stored = read_run(folder)
+    assert stored.manifest["areas"] == [SMALL]
+    use = stored.table("simulation").filter(
+        pl.col("area") == "210000",
+        pl.col("week") == "year",
+        pl.col("metric") == "energy_kwh_per_km",
+        pl.col("system") == "bus_depot",
+    )
+    assert f"{use['value'].item():.3f}" in text
+    # the same question again is read: nothing is simulated any more
+    monkeypatch.setattr(simulate_run, "simulate_province", None)
+    again, _ = asked(*SMALL_REQUEST)
+    assert "铁岭市" in again
+    assert "--again" in again
+    told = json.loads(asked(*SMALL_REQUEST, "--json")[0])
+    assert told["kept"] is True
+    assert told["hash"] == stored.manifest["run_id"]
+    # the folder of the run may be filled later: the simulation stays in it
+    may_write(home)
+    write_run(home, {"t": pl.DataFrame({"a": [1]})}, scenario, inputs.data_hash, seconds=0.0)
+    assert read_run(folder).manifest == stored.manifest
+    write_run(home, {"t": pl.DataFrame({"a": [2]})}, scenario, inputs.data_hash, seconds=0.0)
+    assert read_run(folder).manifest == stored.manifest
+    assert store.list_runs(tmp_path / "runs")[0].folder == home
+
+
+def test_a_cancelled_simulation_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kept"
+    asked(*SMALL_REQUEST, "--out", str(folder), "--progress", str(tmp_path / "steps"))
+    steps = [json.loads(line) for line in (tmp_path / "steps").read_text(encoding="utf-8").splitlines()]
+    assert [s["step"] for s in steps] == list(range(1, 9))
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    run = simulate_run.simulate_province
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        def stop(done: int, *_: object) -> None:
+            if done == 2:
+                raise KeyboardInterrupt
+
+        return run(*given, **options | {"progress": stop})
+
+    monkeypatch.setattr(simulate_run, "simulate_province", interrupted)
+    _, told = asked(*SMALL_REQUEST, "--out", str(folder), "--again", "--lang", "en", code=1)
+    assert told.startswith("Cancelled")
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["kept", "steps"]
+
+
+def test_another_folder_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("x", encoding="utf-8")
+    _, told = asked(*SMALL_REQUEST, "--out", str(tmp_path / "notes"), "--lang", "en", code=1)
+    assert "is no run folder" in told
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--years", "2040"), ("2040", "2015-2035")),
+        (("--systems", "tram"), ("tram", "bus_depot, taxi_city, airport")),
+        (("--areas", "210101"), ("210101", "210100, 210200")),
+        (("--feedback", "--areas", SMALL), ("--areas", "--feedback")),
+    ],
+)
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_unknown_names_are_one_clear_message(argv: tuple[str, ...], words: tuple[str, ...], lang: str) -> None:
+    printed, told = asked(*argv, "--lang", lang, code=2)
+    assert not printed
+    assert told.count("\n") == 1
+    for word in words:
+        assert word in told
+
+
+def test_an_unknown_scenario_is_a_finding() -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        assert main(["simulate", "plan_2031", "--lang", "en"]) == 2
+    assert "plan_2030" in told.getvalue()
+
+
+def test_workers_must_be_one_or_more() -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as told, pytest.raises(SystemExit) as stop:
+        main(["simulate", "plan_2030", "--workers", "0"])
+    assert stop.value.code == 2
+    assert "--workers" in told.getvalue()
+
+
+def test_requests(inputs: Inputs) -> None:
+    whole = simulate_run.make_request(inputs)
+    assert (whole.whole, whole.years, whole.folder()) == (True, (2025, 2030, 2035), "simulate")
+    other = simulate_run.make_request(inputs, areas=[SMALL, BIG], years=[2030])
+    assert (other.areas, other.whole) == ((BIG, SMALL), False)
+    assert other == simulate_run.make_request(inputs, areas=[BIG, SMALL], years=[2030])
+    with pytest.raises(province.ProvinceError, match="year 2040: there are 2015"):
+        simulate_run.make_request(inputs, years=[2040])
+    with pytest.raises(province.ProvinceError, match="system missing"):
+        simulate_run.make_request(inputs, systems=[])
+
+
+def test_tables_have_the_columns_of_the_contract(tmp_path: Path, root: Path) -> None:
+    folder = tmp_path / "made"
+    options = ("--years", "2030", "--areas", "210600", SMALL, "--systems", "bus_depot", "taxi_city", "airport", "shore_power")
+    asked(*options, "--workers", "1", "--out", str(folder))
+    text = (root / "docs" / "contracts.md").read_text(encoding="utf-8").split("\n## 5a. ")[1].split("\n## ")[0]
+    columns = {name: listed.split(", ") for name, listed in re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", text, flags=re.MULTILINE)}
+    stored = read_run(folder)
+    # truck stations need the flows of a freight model, and the feedback is another question
+    assert set(stored.manifest["tables"]) == set(columns) - {"station_hours", "feedback"}
+    for name in stored.manifest["tables"]:
+        assert stored.table(name).columns == columns[name], name
+
+
+# ---- the table for the year model ----
+
+
+def test_feedback_is_made_kept_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: Inputs) -> None:
+    monkeypatch.setattr(
+        feedback.feedback_table, "__kwdefaults__", {**feedback.feedback_table.__kwdefaults__, "ratios": (0.5, 1.0)}
+    )
+    text, _ = asked("--feedback", "--years", "2030", "--workers", "1", "--lang", "en")
+    assert "Bus depot" in text
+    assert "transport run SCENARIO --feedback" in text
+    name = run_id(load_scenario("plan_2030", inputs.folder, inputs.levers), inputs.data_hash)
+    folder = tmp_path / "runs" / name / "simulate-feedback"
+    table = read_run(folder).table("feedback")
+    assert table.columns == list(feedback.FEEDBACK_SCHEMA)
+    for named in (name, str(folder), str(folder.parent), str(folder / "feedback.parquet")):
+        assert_frame_equal(store.read_feedback(named), table, check_exact=True)
+    made = load_scenario("plan_2030", inputs.folder, inputs.levers, feedback=name)
+    plain = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    assert made.scenario_hash() == load_scenario("plan_2030", inputs.folder, inputs.levers, feedback=str(folder)).scenario_hash()
+    assert made.scenario_hash() != plain.scenario_hash()
+    assert "feedback" not in plain.resolved()["run"]
+    with pytest.raises(StoreError, match=r"no feedback\.parquet there"):
+        store.read_feedback("nothing")
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        assert main(["run", "plan_2030", "--feedback", "nothing", "--lang", "en"]) == 2
+    assert "there is no feedback.parquet there" in told.getvalue()

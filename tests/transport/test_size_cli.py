@@ -1,0 +1,194 @@
+"""The command ``transport size``: the answer meets the limits and one plug less does not, what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from transport import sizing
+from transport.cli import main
+from transport.i18n import has_text
+from transport.sizing import LIMITS, SCHEMA, place_from, present, size_place, with_plugs
+from transport.sizing_text import sizing_text, sizing_view
+from transport.week_values import CityFleet, WeekValues
+from transport.weeks import airports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transport.inputs import Inputs
+    from transport.sizing import Place
+
+FLEETS = {("bus_depot", "210100"): CityFleet(4000.0, 46_000.0), ("taxi_city", "210100"): CityFleet(1500.0, 118_000.0)}
+
+
+@pytest.fixture(scope="module")
+def read(inputs: Inputs) -> WeekValues:
+    """Return the values of 2030 with small fleets."""
+    params = inputs.params()
+    for parameter, subject, value in [
+        ("depot_buses", "all", 20.0),
+        ("taxi_sample", "sample", 40.0),
+        ("airport_movements", "A_SHE", 15_000.0),
+        ("simulation_replications", "sample", 2.0),
+        ("sizing_feeder_step", "all", 50.0),
+    ]:
+        params = params.replace(parameter, subject, np.full((1, 21), value))
+    return WeekValues(inputs, params, FLEETS, 2030)
+
+
+def placed(inputs: Inputs, read: WeekValues, system: str, **more: Any) -> Place:
+    return place_from(inputs, read, system, "210100", place="A_SHE" if system == "airport" else "", seed=3, **more)
+
+
+@pytest.fixture(scope="module")
+def depot(inputs: Inputs, read: WeekValues) -> pl.DataFrame:
+    return size_place(placed(inputs, read, "bus_depot"), around=1)
+
+
+def test_one_plug_less_does_not_do(depot: pl.DataFrame) -> None:
+    assert dict(depot.schema) == SCHEMA
+    assert depot["what"].unique(maintain_order=True).to_list() == ["plugs", "feeder"]
+    for part in depot.partition_by("what"):
+        chosen = part.filter("chosen")
+        assert chosen["meets"].all()
+        assert set(chosen["metric"]) == set(LIMITS["bus_depot"])
+        step = 1.0 if chosen["what"][0] == "plugs" else 50.0
+        below = part.filter(pl.col("size") == chosen["size"][0] - step)
+        assert below.is_empty() or not below["meets"].all()
+        assert chosen["over_built_share"][0] == pytest.approx(chosen["present_size"][0] / chosen["size"][0] - 1.0)
+
+
+def test_no_rule_does_with_less_than_the_bound(depot: pl.DataFrame) -> None:
+    feeder = depot.filter(pl.col("what") == "feeder", "chosen").row(0, named=True)
+    assert 0.0 < feeder["bound"] <= feeder["size"] + 50.0
+    assert feeder["gap_share"] == pytest.approx(feeder["size"] / feeder["bound"] - 1.0)
+    assert depot.filter(pl.col("what") == "plugs")["bound"].null_count() == depot.filter(pl.col("what") == "plugs").height
+
+
+def test_the_answer_is_said_in_both_languages(depot: pl.DataFrame) -> None:
+    plugs = depot.filter(pl.col("what") == "plugs")
+    size = f"{plugs.filter('chosen')['size'][0]:g}"
+    for lang in ("zh", "en"):
+        assert size in sizing_text(plugs, lang)
+        view = sizing_view(plugs, lang)
+        assert size in view[view.columns[0]].to_list()
+        assert f"{depot.filter(pl.col('what') == 'feeder', 'chosen')['bound'][0]:,.0f}" in sizing_text(
+            depot.filter(pl.col("what") == "feeder"), lang
+        )
+        for metric in {m for limits in LIMITS.values() for m in limits}:
+            assert has_text(f"sizing.metric_{metric}", lang)
+
+
+def test_a_limit_that_plugs_cannot_meet_is_an_answer(inputs: Inputs, read: WeekValues) -> None:
+    place = placed(inputs, read, "bus_depot", limits={"missed_share": 0.0, "delayed_share": -1.0})
+    place = replace(place, cases=tuple(with_plugs(case, 2) for case in place.cases))
+    table = size_place(place, around=0)
+    assert not table["feasible"].any()
+    assert table["over_built_share"].null_count() == table.height
+    for lang in ("zh", "en"):
+        assert "-100.00 %" in sizing_text(table.filter(pl.col("what") == "plugs"), lang)
+
+
+@pytest.mark.parametrize("system", ["taxi_city", "airport"])
+def test_other_systems_are_sized_too(inputs: Inputs, read: WeekValues, system: str) -> None:
+    place = placed(inputs, read, system, limits={"wait_p95_min": 20.0})
+    table = size_place(place, around=0)
+    plugs = table.filter(pl.col("what") == "plugs")
+    assert plugs["present_size"][0] == present(place.cases[0])
+    assert plugs.filter("chosen")["meets"].all() == plugs["feasible"][0]
+    if system == "taxi_city":
+        assert {"bays", "packs"} <= set(table["what"])
+
+
+def test_plugs_are_spread_evenly(inputs: Inputs, read: WeekValues) -> None:
+    case = placed(inputs, read, "taxi_city").cases[0]
+    stations = [*case.given["stations"], *case.given["stations"]]
+    case = replace(case, given={**case.given, "stations": stations})
+    counts = [p.count for p in with_plugs(case, 2 * len(stations) + 1).given["stations"]]
+    assert sum(counts) == 2 * len(stations) + 1
+    assert max(counts) - min(counts) == 1
+
+
+# ---- the command -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, inputs: Inputs, read: WeekValues) -> None:
+    """Let the command take the small fleets instead of those of a model run."""
+    monkeypatch.setattr(sizing, "values_of", lambda *_: (inputs, read))
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "sizing.csv"
+    argv = ["size", "airport", "--area", "210100", "--place", "A_SHE", "--limit", "missed_share=1", "wait_p95_min=45"]
+    assert main([*argv, "--lang", "en", "--out", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "Winter week" in said
+    assert "P95 wait" in said
+    written = pl.read_csv(file)
+    assert set(written["limit"]) == {1.0, 45.0}
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert main([*argv, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["what"] for row in rows} == {"plugs"}
+    assert next(r["size"] for r in rows if r["chosen"]) == written.filter(pl.col("chosen"))["size"][0]
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_fleet_of_an_airport_stands_beside_the_published_figures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pl.DataFrame(
+        {
+            "rule": ["gaps", "overnight"],
+            "item": ["tug", "tug"],
+            "number": [4, 6],
+            "feasible": [True, True],
+            "extra_share": [0.0, 0.5],
+        }
+    )
+    asked: list[Any] = []
+
+    def needs(case: Any, limits: Any) -> pl.DataFrame:
+        asked.append((case.replications, limits.missed_share))
+        return found
+
+    monkeypatch.setattr(airports, "needs", needs)
+    argv = ["size", "airport", "--area", "210100", "--place", "A_SHE", "--limit", "missed_share=1", "wait_p95_min=600"]
+    for lang in ("zh", "en"):
+        assert main([*argv, "--fleet", "--lang", lang]) == 0
+        assert "+50 %" in capsys.readouterr().out
+    assert [replications for replications, _ in asked] == [1, 1]
+    assert all(0.0 < share < 1.0 for _, share in asked)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["size", "trams", "--area", "210100"], "there is no system 'trams' here; there are bus_depot"),
+        (["size", "airport", "--area", "210100"], "airport '' has no movements"),
+        (["size", "bus_depot", "--area", "999999"], "there is no area with the code 999999"),
+        (["size", "bus_depot", "--area", "210100", "--week", "spring"], "there is no week 'spring'"),
+        (
+            ["size", "bus_depot", "--area", "210100", "--limit", "queue=3"],
+            "there is no statistic 'queue' here; there are missed_share",
+        ),
+    ],
+)
+def test_what_the_command_refuses(argv: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*argv, "--lang", "en"]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_a_limit_without_a_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["size", "bus_depot", "--area", "210100", "--limit", "wait"])
+    assert "wait_p95_min=10" in capsys.readouterr().err

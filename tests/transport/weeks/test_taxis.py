@@ -1,0 +1,171 @@
+"""The taxis of a city in one week on the bundled data: rings by hand, every new row acts, tables, levels, swap shares, workers."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from transport import pool
+from transport.scenario import load_scenario
+from transport.study import scenario_params
+from transport.week_values import CityFleet, WeekValues, week_tariff
+from transport.weeks import taxis
+
+if TYPE_CHECKING:
+    from transport.inputs import Inputs
+    from transport.params import Params
+    from transport.weeks.case import Case, CaseResult
+
+AREA = "210100"
+FLEETS = {
+    ("taxi_city", AREA): CityFleet(6000.0, 128_000.0),
+    ("taxi_city", "211200"): CityFleet(300.0, 128_000.0),
+    ("taxi_city", "210900"): CityFleet(0.0, 0.0),
+    ("bus_depot", "210300"): CityFleet(10.0, 40_000.0),
+}
+COLUMNS = [
+    "station",
+    "kind",
+    "plugs_or_bays",
+    "sessions",
+    "utilisation",
+    "wait_mean_min",
+    "wait_p95_min",
+    "stock_outs",
+    "grid_kwh",
+]
+#: Rows of the zones, ways, rides and stores, whose upper ends must move the week.
+ROWS = [
+    ("built_up_area", AREA),
+    ("swap_chargers_per_pack", "all"),
+    ("taxi_access_time", "all"),
+    ("taxi_ride_cv", "all"),
+    ("taxi_ride_length", "all"),
+    ("taxi_ring_radius", "core"),
+    ("taxi_ring_radius", "inner"),
+    ("taxi_ring_radius", "outer"),
+    ("taxi_speed", "all"),
+    ("taxi_station_share", "core"),
+    ("taxi_station_share", "inner"),
+    ("taxi_street_detour", "all"),
+]
+
+
+@pytest.fixture(scope="module")
+def params(inputs: Inputs) -> Params:
+    """Return the parameters of the plan with one replication per sample."""
+    scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    return moved(scenario_params(scenario, replace(inputs, reads={})), simulation_replications_sample=1.0)
+
+
+def moved(params: Params, **values: float) -> Params:
+    """Return parameters with some rows, named parameter_subject, set for all years."""
+    for name, value in values.items():
+        parameter, subject = name.rsplit("_", 1)
+        params = params.replace(parameter, subject, np.full((1, params.get(parameter, subject).shape[1]), value))
+    return params
+
+
+def week_of(inputs: Inputs, params: Params, *, area: str = AREA, level: str = "sample", week: str = "winter") -> Case:
+    read = WeekValues(inputs, params, FLEETS, 2030)
+    return taxis.case(read, area, "", week, level=level, seed=1, tariff=week_tariff(inputs, read))
+
+
+@pytest.fixture(scope="module")
+def usual(inputs: Inputs, params: Params) -> CaseResult:
+    return taxis.simulate(week_of(inputs, params))
+
+
+def test_places_are_the_cities_with_electric_taxis(inputs: Inputs, params: Params) -> None:
+    assert taxis.places(inputs, WeekValues(inputs, params, FLEETS, 2030)) == [(AREA, ""), ("211200", "")]
+
+
+def test_rings_by_hand(inputs: Inputs, params: Params) -> None:
+    read = WeekValues(inputs, params, FLEETS, 2030)
+    disc = math.sqrt(read("built_up_area", AREA) / math.pi)
+    radii = taxis.ring_radii_km(read, AREA, 1.0)
+    assert radii == pytest.approx([disc * read("taxi_ring_radius", r) for r in ("core", "inner", "outer")])
+    # a quarter of the taxis live on a quarter of the area
+    assert taxis.ring_radii_km(read, AREA, 0.25) == pytest.approx([r / 2.0 for r in radii])
+    zones = taxis.city_zones(read, radii)
+    assert zones.names == ("core", "inner", "outer")
+    assert zones.speed_km_h.mean() == pytest.approx(read("taxi_speed"))
+    assert zones.activity[12].tolist()[:2] == [read.profiles["taxi_core"][12], read.profiles["taxi_inner"][12]]
+    assert np.hypot(*zones.at_km.T).max() < radii[2]
+
+
+def test_every_city_has_an_area(inputs: Inputs, params: Params) -> None:
+    areas = {a for a, _ in inputs.table("fleets/climate").select("area", "month").iter_rows()}
+    known = set(params.subjects("built_up_area"))
+    assert {str(a) for a in areas} <= known | {"210000"}
+    assert len(known) == 14
+
+
+def test_tables_and_metrics(usual: CaseResult) -> None:
+    result, table = usual.result, usual.tables["stations"]
+    assert table.columns == COLUMNS
+    assert table["sessions"].sum() == pytest.approx(result.value("charges_per_day") * result.vehicles * 7)
+    assert table["utilisation"].is_between(0.0, 1.0).all()
+    assert set(table["kind"]) == {"plug", "swap"}
+    assert result.checks["passed"].all()
+    parts = sum(result.value(f"{p}_hours_per_day") for p in ("detour", "queue", "charging"))
+    assert result.value("lost_hours_per_day") == pytest.approx(parts)
+    assert 0.0 < result.value("dead_km_share") < 0.05
+    assert 0.0 < result.value("lost_km_share") < 0.15
+    assert result.value("towed") == 0.0
+    assert result.load_kw.sum() / 4 == pytest.approx(result.value("grid_kwh"))
+
+
+@pytest.mark.parametrize(("parameter", "subject"), ROWS)
+def test_every_row_of_the_city_acts(inputs: Inputs, params: Params, usual: CaseResult, parameter: str, subject: str) -> None:
+    row = inputs.parameters.filter(pl.col("parameter") == parameter, pl.col("subject") == subject)
+    other = params.replace(parameter, subject, np.full_like(params.get(parameter, subject), float(row["high"][0])))
+    after = taxis.simulate(week_of(inputs, other))
+    assert not after.result.summary.equals(usual.result.summary)
+
+
+def test_longer_ways_cost_time_and_energy(inputs: Inputs, params: Params, usual: CaseResult) -> None:
+    wide = taxis.simulate(week_of(inputs, moved(params, built_up_area_210100=4000.0)))
+    for metric in ("dead_km_share", "detour_hours_per_day", "lost_hours_per_day", "lost_km_share"):
+        assert wide.result.value(metric) > usual.result.value(metric)
+    slow = taxis.simulate(week_of(inputs, moved(params, taxi_speed_all=10.0)))
+    assert slow.result.value("detour_hours_per_day") > usual.result.value("detour_hours_per_day")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_only_plugs_or_only_swaps(inputs: Inputs, params: Params, share: float) -> None:
+    case = week_of(inputs, moved(params, taxi_swap_share_all=share))
+    assert (not case.given["stations"], not case.given["swap_stations"]) == (share == 1.0, share == 0.0)
+    result = taxis.simulate(case)
+    assert result.result.value("swap_share_of_charges") == share
+    assert set(result.tables["stations"]["kind"]) == {"swap" if share else "plug"}
+
+
+def test_the_province_drives_every_taxi(inputs: Inputs, params: Params) -> None:
+    small = moved(params, simulation_replications_province=2.0)
+    case = week_of(inputs, small, area="211200", level="province", week="shoulder")
+    assert (case.given["taxis"].count, case.represented) == (300, 300.0)
+    # the whole city: the rings are not shrunk
+    read = WeekValues(inputs, small, FLEETS, 2030)
+    assert np.hypot(*case.given["zones"].at_km.T).max() == pytest.approx(taxis.ring_radii_km(read, "211200", 1.0)[2], rel=0.02)
+    result = taxis.simulate(case).result
+    assert result.summary["low"].is_not_null().all()
+    # bad input names the city
+    with pytest.raises(ValueError, match="taxi_city of 210900 in 2030"):
+        week_of(inputs, params, area="210900")
+
+
+def test_any_worker_returns_the_same(inputs: Inputs, params: Params, usual: CaseResult) -> None:
+    case = week_of(inputs, params)
+    assert len(pickle.dumps(case)) < 200_000
+    again = pool.map(taxis.simulate, [case, case], workers=2)
+    for result in again:
+        assert_frame_equal(result.result.summary, usual.result.summary, check_exact=True)
+        assert_frame_equal(result.tables["stations"], usual.tables["stations"], check_exact=True)
