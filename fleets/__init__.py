@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fleets.airport import simulate_airport
     from fleets.battery import charge_time_min
     from fleets.bill import energy_bill
     from fleets.depot import minimum_fleet
     from fleets.depot_pool import simulate_depot
     from fleets.depot_tables import DepotResult
     from fleets.energy import electric_traction_share, grid_energy_kwh, temperature_multiplier
-    from fleets.formats import read_gtfs_blocks
+    from fleets.formats import read_gtfs_blocks, read_schedule
     from fleets.load_bound import bill_bound, peak_bound
     from fleets.replications import Streams, interval, replicate
     from fleets.stock import StockPath, turn_over, weibull_survival
@@ -33,7 +34,9 @@ _HOME = {
     "minimum_fleet": "depot",
     "peak_bound": "load_bound",
     "read_gtfs_blocks": "formats",
+    "read_schedule": "formats",
     "replicate": "replications",
+    "simulate_airport": "airport",
     "simulate_depot": "depot_pool",
     "simulate_station": "visits",
     "station_summary": "visits",
@@ -56,7 +59,9 @@ __all__ = [
     "minimum_fleet",
     "peak_bound",
     "read_gtfs_blocks",
+    "read_schedule",
     "replicate",
+    "simulate_airport",
     "simulate_depot",
     "simulate_station",
     "station_summary",

@@ -92,7 +92,7 @@ def required_equipment(run: Run, equipment: Sequence[Equipment], plugs: Plugs, l
     Returns
     -------
     Required
-        One unit less of any kind, or one plug less, breaks a limit (unless a kind has none left to take away).
+        One unit less of any kind, or one plug less, breaks a limit (unless a kind has none left to take away); a fleet has at least one plug.
 
     Raises
     ------
@@ -147,7 +147,9 @@ def required_equipment(run: Run, equipment: Sequence[Equipment], plugs: Plugs, l
         if least.feasible:
             units[k] = least.size
     most = sum(units)
-    at_plugs = smallest(lambda n: limits.excess(week(units, n)), low=0, high=most, limit=1.0, start=max(1, most // 3))
+    # full batteries may last a week: without a plug they would not last the next
+    fewest = min(1, most)
+    at_plugs = smallest(lambda n: limits.excess(week(units, n)), low=fewest, high=most, limit=1.0, start=max(1, most // 3))
     number = at_plugs.size if at_plugs.feasible else most
     found = week(units, number)
     return Required(

@@ -118,35 +118,40 @@ def station_metrics(
         Energy -> places of all stations; the energies that are reported.
     capacity
         Energy -> visits an hour that the stations can serve for good.
+
+    Notes
+    -----
+    Served are visits that began in the week: neither who gave up nor who still waits when it ends.
     """
     week = visits.filter(pl.col("arrive_min") >= 0.0)
     waited = _waited(week)
     grid = float(load_kw.sum()) * step_min / _MIN_PER_H
-    lost = week.filter(pl.col("state") == "left").height
+    lost, waiting = (week.filter(pl.col("state") == state).height for state in ("left", "waiting"))
     metrics = {
         "visits": (float(week.height), "event"),
         "lost": (float(lost), "event"),
-        "visits_served_share": (1.0 - ratio(float(lost), week.height), "dimensionless"),
+        "visits_served_share": (1.0 - ratio(float(lost + waiting), week.height), "dimensionless"),
         "wait_mean_min": (float(waited.mean()) if waited.size else 0.0, "min"),
         "wait_p50_min": (quantile(waited, 0.5), "min"),
         "wait_p95_min": (quantile(waited, 0.95), "min"),
         "grid_kwh": (grid, "kWh"),
         "loss_share": (1.0 - efficiency if grid > 0.0 else 0.0, "dimensionless"),
         "peak_kw": (float(load_kw.max(initial=0.0)), "kW"),
-        "waiting_at_end": (float(week.filter(pl.col("state") == "waiting").height), "veh"),
+        "waiting_at_end": (float(waiting), "veh"),
     }
     for energy, number in places.items():
         mine = visits.filter(pl.col("energy") == energy)
         inside = mine.filter(pl.col("arrive_min") >= 0.0)
         waits, queue = _waited(inside), queue_by_hour(mine)
         left = inside.filter(pl.col("state") == "left")
+        missing = float(left.height + inside.filter(pl.col("state") == "waiting").height)
         taken, missed = float(inside["taken"].sum()), float(left["need"].sum())
         fuel = energy in _FUELS
         scale, unit = (_KG_PER_T, "t") if fuel else (1.0, "kWh")
         metrics |= {
             f"{energy}_visits": (float(inside.height), "event"),
             f"{energy}_lost": (float(left.height), "event"),
-            f"{energy}_served_share": (1.0 - ratio(float(left.height), inside.height), "dimensionless"),
+            f"{energy}_served_share": (1.0 - ratio(missing, inside.height), "dimensionless"),
             f"{energy}_wait_mean_min": (float(waits.mean()) if waits.size else 0.0, "min"),
             f"{energy}_wait_p50_min": (quantile(waits, 0.5), "min"),
             f"{energy}_wait_p95_min": (quantile(waits, 0.95), "min"),

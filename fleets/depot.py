@@ -36,6 +36,7 @@ from fleets.records import (
     session_frame,
 )
 from fleets.station import ChargingSite
+from fleets.tables import number_column
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -56,6 +57,8 @@ __all__ = [
 ]
 
 _MIN_PER_H = 60.0
+#: Room above the lowest peak of the plan for what the plan does not know: energies off their mean and the power of a taper.
+_HEADROOM = 0.05
 _BLOCK_SCHEMA: dict[str, Any] = {
     "bus": pl.Int64,
     "planned_start_min": pl.Float64,
@@ -96,6 +99,17 @@ class Buses:
     turnaround_min: float
     late_tolerance_min: float
 
+    def __post_init__(self) -> None:
+        if not (self.count >= 0 and self.energy_cv >= 0.0 and 0.0 <= self.reserve_soc <= self.target_soc <= 1.0):
+            msg = (
+                f"buses need count and energy_cv of 0 or more and 0 <= reserve_soc <= target_soc <= 1, "
+                f"got {self.count}, {self.energy_cv}, {self.reserve_soc}, {self.target_soc}"
+            )
+            raise BlockError(msg)
+        if not (self.turnaround_min >= 0.0 and self.late_tolerance_min >= 0.0):
+            msg = f"turnaround_min={self.turnaround_min} and late_tolerance_min={self.late_tolerance_min} must not be negative"
+            raise BlockError(msg)
+
 
 @dataclass(frozen=True, slots=True)
 class ValleyFirst:
@@ -117,6 +131,11 @@ class ValleyFirst:
     windows: tuple[tuple[int, int], ...] = ()
     fill_share: float = 1.0
     margin_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.share <= 1.0 and self.fill_share >= 0.0 and self.margin_min >= 0.0):
+            msg = f"share={self.share} must lie in 0 to 1, fill_share={self.fill_share} and margin_min={self.margin_min} not be negative"
+            raise BlockError(msg)
 
 
 @dataclass
@@ -213,7 +232,8 @@ def simulate_bus_depot(
     policy
         Buses that wait for the price valley; none if not given.
     shaving
-        Buses that charge under a level; none if not given. A level of 0 is replaced by that of the plan (:func:`planned_level_kw`).
+        Buses that charge under a level; none if not given. A level of 0 is replaced by that of the plan (:func:`planned_level_kw`) with 5 % and
+        one plug of room, because a plug has its power or none: without room more buses end without slack, and they lift the peak.
     terminus
         Buses that also charge in their layovers; none if not given.
     warmup_min
@@ -244,6 +264,9 @@ def simulate_bus_depot(
     if len(tables) != len(seeds):
         msg = f"{len(tables)} block tables for {len(seeds)} seeds"
         raise BlockError(msg)
+    if not seeds:
+        msg = "seeds is empty: give one seed per replication"
+        raise BlockError(msg)
     rule = policy or ValleyFirst()
     if shaving is not None and rule.share + shaving.share > 1.0 + 1e-9:
         msg = f"shares of the rules are {rule.share} (valley first) and {shaving.share} (peak shaving): together at most 1"
@@ -253,7 +276,9 @@ def simulate_bus_depot(
         plan = _plan(buses, table, np.random.default_rng(seed))
         own = shaving
         if own is not None and own.share > 0.0 and not own.level_kw > 0.0 and plugs.count:
-            own = replace(own, level_kw=planned_level_kw(buses, table, plugs, margin_min=own.margin_min, step_min=step_min))
+            lowest = planned_level_kw(buses, table, plugs, margin_min=own.margin_min, step_min=step_min)
+            each = min(plugs.power_kw, buses.battery.max_kw) / plugs.efficiency
+            own = replace(own, level_kw=min((1.0 + _HEADROOM) * lowest + each, plugs.limit_kw))
         span = warmup_min, horizon_min, step_min
         runs.append(_run(buses, plan, plugs, (rule, own, terminus), seed, span))
     return collect(runs, step_min=step_min, vehicles=buses.count, level=confidence)
@@ -261,8 +286,12 @@ def simulate_bus_depot(
 
 def _plan(buses: Buses, blocks: pl.DataFrame, rng: np.random.Generator) -> list[list[tuple[float, float, float, float]]]:
     """Return per bus the list of (start, end, km, kwh); trips inside a block are summed before the simulation starts."""
-    table = blocks.sort("bus", "start_min")
-    bus, start, end, km, mean_kwh = (table[c].to_numpy() for c in ("bus", "start_min", "end_min", "km", "kwh"))
+    # which bus it is first: a block without a bus is a gap, not a number
+    number_column(blocks, "bus", BlockError)
+    table = blocks.sort("bus", "start_min") if blocks.width else blocks
+    start, end = (number_column(table, c, BlockError) for c in ("start_min", "end_min"))
+    km, mean_kwh = (number_column(table, c, BlockError, at_least=0.0) for c in ("km", "kwh"))
+    bus = number_column(table, "bus", BlockError).astype(np.int64)
     if bus.size and not (bus.min() >= 0 and bus.max() < buses.count):
         msg = f"blocks name bus {int(bus.max())} but the depot has {buses.count} buses (0 to {buses.count - 1})"
         raise BlockError(msg)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from datetime import date
 
 _DAY_MIN = 1440.0
+#: Faults of one kind that are named.
+_SHOWN = 20
 
 
 def read_gtfs_blocks(
@@ -99,6 +101,8 @@ def read_gtfs_blocks(
                     "trips.txt", None, "route_id", route, f"no trip has this route; there are {', '.join(sorted(known)[:8])}"
                 )
         trips = trips.filter(pl.col("route_id").is_in(wanted))
+    for row in trips.filter(~pl.col("trip_id").is_first_distinct()).head(_SHOWN).iter_rows(named=True):
+        faults.add("trips.txt", row["row"], "trip_id", row["trip_id"], "another row has it: give each trip an id of its own")
     check_references(times, "stop_id", "stops", stops, faults)
     if route_ids is None:
         check_references(times, "trip_id", "trips", trips, faults)

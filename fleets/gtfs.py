@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MIN_PER_H = 60.0
 _S_PER_MIN = 60.0
 _EARTH_KM = 6371.0088
+#: Latitude of a pole [deg].
+_POLE = 90.0
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 #: Faults that a message names one by one.
 _SHOWN = 20
@@ -225,6 +227,17 @@ def trip_table(
     faults.stop()
     own = times.filter(pl.col("trip_id").is_in(trips["trip_id"].unique().to_list()))
     stops = stops.filter(pl.col("stop_id").is_in(own["stop_id"].unique().to_list()))
+    doubled = own.filter(pl.struct("trip_id", "stop_sequence").is_duplicated()).filter(
+        ~pl.struct("trip_id", "stop_sequence").is_first_distinct()
+    )
+    for row in doubled.head(_SHOWN).iter_rows(named=True):
+        faults.add(
+            "stop_times.txt",
+            row["row"],
+            "stop_sequence",
+            row["stop_sequence"],
+            f"trip {row['trip_id']} has it twice: number its stops",
+        )
     place = stops.select(
         "stop_id", number_cells(stops, "stops.txt", "stop_lat", faults), number_cells(stops, "stops.txt", "stop_lon", faults)
     )
@@ -239,6 +252,10 @@ def trip_table(
             else pl.Series("shape_dist_traveled", [None] * own.height, dtype=pl.Float64)
         ),
     )
+    faults.stop()
+    beyond = place.filter((pl.col("stop_lat").abs() > _POLE) | (pl.col("stop_lon").abs() > 2.0 * _POLE))
+    for stop, *degrees in beyond.head(_SHOWN).rows():
+        faults.add("stops.txt", None, "stop_lat, stop_lon", degrees, f"stop {stop}: degrees of at most 90 and 180, WGS 84")
     faults.stop()
     own = own.join(place.unique("stop_id", keep="first"), on="stop_id", how="left", maintain_order="left").sort(
         "trip_id", "stop_sequence", maintain_order=True
@@ -349,6 +366,18 @@ def repeated(trips: pl.DataFrame, frequencies: pl.DataFrame | None, faults: Faul
     for i, row in enumerate(frequencies.iter_rows(named=True)):
         if headway[i] is not None and not headway[i] > 0.0:
             faults.add("frequencies.txt", row["row"], "headway_secs", row["headway_secs"], "it must be above 0")
+        for column, times in (("start_time", first), ("end_time", last)):
+            # what is there and no time has its fault already
+            if times[i] is None and not row[column]:
+                faults.add("frequencies.txt", row["row"], column, row[column], "it must be a time HH:MM:SS")
+        if first[i] is not None and last[i] is not None and not last[i] > first[i]:
+            faults.add(
+                "frequencies.txt",
+                row["row"],
+                "end_time",
+                row["end_time"],
+                f"it must come after start_time {row['start_time']}; hours after midnight are 24 and more",
+            )
     faults.stop()
     names = frequencies["trip_id"].to_list()
     frames = [trips.filter(~pl.col("trip_id").is_in(sorted(set(names))))]

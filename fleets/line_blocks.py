@@ -62,7 +62,7 @@ def line_blocks(
     lines
         Table: ``line``, ``length_km`` (one way), ``speed_km_h`` (without layovers), ``layover_min`` (of a round trip, both ends together), ``first``
         and ``last`` (departures, ``HH:MM`` or minutes; a last one before the first is on the next day), and ``headway_min`` unless ``headways``
-        has the line; optional ``fleet``, the vehicles there are.
+        has the line; optional ``fleet``, the vehicles there are. With a fleet and no headway it runs the even headway that the fleet can keep.
     headways
         Headway by hour: ``line``, ``hour`` (0-23) and ``headway_min``, or ``departures`` of that hour; hours that are missing take the line's
         ``headway_min``, or have no service if there is none. Departures spread evenly over the hour.
@@ -78,18 +78,19 @@ def line_blocks(
     Returns
     -------
     table
-        One row per block: vehicle, line, start_min, end_min (layover at the end left out), km, trips (round trips); sorted by line, day and
-        start. It goes into :func:`fleets.simulate_depot` and, with ``bus`` for ``vehicle`` and kwh, into :func:`fleets.depot.simulate_bus_depot`.
+        One row per block: vehicle, line, start_min, end_min (layover at the end left out), km, trips (round trips); sorted by start. A block for
+        which the fleet of its line has no vehicle has none (null): drop these rows, or let a pool of the fleet's size miss some. It goes into :func:`fleets.simulate_depot` and, with ``bus`` for ``vehicle`` and kwh, into :func:`fleets.depot.simulate_bus_depot`.
 
     Raises
     ------
     BlockError
-        With every fault of the tables: column, row, line, value and what to do; or if a line has fewer vehicles than its timetable needs.
+        With every fault of the tables: column, row, line, value and what to do.
 
     Notes
     -----
     A departure goes to the vehicle that came last and has had its layover, so that those left over when the headway grows go in; if there is
-    none, to the one longest in the depot (for ``pull_in_min`` at least), else to a new one. With an even headway a line needs
+    none, to the one longest in the depot (for ``pull_in_min`` at least), else to a new one; who is still out after midnight begins its next day
+    later. With an even headway a line needs
     ceil((2 x length / speed + layover) / headway) vehicles.
 
     Examples
@@ -105,19 +106,17 @@ def line_blocks(
     rows: list[tuple[Any, ...]] = []
     first = 0
     for line in made:
-        used = 0
-        for day in days:
+        # when each vehicle has had the layover of its last block
+        ready: list[float] = []
+        for day in sorted(set(days)):
             pause = pull_in_min
             if pause is None:
                 gaps = np.diff(line.departures)
                 pause = 2.0 * float(gaps.max()) if gaps.size else 0.0
-            own, blocks = _day(line, float(day) * DAY_MIN, pause, longest_block_min)
-            used = max(used, own)
-            rows += [(first + v, line.name, a, b, n * line.round_km, n) for v, a, b, n in blocks]
-        if line.fleet is not None and used > line.fleet:
-            msg = f"line {line.name!r} needs {used} vehicles and has fleet={line.fleet}: add vehicles, or lengthen the headway"
-            raise BlockError(msg)
-        first += used
+            blocks = _day(line, float(day) * DAY_MIN, pause, longest_block_min, ready)
+            there = len(ready) if line.fleet is None else line.fleet
+            rows += [(first + v if v < there else None, line.name, a, b, n * line.round_km, n) for v, a, b, n in blocks]
+        first += len(ready) if line.fleet is None else min(len(ready), line.fleet)
     return pl.DataFrame(rows, schema=BLOCK_SCHEMA, orient="row").sort("start_min", "vehicle", maintain_order=True)
 
 
@@ -135,24 +134,36 @@ def vehicles_needed(length_km: float, speed_km_h: float, layover_min: float, hea
     headway_min
         Time between departures [min].
 
+    Raises
+    ------
+    BlockError
+        If a value is not above 0 (layover: negative).
+
     Examples
     --------
     >>> vehicles_needed(10, 20, 10, 10), vehicles_needed(10, 20, 10.5, 10)
     (7, 8)
     """
+    if not (length_km > 0.0 and speed_km_h > 0.0 and layover_min >= 0.0 and headway_min > 0.0):
+        msg = f"length_km={length_km}, speed_km_h={speed_km_h} and headway_min={headway_min} must be above 0, layover_min={layover_min} not negative"
+        raise BlockError(msg)
     cycle = 2.0 * length_km / speed_km_h * _MIN_PER_H + layover_min
     return math.ceil(cycle / headway_min - _SAME_MIN)
 
 
-def _day(line: _Line, offset: float, pause_min: float, longest_min: float) -> tuple[int, list[tuple[int, float, float, int]]]:
-    """Return the vehicles of a day and their blocks (vehicle, start, end, trips)."""
+def _day(
+    line: _Line, offset: float, pause_min: float, longest_min: float, known: list[float]
+) -> list[tuple[int, float, float, int]]:
+    """Return the blocks of a day (vehicle, start, end, trips); ``known`` holds when each vehicle is ready, before and after."""
     # vehicles on the road or in their layover by the time they are ready again; those that are, the last to come on top; those in the depot
     busy: list[tuple[float, int]] = []
     ready: list[tuple[float, int]] = []
-    home: list[tuple[float, int]] = []
+    opening = float(line.departures[0])
+    home = [(-math.inf if t - offset + pause_min <= opening else t - offset, v) for v, t in enumerate(known)]
+    heapq.heapify(home)
     open_blocks: dict[int, tuple[float, float, int]] = {}
     blocks: list[tuple[int, float, float, int]] = []
-    count = 0
+    count = len(known)
 
     def ends(vehicle: int) -> None:
         blocks.append((vehicle, *open_blocks.pop(vehicle)))
@@ -179,8 +190,11 @@ def _day(line: _Line, offset: float, pause_min: float, longest_min: float) -> tu
         open_blocks[vehicle] = (start, back, trips + 1)
         heapq.heappush(busy, (back + line.layover_min, vehicle))
     blocks += [(v, *block) for v, block in open_blocks.items()]
-    shifted = [(v, a + offset, b + offset, n) for v, a, b, n in blocks]
-    return count, sorted(shifted, key=lambda b: (b[1], b[0]))
+    shifted = sorted(((v, a + offset, b + offset, n) for v, a, b, n in blocks), key=lambda b: (b[1], b[0]))
+    known += [-math.inf] * (count - len(known))
+    for vehicle, _, end, _ in shifted:
+        known[vehicle] = max(known[vehicle], end + line.layover_min)
+    return shifted
 
 
 def _lines(lines: Any, headways: Any, speeds: Any) -> list[_Line]:
@@ -190,8 +204,8 @@ def _lines(lines: Any, headways: Any, speeds: Any) -> list[_Line]:
     if missing:
         msg = f"lines: column {', '.join(missing)} is missing; there are {', '.join(table.columns)}"
         raise BlockError(msg)
-    if "headway_min" not in table.columns and headways is None:
-        msg = "lines: column headway_min is missing: give it, or a table headways with line, hour and headway_min"
+    if not {"headway_min", "fleet"} & set(table.columns) and headways is None:
+        msg = "lines: column headway_min is missing: give it, a column fleet, or a table headways with line, hour and headway_min"
         raise BlockError(msg)
     names = table["line"].cast(pl.String).to_list()
     by_hour = _hourly(headways, ("headway_min", "departures"), names, "headways", faults)
@@ -211,8 +225,8 @@ def _lines(lines: Any, headways: Any, speeds: Any) -> list[_Line]:
             if value is None and column in {"headway_min", "fleet"}:
                 continue
             number = _number(value)
-            if not number > low or (column == "layover_min" and number < 0.0):
-                bound = "0 or more" if column == "layover_min" else "above 0"
+            if not number > low or (column == "layover_min" and number < 0.0) or (column == "fleet" and number % 1.0):
+                bound = "0 or more" if column == "layover_min" else "above 0" + ", a whole one" * (column == "fleet")
                 faults.append(f"lines: {column} of line {name!r} (row {row}) is {value!r}; it must be a number {bound}")
             numbers[column] = number
         clock = [_clock(values[c], c, name, row, faults) for c in ("first", "last")]
@@ -224,7 +238,11 @@ def _lines(lines: Any, headways: Any, speeds: Any) -> list[_Line]:
         drive = np.full(_HOURS, 2.0 * numbers["length_km"] / numbers["speed_km_h"] * _MIN_PER_H)
         for hour, found in fast.get(name, {}).items():
             drive[hour] = 2.0 * numbers["length_km"] / found["speed_km_h"] * _MIN_PER_H
-        leave = _departures(first, last, numbers.get("headway_min"), by_hour.get(name, {}))
+        headway = numbers.get("headway_min")
+        if headway is None and "fleet" in numbers and not by_hour.get(name):
+            # as often as the fleet goes round
+            headway = (float(drive.max()) + numbers["layover_min"]) / numbers["fleet"]
+        leave = _departures(first, last, headway, by_hour.get(name, {}))
         if not leave.size:
             faults.append(f"lines: line {name!r} (row {row}) has no departure between {values['first']} and {values['last']}")
         fleet = int(numbers["fleet"]) if "fleet" in numbers else None

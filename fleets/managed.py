@@ -331,22 +331,23 @@ class LevelSite:
         each = self.plugs.power_kw / efficiency
         used = sum(self._drawing(c, now) for c in self._others.values()) / efficiency
         places = self.plugs.count - len(self._others)
-        limit = self.level_kw * (1.0 + _ROUNDING)
         chosen: list[_Job] = []
         slack: list[_Job] = []
         for job in self._jobs:
             (chosen if job.urgent else slack).append(job)
         for job in chosen:
             used += each if now < job.full_until or job.charge is None else self._drawing(job.charge, now) / efficiency
-        if chosen and used > limit:
+        if chosen and used > self.level_kw * (1.0 + _ROUNDING):
             self.level_kw = min(used, self.plugs.limit_kw)
-            limit = self.level_kw * (1.0 + _ROUNDING)
+        limit = self.level_kw * (1.0 + _ROUNDING)
+        # a level at the feeder's limit saves nothing: the last one takes what the feeder has left, instead of leaving it idle
+        part = self.level_kw >= self.plugs.limit_kw * (1.0 - _ROUNDING)
         places -= len(chosen)
         stopped = []
         for job in slack:
             charge = job.charge
             kw = each if now < job.full_until or charge is None else self._drawing(charge, now) / efficiency
-            if places > 0 and used + kw <= limit:
+            if places > 0 and (used + kw <= limit or (part and used < self.level_kw * (1.0 - _ROUNDING))):
                 used += kw
                 places -= 1
                 chosen.append(job)

@@ -14,7 +14,7 @@ import polars as pl
 from scipy.special import stdtrit
 
 from fleets.battery import curve_of, soc_kernel
-from fleets.errors import ConservationError
+from fleets.errors import ConservationError, FleetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -198,8 +198,12 @@ def load_curve(segments: NDArray[np.float64], *, start_min: float, end_min: floa
 
 
 def waits(sessions: pl.DataFrame, *, start_min: float, end_min: float) -> NDArray[np.float64]:
-    """Return the waits of the visits that arrived in a span [min]; who still waits or has left counts the time waited so far."""
-    inside = sessions.filter((pl.col("arrive_min") >= start_min) & (pl.col("arrive_min") < end_min))
+    """Return the waits of the visits that arrived in a span [min]; who still waits or has left counts the time waited so far.
+
+    Who came before the span and waits through all of it counts too: a site that serves nobody has no wait of zero.
+    """
+    through = (pl.col("state") == "waiting") & (pl.col("arrive_min") < start_min)
+    inside = sessions.filter(((pl.col("arrive_min") >= start_min) & (pl.col("arrive_min") < end_min)) | through)
     left = pl.when(pl.col("state") == "waiting").then(pl.lit(end_min)).otherwise(pl.col("end_min"))
     waited = inside.select(pl.coalesce("start_min", left) - pl.col("arrive_min")).to_series()
     return waited.to_numpy().astype(np.float64)
@@ -269,6 +273,9 @@ def collect(runs: Sequence[RunRecords], *, step_min: int, vehicles: int, level: 
     -----
     mean -+ t(n - 1) s / sqrt(n); with one replication the interval is unknown and low and high are missing.
     """
+    if not 0.0 < level < 1.0:
+        msg = f"confidence={level} of the intervals must lie between 0 and 1"
+        raise FleetError(msg)
     checks = pl.concat([_numbered(r.checks, i) for i, r in enumerate(runs)])
     failed = checks.filter(~pl.col("passed"))
     if failed.height:

@@ -43,7 +43,8 @@ def as_frame(table: Any, name: str, error: type[FleetError] = FleetError) -> pl.
     try:
         if hasattr(table, "to_dict") and not isinstance(table, dict):
             table = table.to_dict("list")
-        return pl.DataFrame(table, infer_schema_length=None)
+        # whole and broken numbers may stand in one list; what is no number is found by the column's reader
+        return pl.DataFrame(table, strict=False, infer_schema_length=None)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as problem:
         msg = f"{name} must be a table (polars frame, dict of columns or list of rows), got {type(table).__name__}: {problem}"
         raise error(msg) from problem

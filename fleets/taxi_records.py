@@ -247,11 +247,18 @@ def _metrics(
     arrived = visits.filter((pl.col("arrive_min") >= 0) & (pl.col("arrive_min") < horizon_min))
     swapped = arrived.filter(pl.col("site").str.starts_with("swap"))
     waited = waits(visits, start_min=0.0, end_min=float(horizon_min))
-    waited_plug = waits(arrived.filter(~_SWAP_SITE), start_min=0.0, end_min=float(horizon_min))
-    waited_swap = waits(swapped, start_min=0.0, end_min=float(horizon_min))
+    waited_plug = waits(visits.filter(~_SWAP_SITE), start_min=0.0, end_min=float(horizon_min))
+    waited_swap = waits(visits.filter(_SWAP_SITE), start_min=0.0, end_min=float(horizon_min))
     hours = _MIN_PER_H * count * days
-    at_station = arrived.select((pl.col("end_min").fill_null(horizon_min) - pl.col("arrive_min")).sum()).item() / hours
-    queue = float(waited.sum()) / hours
+    # hours of the week itself, of whoever came before it too: with too few plugs the same taxis wait all week
+    leave = pl.col("end_min").fill_null(horizon_min)
+    at_station, queue = (
+        float(
+            visits.select((end.clip(upper_bound=horizon_min) - pl.col("arrive_min").clip(lower_bound=0.0)).clip(0.0).sum()).item()
+        )
+        / hours
+        for end in (leave, pl.coalesce("start_min", leave))
+    )
     detour = detour_min / hours
     busy = _busy(visits, horizon_min)
     plugs = sum(s.plugs.count for s in city.plug_sites)
@@ -273,11 +280,11 @@ def _metrics(
         "plug_wait_p95_min": (quantile(waited_plug, 0.95), "min"),
         "swap_wait_mean_min": (float(waited_swap.mean()) if waited_swap.size else 0.0, "min"),
         "swap_wait_p95_min": (quantile(waited_swap, 0.95), "min"),
-        "hours_at_stations_per_day": (float(at_station), per_day),
+        "hours_at_stations_per_day": (at_station, per_day),
         "detour_hours_per_day": (detour, per_day),
         "queue_hours_per_day": (queue, per_day),
-        "charging_hours_per_day": (float(at_station) - queue, per_day),
-        "lost_hours_per_day": (float(at_station) + detour, per_day),
+        "charging_hours_per_day": (at_station - queue, per_day),
+        "lost_hours_per_day": (at_station + detour, per_day),
         "swap_share_of_charges": (ratio(swapped.height, arrived.height), "dimensionless"),
         "stock_outs": (outs, "event"),
         "stock_out_share": (ratio(outs, swapped.height), "dimensionless"),
@@ -333,11 +340,16 @@ def station_table(
     wait = pl.coalesce("wait_min", horizon_min - pl.col("arrive_min"))
     by_site = arrived.group_by("site").agg(
         (pl.len() / runs).alias("sessions"),
-        wait.mean().alias("wait_mean_min"),
-        wait.quantile(0.95, interpolation="linear").alias("wait_p95_min"),
         (pl.col("stock_out").sum() / runs).alias("stock_outs"),
         (pl.col("grid_kwh").sum() / runs).alias("grid_kwh"),
     )
+    # who came before the week and waits through all of it counts, as in the waits of the city
+    through = (pl.col("arrive_min") < 0) & (pl.col("state") == "waiting")
+    queue = result.sessions.filter(((pl.col("arrive_min") >= 0) & (pl.col("arrive_min") < horizon_min)) | through)
+    waited = queue.group_by("site").agg(
+        wait.mean().alias("wait_mean_min"), wait.quantile(0.95, interpolation="linear").alias("wait_p95_min")
+    )
+    by_site = waited.join(by_site, on="site", how="left")
     table = frame.join(by_site, left_on="station", right_on="site", how="left", maintain_order="left")
     table = table.join(_busy(result.sessions, horizon_min), left_on="station", right_on="site", how="left", maintain_order="left")
     # a station without plugs is never in use

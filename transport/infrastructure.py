@@ -27,8 +27,9 @@ _DAYS_PER_YEAR = 365.0
 _MIN_PER_H = 60.0
 _KG_PER_T = 1000.0
 _G_PER_T = 1e6
-_STANDS = ("contact_stand", "remote_stand")
-_SIZES = ("narrow_body", "wide_body")
+#: Stands, and sizes of aircraft that the accounts know.
+STANDS = ("contact_stand", "remote_stand")
+SIZES = ("narrow_body", "wide_body")
 _SHIP = "ro_pax"
 
 
@@ -140,15 +141,14 @@ def turnaround_energy(params: Params) -> tuple[pl.DataFrame, Array, Array, Array
         contact = np.clip(params.get("contact_stand_share", airport), 0.0, 1.0)
         wide = np.clip(params.get("wide_body_share", airport), 0.0, 1.0)
         here = np.zeros(shape)
-        for stand, stand_share in zip(_STANDS, (contact, 1.0 - contact), strict=True):
+        for stand, stand_share in zip(STANDS, (contact, 1.0 - contact), strict=True):
             use = np.clip(params.get("bridge_power_use", stand), 0.0, 1.0)
             here += stand_share * use
-            for size, size_share in zip(_SIZES, (1.0 - wide, wide), strict=True):
+            for size, size_share in zip(SIZES, (1.0 - wide, wide), strict=True):
                 count = turnarounds * stand_share * size_share
                 stay_h = params.get("turnaround_time", size) / _MIN_PER_H
-                turbine_h = count * ((1.0 - use) * running * stay_h + use * np.minimum(connect_h, stay_h))
+                turbine_h, ground_h = stand_hours(count, use, running, stay_h, connect_h)
                 turbine_t += turbine_h * params.get("turbine_fuel_flow", size) / _KG_PER_T
-                ground_h = count * use * np.maximum(stay_h - connect_h, 0.0)
                 ground_kwh += ground_h * params.get("ground_power_load", size) / params.get("ground_power_converter")
         powered += turnarounds * here
         total += turnarounds
@@ -163,6 +163,24 @@ def turnaround_energy(params: Params) -> tuple[pl.DataFrame, Array, Array, Array
             )
         )
     return pl.concat(frames), powered / total, turbine_t, ground_kwh
+
+
+def stand_hours(count: Array, use: Array, running: Array, stay_h: Array, connect_h: Array) -> tuple[Array, Array]:
+    """Return the hours of the auxiliary turbine and of ground power of turnarounds (eq. 45).
+
+    Parameters
+    ----------
+    count
+        Turnarounds.
+    use
+        Share of them on ground power.
+    running
+        Part of the time on stand that the turbine runs without ground power.
+    stay_h, connect_h
+        Time on stand, and time the turbine runs although ground power is used [h].
+    """
+    turbine_h = count * ((1.0 - use) * running * stay_h + use * np.minimum(connect_h, stay_h))
+    return turbine_h, count * use * np.maximum(stay_h - connect_h, 0.0)
 
 
 def berth_energy(params: Params) -> tuple[pl.DataFrame, Array, Array, Array, Array]:

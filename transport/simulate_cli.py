@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from transport.store import StoredRun
 
 OK, FINDINGS = 0, 2
+#: Areas and systems of the rows that are sums of what was asked for.
+_TOTALS = (PROVINCE, "selected")
+_TOGETHER = ("all", "selected")
 #: System -> its indicators that are printed, as far as it has them.
 MAIN: dict[str, tuple[str, ...]] = {
     "bus_depot": (
@@ -222,21 +225,28 @@ def _show(stored: StoredRun, scenario: Scenario, request: Request, inputs: Input
     table = stored.table("simulation")
     title = scenario.title_zh if lang == "zh" else scenario.title_en
     whole = set(request.areas) == set(_all_areas(inputs))
-    # a choice of places has a sum of its own, under the code of the province
-    where = labels(inputs, "area", lang)[PROVINCE] if whole else ", ".join(labels(inputs, "area", lang)[a] for a in request.areas)
+    # a choice of places has a sum of its own
+    where = (
+        labels(inputs, "area", lang)[PROVINCE]
+        if whole
+        else ("、" if lang == "zh" else ", ").join(labels(inputs, "area", lang)[a] for a in request.areas)
+    )
     for year in request.years:
         out(t("simulate.heading", lang, title=title, year=year, where=where))
-        of_year = table.filter(pl.col("year") == year, pl.col("area") == PROVINCE, pl.col("week") == "year")
+        of_year = table.filter(pl.col("year") == year, pl.col("area").is_in(_TOTALS), pl.col("week") == "year")
         if of_year.is_empty():
             out(t("simulate.nothing", lang))
             continue
         print_table(_indicators(of_year, inputs, lang))
         print_table(_counts(of_year, stored, year, inputs, lang))
-        answer = stored.table("peak_response").filter(
-            pl.col("year") == year, pl.col("area") == PROVINCE, pl.col("system") == "all"
-        )
-        for row in answer.iter_rows(named=True):
+        answer = stored.table("peak_response").filter(pl.col("year") == year, pl.col("area").is_in(_TOTALS))
+        for row in answer.filter(pl.col("system").is_in(_TOGETHER)).iter_rows(named=True):
             out(_peak_line(row, lang))
+        at_once = answer.filter(pl.col("reason") == "no_plan", ~pl.col("system").is_in(_TOGETHER))["system"].to_list()
+        if at_once:
+            names = labels(inputs, "system", lang)
+            said = ("、" if lang == "zh" else ", ").join(names.get(s, s) for s in at_once)
+            out(t("simulate.no_plan", lang, systems=said))
         out("")
     skipped = stored.table("simulation_skipped")
     for (year, system, reason), rows in skipped.group_by(["year", "system", "reason"], maintain_order=True):
@@ -299,11 +309,15 @@ def _peak_line(row: dict[str, Any], lang: str) -> str:
         managed=f"{row['peak_kw'] / 1e3:,.0f}",
         response=f"{row['response_kw'] / 1e3:,.0f}",
         share=f"{row['response_share'] * _PERCENT:.1f}",
-        rows=f"{row['response_share_of_rows'] * _PERCENT:.1f}",
-        difference=f"{row['difference'] * _PERCENT:+.1f}",
+        rows=_percent(row["response_share_of_rows"], ".1f"),
+        difference=_percent(row["difference"], "+.1f"),
         grid=f"{row['share_of_provincial_peak'] * _PERCENT:.2f}",
         interval=_interval(row["low"], row["high"], "dimensionless", digits=2),
     )
+
+
+def _percent(share: float | None, shape: str) -> str:
+    return "-" if share is None else f"{share * _PERCENT:{shape}}"
 
 
 #: Units that are shown on another scale: divisor and unit.
@@ -335,7 +349,7 @@ def _json(stored: StoredRun, *, kept: bool) -> dict[str, Any]:
     import polars as pl
 
     manifest = stored.manifest
-    table = stored.table("simulation").filter(pl.col("area") == PROVINCE)
+    table = stored.table("simulation").filter(pl.col("area").is_in(_TOTALS))
     return {
         "scenario": manifest["scenario"],
         "hash": manifest["run_id"],
@@ -344,7 +358,7 @@ def _json(stored: StoredRun, *, kept: bool) -> dict[str, Any]:
         "seconds": manifest["seconds"],
         "system_seconds": manifest.get("system_seconds", {}),
         "simulation": table.to_dicts(),
-        "peak_response": stored.table("peak_response").filter(pl.col("area") == PROVINCE).to_dicts(),
+        "peak_response": stored.table("peak_response").filter(pl.col("area").is_in(_TOTALS)).to_dicts(),
         "skipped": stored.table("simulation_skipped").to_dicts(),
     }
 

@@ -182,7 +182,8 @@ def simulate_scenario(
         workers=workers,
         progress=progress,
     )
-    tables = {**outcome.tables, "peak_response": peak_response(outcome.tables, parts.params)}
+    every = set(request.systems) == set(known_systems())
+    tables = {**outcome.tables, "peak_response": peak_response(outcome.tables, parts.params, whole=every)}
     clock = {"system_seconds": {f"{system} {year}": round(s, 3) for (system, year), s in sorted(outcome.seconds.items())}}
     return write_simulation(
         place, tables, scenario, inputs.data_hash, seconds=time.perf_counter() - start, request=request.words(), clock=clock
@@ -236,14 +237,15 @@ def feedback_scenario(
 
 
 def parts_of(scenario: Scenario, inputs: Inputs) -> Parts:
-    """Return the models of a scenario as its simulation takes them: one draw, no sample of weeks.
+    """Return the models of a scenario as its simulation takes them: one draw, no sample of weeks, no feedback.
 
     Parameters
     ----------
     scenario, inputs
         Of the run.
     """
-    return model_parts(replace(scenario, simulate="none", draws=1), inputs)
+    # what an earlier simulation found is what this one finds itself: no factor counts twice
+    return model_parts(replace(scenario, simulate="none", draws=1, feedback="", feedback_hash=""), inputs)
 
 
 def fleets_of(inputs: Inputs, scenario: Scenario, year: int) -> tuple[Params, Mapping[tuple[str, str], CityFleet]]:

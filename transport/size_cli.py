@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transport.inputs import Inputs
-    from transport.sizing import Place
 
 OK, FINDINGS = 0, 2
 _YEAR, _SCENARIO, _WEEK = 2030, "plan_2030", "winter"
@@ -65,6 +64,12 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="airports: also the fewest units of an all-electric fleet, charging in gaps and at night only (about a minute)",
     )
+    parser.add_argument(
+        "--schedule",
+        type=Path,
+        metavar="FILE",
+        help="airports: your own timetable of a week (.csv: day, arrive, depart, size, stand) instead of one made from the movements",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the whole table (.parquet or .csv)")
     parser.set_defaults(command=_size)
 
@@ -82,10 +87,11 @@ def _limit(text: str) -> tuple[str, float]:
 
 
 def _size(args: argparse.Namespace) -> int:
+    from fleets.formats import read_schedule
     from transport.inputs import load_inputs
     from transport.scenario import load_scenario
     from transport.scenario_sections import names_of
-    from transport.sizing import place_of, size_place
+    from transport.sizing import SizingError, airport_fleet, place_of, size_place
     from transport.sizing_text import sizing_text, sizing_view
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
@@ -106,15 +112,23 @@ def _size(args: argparse.Namespace) -> int:
             year=args.year,
             weeks=args.week,
             limits=dict(args.limit),
+            schedule=None if args.schedule is None else read_schedule(args.schedule),
         )
+    except SizingError as problem:
+        err(problem.said(args.lang))
+        return FINDINGS
     except ValueError as problem:
         err(t("cli.failed", args.lang, problem=str(problem)))
         return FINDINGS
     table = size_place(place)
+    fleet = airport_fleet(place) if args.fleet and args.system == "airport" else None
     if args.out is not None:
         _write(table, args.out)
+        if fleet is not None:
+            _write(fleet, args.out.with_stem(f"{args.out.stem}_fleet"))
     if args.json:
-        out(json.dumps(table.to_dicts()))
+        rows = table.to_dicts()
+        out(json.dumps(rows if fleet is None else {"sizing": rows, "fleet": fleet.to_dicts()}))
         return OK
     out(t("sizing.heading", args.lang, **_heading(table, inputs, args)))
     for what in table["what"].unique(maintain_order=True):
@@ -122,8 +136,8 @@ def _size(args: argparse.Namespace) -> int:
         out("")
         out(sizing_text(part, args.lang))
         print_table(sizing_view(part, args.lang))
-    if args.fleet and args.system == "airport":
-        _fleet(place, inputs, args)
+    if fleet is not None:
+        _fleet(fleet, inputs, args)
     out("")
     out(t("sizing.weak", args.lang))
     if args.out is not None:
@@ -131,22 +145,22 @@ def _size(args: argparse.Namespace) -> int:
     return OK
 
 
-def _fleet(place: Place, inputs: Inputs, args: argparse.Namespace) -> None:
+def _fleet(table: pl.DataFrame, inputs: Inputs, args: argparse.Namespace) -> None:
     """Print what an all-electric fleet needs with charging in gaps and at night only, beside the published figures."""
-    from transport.sizing import airport_fleet
-
-    table = airport_fleet(place)
     kinds = {
         **labels(inputs, "ground_equipment", args.lang),
         **{item: t(f"sizing.item_{item}", args.lang) for item in ("units", "plugs")},
     }
     rules = {rule: t(f"sizing.rule_{rule}", args.lang) for rule in ("gaps", "overnight")}
-    heads = {column: t(f"sizing.column_{column}", args.lang) for column in ("rule", "item", "number", "extra", "meets")}
+    heads = {
+        column: t(f"sizing.column_{column}", args.lang) for column in ("rule", "item", "number", "charges", "extra", "meets")
+    }
     rows = [
         {
             heads["rule"]: rules[r["rule"]],
             heads["item"]: kinds[r["item"]],
             heads["number"]: str(r["number"]),
+            heads["charges"]: "" if r["charges_per_day"] is None else f"{r['charges_per_day']:.1f}",
             heads["extra"]: "" if r["extra_share"] is None else f"{100 * r['extra_share']:+.0f} %",
             heads["meets"]: t("sizing.yes" if r["feasible"] else "sizing.no", args.lang),
         }

@@ -12,19 +12,21 @@ import polars as pl
 from fleets.depot import simulate_bus_depot
 from fleets.replications import interval
 from fleets.sizing import Reading, Sizing, fewest
+from transport.i18n import t
 from transport.sample_checks import values_of
 from transport.week_values import WEEKS, week_tariff
 from transport.weeks import airports, bus_depots, corridors, taxis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import ModuleType
 
     from fleets.records import FleetResult
     from fleets.station import Plugs
     from transport.inputs import Inputs
     from transport.scenario import Scenario
     from transport.week_values import WeekValues
-    from transport.weeks.case import Builder, Case
+    from transport.weeks.case import Case
 
     Progress: TypeAlias = Callable[[int, int, str], None]
 
@@ -65,16 +67,38 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
 }
 SYSTEMS = tuple(LIMITS)
 UNITS = {"missed_share": "dimensionless", "delayed_share": "dimensionless", "wait_p95_min": "min", "swap_wait_p95_min": "min"}
-_CASES: dict[str, Builder] = {
-    "bus_depot": bus_depots.case,
-    "taxi_city": taxis.case,
-    "airport": airports.case,
-    "truck_corridor": corridors.case,
+_MODULES: dict[str, ModuleType] = {
+    "bus_depot": bus_depots,
+    "taxi_city": taxis,
+    "airport": airports,
+    "truck_corridor": corridors,
 }
+#: Systems whose vehicles are counted by city, and that have no place within it.
+_BY_CITY = ("bus_depot", "taxi_city")
 #: Sizes around the answer that are shown.
 AROUND = 2
 #: Simulations of a search, as far as its progress is told.
 _GUESS = 14
+
+
+class SizingError(ValueError):
+    """A place that cannot be sized, told in the language of the reader.
+
+    Parameters
+    ----------
+    key
+        Of the text in the section ``sizing`` of the locale files.
+    **words
+        What stands in it.
+    """
+
+    def __init__(self, *, key: str, **words: object) -> None:
+        super().__init__(t(f"sizing.{key}", "en", **words))
+        self.key, self.words = key, words
+
+    def said(self, lang: str) -> str:
+        """Return the message in a language."""
+        return t(f"sizing.{self.key}", lang, **self.words)
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,7 @@ def place_of(
     year: int = 2030,
     weeks: Sequence[str] = ("winter",),
     limits: Mapping[str, float] | None = None,
+    schedule: pl.DataFrame | None = None,
 ) -> Place:
     """Return the weeks of a place with the fleet that the stock model gives it in a year.
 
@@ -129,15 +154,17 @@ def place_of(
         Representative weeks; the limits hold in each.
     limits
         Limits that differ from the rows ``sizing_wait_limit`` and ``sizing_missed_limit``, by statistic.
+    schedule
+        Timetable of an airport week (:func:`fleets.formats.read_schedule`) instead of one made from its movements; the same in all weeks.
 
     Raises
     ------
-    ValueError
-        If the system is not known, an airport is missing or the stock has no electric vehicles there.
+    SizingError
+        If the system is not known, the place is not in the prefecture, the stock has no electric vehicles there or the timetable cannot be used.
     """
     _check(system, weeks, limits or {})
     tables, read = values_of(inputs, scenario, year, [system])
-    return place_from(tables, read, system, area, place=place, weeks=weeks, limits=limits, seed=scenario.seed)
+    return place_from(tables, read, system, area, place=place, weeks=weeks, limits=limits, seed=scenario.seed, schedule=schedule)
 
 
 def _check(system: str, weeks: Sequence[str], limits: Mapping[str, float]) -> None:
@@ -148,8 +175,7 @@ def _check(system: str, weeks: Sequence[str], limits: Mapping[str, float]) -> No
     ):
         wrong = [name for name in given if name not in known]
         if wrong or (not given and what == "week"):
-            msg = f"there is no {what} {wrong[0] if wrong else ''!r} here; there are {', '.join(known)}"
-            raise ValueError(msg)
+            raise SizingError(key=f"no_{what}", value=wrong[0] if wrong else "", known=", ".join(known))
 
 
 def place_from(
@@ -162,6 +188,7 @@ def place_from(
     weeks: Sequence[str] = ("winter",),
     limits: Mapping[str, float] | None = None,
     seed: int = 0,
+    schedule: pl.DataFrame | None = None,
 ) -> Place:
     """Return the weeks of a place from the values of a year.
 
@@ -171,21 +198,41 @@ def place_from(
         Table of the tariff.
     read
         Values of the year.
-    system, area, place, weeks, limits
+    system, area, place, weeks, limits, schedule
         As in :func:`place_of`.
     seed
         Seed of the run.
+
+    Raises
+    ------
+    SizingError
+        As in :func:`place_of`.
     """
     _check(system, weeks, limits or {})
-    if system == "airport" and not read.params.has("airport_movements", place):
-        known = ", ".join(sorted(read.params.subjects("airport_movements")))
-        msg = f"airport {place!r} has no movements; there are {known}"
-        raise ValueError(msg)
+    _check_place(inputs, read, system, area, place)
+    if schedule is not None and system != "airport":
+        raise SizingError(key="no_schedule", system=system)
+    given = {} if schedule is None else {"schedule": schedule}
     tariff = week_tariff(inputs, read)
-    cases = tuple(_CASES[system](read, area, place, week, level="sample", seed=seed, tariff=tariff) for week in weeks)
+    cases = tuple(
+        _MODULES[system].case(read, area, place, week, level="sample", seed=seed, tariff=tariff, **given) for week in weeks
+    )
     own = {metric: read(parameter, system) for metric, parameter in LIMITS[system].items()}
     fleet = airports.service_limits(read) if system == "airport" else None
     return Place(cases, {**own, **(limits or {})}, read("sizing_power_factor"), read("sizing_feeder_step"), fleet)
+
+
+def _check_place(inputs: Inputs, read: WeekValues, system: str, area: str, place: str) -> None:
+    found = _MODULES[system].places(inputs, read)
+    without_flows = system == "truck_corridor" and not read.given.get(system)
+    if (area, place) in found and not without_flows:
+        return
+    if system in _BY_CITY and not place:
+        raise SizingError(key="no_electric", system=system, area=area, year=read.year)
+    if without_flows:
+        raise SizingError(key="no_flows", year=read.year)
+    here = ", ".join(p for a, p in found if a == area and p) or "-"
+    raise SizingError(key="no_place", system=system, area=area, place=place or "-", year=read.year, known=here)
 
 
 def size_place(place: Place, *, progress: Progress | None = None, around: int = AROUND) -> pl.DataFrame:
@@ -267,6 +314,9 @@ def _searches(place: Place) -> Iterator[_Search]:
     first = place.cases[0]
     now = present(first)
     low = len(first.given["stations"]) if first.system == "taxi_city" else 0
+    if first.system == "airport" and any(e.electric_units for e in first.given["equipment"]):
+        # full batteries may last a week at a small airport: without a plug they would not last the next
+        low = 1
     plugs = _Search("plugs", "plug", 1.0, with_plugs, place.limits, low, max(4 * now, now + 8), now, float(now))
     yield plugs
     if first.system == "bus_depot":

@@ -172,8 +172,13 @@ def may_write(folder: Path) -> None:
     Raises
     ------
     StoreError
-        If the folder exists and holds something else than a run, or than simulations of a run that was not made.
+        If the folder exists and holds something else than a run, or than simulations of a run that was not made, or nothing may be
+        written there.
     """
+    near = next(p for p in folder.absolute().parents if p.exists())
+    if not os.access(near, os.W_OK):
+        msg = f"{folder}: nothing may be written in {near}; choose another place"
+        raise StoreError(msg)
     if folder.is_dir() and any(folder.iterdir()) and all(_is_simulation(p) for p in folder.iterdir()):
         return
     if folder.exists() and not (folder / MANIFEST).is_file():
@@ -235,12 +240,18 @@ def read_feedback(named: str) -> pl.DataFrame:
     Raises
     ------
     StoreError
-        If there are none.
+        If there are none, or the file has been changed since it was written with its manifest.
     """
     file = feedback_file(named)
     if file is None:
         msg = f"{named}: no feedback.parquet there; make one with transport simulate SCENARIO --feedback"
         raise StoreError(msg)
+    about = file.with_name(MANIFEST)
+    if about.is_file():
+        written = json.loads(about.read_text(encoding="utf-8")).get("tables", {}).get(file.stem)
+        if written not in (None, feedback_hash(str(file))):
+            msg = f"{file} is not what transport simulate --feedback wrote there; make it again with --again"
+            raise StoreError(msg)
     return pl.read_parquet(file)
 
 

@@ -24,6 +24,8 @@ from transport.self_check import SCHEMA as CHECKS
 from transport.sizing import SCHEMA as SIZES
 from transport.store import read_run, run_id
 from transport.week_values import CityFleet, WeekValues
+from transport.weeks.province import known_systems
+from transport.weeks.yearly import yearly_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +111,7 @@ def test_the_sample_of_a_run_is_shown(root: Path, runs: Path, lang: str, inputs:
     )
     kw = hours["kw"].to_numpy()
     assert cards(page)[t("charging.card_peak", lang)] == f"{kw.max() / 1e3:,.2f}"
-    assert cards(page)[t("charging.card_energy", lang)] == f"{kw.sum() / 1e3:,.1f}"
+    assert cards(page)[t("charging.card_energy", lang)] == f"{kw.sum() / 1e6:,.2f}"
     shown = frame_with(page, "clock", "mw", "price")
     assert shown["mw"].sum() == pytest.approx(float(kw.sum()) / 1e3)
     assert len(shown) == 168 * load["system"].n_unique()
@@ -135,6 +137,13 @@ def test_the_sample_of_a_run_is_shown(root: Path, runs: Path, lang: str, inputs:
 def test_every_statistic_of_the_run_has_a_name(stored_run: StoredRun, inputs: Inputs) -> None:
     for lang in ("zh", "en"):
         for metric in stored_run.table("simulation")["metric"].unique().to_list():
+            assert charging_tables.metric_name(metric, inputs, lang) != metric
+
+
+@pytest.mark.parametrize("system", known_systems())
+def test_every_statistic_of_a_simulated_province_has_a_name(inputs: Inputs, system: str) -> None:
+    for lang in ("zh", "en"):
+        for metric in yearly_rules(system):
             assert charging_tables.metric_name(metric, inputs, lang) != metric
 
 
@@ -388,14 +397,27 @@ def wait(job: Any) -> None:
     pytest.fail("the calculation does not end")
 
 
+@pytest.mark.slow
 def test_a_refused_calculation_says_why(stored_run: StoredRun) -> None:
     asked: dict[str, Any] = {"system": "trams", "area": SHENYANG, "place": "", "year": YEAR, "weeks": ["winter"], "limits": {}}
     job = calculations.start(charging_jobs.MODULE, "sizing", lang="zh", manifest=stored_run.manifest, **asked)
     wait(job)
     assert not job.succeeded()
-    assert "there is no system 'trams' here; there are bus_depot" in job.message()
+    assert "没有系统 trams；可用的有 bus_depot" in job.message()
     assert job.progress() == (0.0, t("charging.step_models", "zh"))
     job.clear()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_refusal_is_in_the_language_of_the_reader(
+    stored_run: StoredRun, inputs: Inputs, monkeypatch: pytest.MonkeyPatch, lang: str
+) -> None:
+    monkeypatch.setattr(sizing, "values_of", lambda *_: (inputs, WeekValues(inputs, inputs.params(), {}, YEAR)))
+    asked = {"system": "bus_depot", "area": SHENYANG, "place": "", "year": YEAR, "weeks": ["winter"], "limits": {}}
+    request = {"task": "sizing", "manifest": stored_run.manifest, "lang": lang, **asked}
+    words = {"zh": "没有电动车", "en": "no electric vehicles in the stock of 2030"}
+    with pytest.raises(ValueError, match=words[lang]):
+        charging_jobs.solve(request, inputs, lambda *_: None)
 
 
 def test_a_sizing_tells_its_steps(stored_run: StoredRun, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:

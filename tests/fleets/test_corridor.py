@@ -359,10 +359,22 @@ def test_nothing_is_lost_at_any_station(places, packs, chargers, feeder, supply,
     assert sessions["stored_kwh"].sum() == pytest.approx(stored, rel=1e-6, abs=1e-6)
 
 
+def test_who_waits_for_ever_is_not_served():
+    """Without patience nobody is lost: an overloaded queue, and one without places, must not look well served."""
+    sites = [site("plug", 2, power_kw=100.0)]
+    over = run(sites, come("plug", 4.0, 100.0), number=1, warmup_min=0).result
+    assert over.value("lost") == 0.0
+    # two plugs give two charges an hour
+    assert over.value("visits_served_share") == pytest.approx(0.5, abs=0.05)
+    assert over.value("visits") * (1.0 - over.value("visits_served_share")) == pytest.approx(over.value("waiting_at_end"))
+    assert run([site("plug", 0, power_kw=100.0)], come("plug", 4.0, 100.0)).result.value("plug_served_share") == 0.0
+
+
 def test_a_station_without_anything_serves_nobody_and_says_so():
     sites = [row | {"places": 0} for row in MIXED]
     found = mixed(sites=sites)
-    assert found.result.value("visits_served_share") < 0.02  # who still waits when the week ends is not lost
+    assert found.result.value("visits_served_share") == 0.0
+    assert all(found.result.value(f"{row['energy']}_served_share") == 0.0 for row in MIXED)
     assert found.result.value("grid_kwh") == 0.0
     assert (found.station_hours["served"] == 0.0).all()
     assert found.result.value("plug_unserved_kwh") == pytest.approx(180.0 * found.result.value("plug_lost"), rel=0.05)

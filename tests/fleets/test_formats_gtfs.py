@@ -155,6 +155,20 @@ def test_all_faults_at_once(tmp_path):
             "column headway_secs: '0'; it must be above 0",
         ),
         ({"calendar_dates": "service_id,date,exception_type\nWK,20240506,3\n"}, "it must be 1 \\(added\\) or 2"),
+        ({"trips": FILES["trips"] + "R1,WK,t1,\n"}, "trips.txt row 8, column trip_id: 't1'; another row has it"),
+        (
+            {"stop_times": FILES["stop_times"] + "t1,06:50:00,06:50:00,D,3\n"},
+            "column stop_sequence: '3'; trip t1 has it twice: number its stops",
+        ),
+        ({"stops": FILES["stops"].replace("A,0,0", "A,91,0")}, "stop A: degrees of at most 90 and 180"),
+        (
+            {"frequencies": "trip_id,start_time,end_time,headway_secs\nt1,08:00:00,07:00:00,600\n"},
+            "column end_time: '07:00:00'; it must come after start_time 08:00:00",
+        ),
+        (
+            {"frequencies": "trip_id,start_time,end_time,headway_secs\nt1,,07:00:00,600\n"},
+            "frequencies.txt row 2, column start_time: None; it must be a time",
+        ),
     ],
 )
 def test_bad_feeds(tmp_path, changed, message):

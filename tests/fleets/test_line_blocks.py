@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from fleets import minimum_fleet, simulate_depot
 from fleets.errors import BlockError
@@ -95,8 +96,36 @@ def test_a_block_ends_when_it_is_long_enough_and_two_lines_have_vehicles_of_thei
 
 def test_the_fleet_of_a_line():
     assert line_blocks(line(fleet=7))["vehicle"].n_unique() == 7
-    with pytest.raises(BlockError, match="line '1' needs 7 vehicles and has fleet=6: add vehicles, or lengthen the headway"):
-        line_blocks(line(fleet=6))
+    # one vehicle too few: its blocks have none, and a pool of six misses what six cannot drive
+    short = line_blocks(line(fleet=6))
+    assert set(short["vehicle"].to_list()) == {0, 1, 2, 3, 4, 5, None}
+    assert short["km"].sum() == line_blocks(line())["km"].sum()
+    run = simulate_depot(short, vehicles=6, plugs=6, battery_kwh=1500)
+    assert 0.0 < run.value("missed") <= short["vehicle"].null_count()
+    # without a headway the fleet goes round: 70 min over 7 vehicles
+    free = line(fleet=7)
+    del free["headway_min"]
+    assert_frame_equal(line_blocks(free), line_blocks(line(headway_min=10.0)))
+    for wrong in (6.5, 0, float("nan")):
+        with pytest.raises(BlockError, match=r"fleet of line '1' \(row 0\) is .* above 0, a whole one"):
+            line_blocks(line(fleet=wrong))
+    with pytest.raises(BlockError, match="headway_min=0 must be above 0"):
+        vehicles_needed(10, 20, 10, 0)
+
+
+def test_lines_that_run_all_night_have_no_vehicle_twice():
+    days = range(7)
+    blocks = line_blocks(line(first="00:00", last="23:59"), days=days).sort("vehicle", "start_min")
+    pause = pl.col("start_min") - pl.col("end_min").shift().over("vehicle")
+    assert blocks.select(pause.min()).item() >= 10.0
+    assert blocks["trips"].sum() == 7 * 144
+    # a line that rests at night begins every day with the same vehicles
+    usual = line_blocks(line(), days=(1, 0, 1))
+    assert usual["vehicle"].n_unique() == 7
+    assert (
+        usual.filter(pl.col("start_min") >= 1440)["vehicle"].to_list()
+        == usual.filter(pl.col("start_min") < 1440)["vehicle"].to_list()
+    )
 
 
 def test_all_faults_at_once():
@@ -119,7 +148,7 @@ def test_missing_columns():
         line_blocks({"line": ["1"], "length_km": [3]})
     table = line()
     del table["headway_min"]
-    with pytest.raises(BlockError, match="headway_min is missing: give it, or a table headways"):
+    with pytest.raises(BlockError, match="headway_min is missing: give it, a column fleet, or a table headways"):
         line_blocks(table)
     with pytest.raises(BlockError, match="headways need line, hour"):
         line_blocks(line(), headways={"line": ["1"]})

@@ -166,10 +166,12 @@ def shaved(depot, **more):
     return simulate_bus_depot(buses, blocks, plugs, seeds=SEEDS, warmup_min=0, horizon_min=4 * 1440, **more)
 
 
-def bound_of(run, plugs):
+def bound_of(run, plugs, max_kw=120.0):
     driven = run.blocks.filter((pl.col("replication") == 0) & pl.col("start_min").is_not_null()).rename({"bus": "vehicle"})
     mine = run.sessions.filter(pl.col("replication") == 0)
-    return peak_bound(stays(driven, mine, max_kw=120.0, turnaround_min=10.0, end_min=5760.0), efficiency=plugs.efficiency).peak_kw
+    return peak_bound(
+        stays(driven, mine, max_kw=max_kw, turnaround_min=10.0, end_min=5760.0), efficiency=plugs.efficiency
+    ).peak_kw
 
 
 def test_the_gap_to_the_exact_bound_is_small_and_the_service_the_same(depot):
@@ -183,6 +185,63 @@ def test_the_gap_to_the_exact_bound_is_small_and_the_service_the_same(depot):
     assert managed.value("delayed_share") == 0.0
     assert managed.value("battery_kwh") == pytest.approx(at_once.value("battery_kwh"), rel=0.01)
     assert managed.checks["passed"].all()
+
+
+@pytest.mark.parametrize(("end_kw", "most"), [(220.0, 0.12), (22.0, 0.35)])
+def test_room_above_the_plan_lowers_the_peak(end_kw, most):
+    """The level by itself on a fixed depot, without and with taper: how far above the exact bound (which knows no taper) at most."""
+    blocks = bus_blocks(
+        100, PROFILE, day_factor=[1.0] * 4, peak_out_share=0.88, longest_piece_min=540.0, km_per_min=[0.23] * 24, kwh_per_km=[0.6] * 4,
+        rng=np.random.default_rng(2), first_day=0,
+    )  # fmt: skip
+    depot = Buses(100, Battery(220.0, 220.0, 0.8, end_kw), 0.1, 1.0, 0.15, 10.0, 30.0), blocks, Plugs(100, 180.0, 0.9)
+    own, tight = shaved(depot, shaving=PeakShaving(1.0)), shaved(depot, shaving=PeakShaving(1.0, planned_level_kw(*depot)))
+    assert 0.0 <= gap_share(float(own.load_kw[0].max()), bound_of(own, depot[2], 180.0)) < most
+    assert own.value("peak_kw") < 0.9 * tight.value("peak_kw")
+    assert own.value("served_share") == tight.value("served_share") == 1.0
+
+
+def test_a_level_at_the_limit_of_a_poor_feeder_leaves_none_of_it_idle():
+    """A plug of 60 kW on a feeder of 20 kW is above every level: buses take turns at what there is, earliest departure first."""
+    rows = [
+        (b, d * 1440 + s + b * 10.0, d * 1440 + s + 300 + b * 10.0, 50.0, 60.0)
+        for d in range(2)
+        for s in (360, 840)
+        for b in range(4)
+    ]
+    blocks = pl.DataFrame(rows, schema=["bus", "start_min", "end_min", "km", "kwh"], orient="row")
+    depot = Buses(4, Battery(200.0, 200.0, 0.8, 20.0), 0.1, 1.0, 0.15, 10.0, 30.0), blocks, Plugs(2, 60.0, 0.9, 20.0, 30.0)
+    run = {"seeds": [np.random.SeedSequence(i) for i in range(40)], "warmup_min": 0, "horizon_min": 2880}
+    at_once, managed = simulate_bus_depot(*depot, **run), simulate_bus_depot(*depot, shaving=PeakShaving(1.0), **run)
+    assert managed.value("served_share") >= at_once.value("served_share") > 0.8
+    assert managed.value("peak_kw") == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kwh": float("nan")}, "kwh in row 0 is nan"),
+        ({"kwh": -1.0}, "kwh in row 0 is -1.0; it must be a number of at least 0"),
+        ({"start_min": None}, "start_min in row 0 is None"),
+        ({"bus": None}, "bus in row 0 is None"),
+    ],
+)
+def test_blocks_no_depot_can_run(change, message):
+    row = {"bus": 0, "start_min": 0.0, "end_min": 10.0, "km": 1.0, "kwh": 1.0}
+    buses = Buses(1, FLAT, 0.0, 1.0, 0.1, 0.0, 0.0)
+    with pytest.raises(BlockError, match=message):
+        simulate_bus_depot(buses, pl.DataFrame([row | change]), Plugs(1, 60.0, 0.9), seeds=SEEDS)
+    with pytest.raises(BlockError, match="seeds is empty"):
+        simulate_bus_depot(buses, pl.DataFrame([row]), Plugs(1, 60.0, 0.9), seeds=[])
+
+
+def test_rules_no_bus_can_keep():
+    with pytest.raises(BlockError, match="reserve_soc <= target_soc <= 1"):
+        Buses(1, FLAT, 0.0, 1.4, 0.1, 0.0, 0.0)
+    with pytest.raises(BlockError, match=r"late_tolerance_min=-30\.0"):
+        Buses(1, FLAT, 0.0, 1.0, 0.1, 0.0, -30.0)
+    with pytest.raises(BlockError, match="share=nan must lie in 0 to 1"):
+        ValleyFirst(float("nan"))
 
 
 def test_a_site_with_nobody_managed_is_the_plain_site(depot):

@@ -40,13 +40,14 @@ def test_the_search_finds_the_closed_form(limit: float) -> None:
 
 def test_simulated_plugs_are_those_of_erlang() -> None:
     """With 5 Erlang the mean wait falls by more than half from plug to plug: far enough apart for a simulation to tell."""
-    tables = [visits(0.25, 20.0, 4000, r) for r in range(6)]
-    found = size_station(tables, limits={"wait_mean_min": 3.0}, warmup_min=1000.0)
+    tables = [visits(0.25, 20.0, 3000, r) for r in range(4)]
+    found = size_station(tables, limits={"wait_mean_min": 3.0}, warmup_min=1000.0, around=0)
     assert found.size == plugs_for_wait(0.25, 20.0, 3.0)
     low, high = found.curve.filter(pl.col("size") == found.size)["low", "high"].row(0)
     assert low <= mmc_wait_min(0.25, 20.0, found.size) <= high
 
 
+@pytest.mark.slow
 def test_constant_services_need_the_plugs_of_crommelin() -> None:
     tables = [visits(0.25, 20.0, 4000, r, constant=True) for r in range(6)]
     expected = next(c for c in range(6, 20) if mdc_wait_min(0.25, 20.0, c) <= 2.5)

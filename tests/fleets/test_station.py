@@ -177,6 +177,7 @@ def test_what_may_be_handed_in():
         ({"arrival_min": [0.0], "service_min": [2.0]}, {"discipline": "lifo"}, "fifo, priority"),
         ({"arrival_min": [0.0], "service_min": [2.0]}, {"release": "departure"}, "departure_min"),
         ("nothing", {}, "must be a table"),
+        ({"arrival_min": [0, float("nan")], "service_min": [1, 1]}, {}, "arrival_min in row 1 is nan; it must be a number"),
     ],
 )
 def test_bad_input_is_named(table, more, words):

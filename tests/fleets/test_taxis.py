@@ -183,6 +183,24 @@ def test_stations_without_plugs_or_packs_keep_their_taxis():
     assert result.value("lost_km_share") > 0.9
 
 
+def test_who_waits_from_before_the_week_on_has_waited():
+    """A city whose only swap station has no bay: everybody is stuck by Monday, and no wait of zero is reported."""
+    stuck = run(
+        city(swap_share=1.0),
+        stations=(),
+        swaps=(SwapStation(0, 8, 3.0, 40.0, 0.9),),
+        warmup_min=2 * 1440,
+        day_factor=[1.0] * 9,
+        kwh_per_km=[0.16] * 9,
+    )
+    table = station_table(stuck, (), (SwapStation(0, 8, 3.0, 40.0, 0.9),))
+    assert stuck.value("waiting_at_end") == 60.0
+    assert stuck.value("wait_mean_min") == stuck.value("swap_wait_mean_min") > 7 * 1440
+    assert stuck.value("lost_hours_per_day") == pytest.approx(24.0, abs=0.5)
+    assert stuck.value("lost_hours_per_day") <= 24.0 + 1e-9
+    assert table["wait_mean_min"].item() == pytest.approx(stuck.value("wait_mean_min"))
+
+
 def test_the_lean_queue_is_the_queue_of_the_charging_site():
     """A feeder a hair too small sends taxis through the general site; nothing changes but what the hair is worth."""
     own = Plugs(4, 60.0, 0.9)

@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import re
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
     from transport.inputs import Inputs
 
-#: A small request that is answered in a second or two.
+#: A small request that is answered in a second or two, and one of half the size.
 SMALL_REQUEST = ("--years", "2030", "--systems", "bus_depot", "taxi_city", "--areas", SMALL, "--workers", "1")
+TAXIS = ("--years", "2030", "--systems", "taxi_city", "--areas", SMALL, "--workers", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +59,10 @@ def test_it_prints_keeps_and_reads_again(tmp_path: Path, inputs: Inputs, monkeyp
     assert folder.name.startswith("simulate-")
     stored = read_run(folder)
     assert stored.manifest["areas"] == [SMALL]
+    assert "charge on arrival in the simulation" in text
+    assert "210000" not in stored.table("peak_response")["area"].to_list()
     use = stored.table("simulation").filter(
-        pl.col("area") == "210000",
+        pl.col("area") == "selected",
         pl.col("week") == "year",
         pl.col("metric") == "energy_kwh_per_km",
         pl.col("system") == "bus_depot",
@@ -82,9 +87,9 @@ def test_it_prints_keeps_and_reads_again(tmp_path: Path, inputs: Inputs, monkeyp
 
 def test_a_cancelled_simulation_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "kept"
-    asked(*SMALL_REQUEST, "--out", str(folder), "--progress", str(tmp_path / "steps"))
+    asked(*TAXIS, "--out", str(folder), "--progress", str(tmp_path / "steps"))
     steps = [json.loads(line) for line in (tmp_path / "steps").read_text(encoding="utf-8").splitlines()]
-    assert [s["step"] for s in steps] == list(range(1, 9))
+    assert [s["step"] for s in steps] == list(range(1, 5))
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     run = simulate_run.simulate_province
 
@@ -96,7 +101,7 @@ def test_a_cancelled_simulation_leaves_the_earlier_one(tmp_path: Path, monkeypat
         return run(*given, **options | {"progress": stop})
 
     monkeypatch.setattr(simulate_run, "simulate_province", interrupted)
-    _, told = asked(*SMALL_REQUEST, "--out", str(folder), "--again", "--lang", "en", code=1)
+    _, told = asked(*TAXIS, "--out", str(folder), "--again", "--lang", "en", code=1)
     assert told.startswith("Cancelled")
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["kept", "steps"]
@@ -107,6 +112,16 @@ def test_another_folder_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "notes" / "mine.txt").write_text("x", encoding="utf-8")
     _, told = asked(*SMALL_REQUEST, "--out", str(tmp_path / "notes"), "--lang", "en", code=1)
     assert "is no run folder" in told
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.os, "access", lambda *_: False)
+    monkeypatch.setattr(simulate_run, "simulate_province", None)
+    _, told = asked(*TAXIS, "--out", str(tmp_path / "new" / "deep"), "--lang", "en", code=1)
+    assert f"nothing may be written in {tmp_path}" in told
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -168,10 +183,22 @@ def test_tables_have_the_columns_of_the_contract(tmp_path: Path, root: Path) -> 
 # ---- the table for the year model ----
 
 
+def test_a_simulation_takes_no_feedback(monkeypatch: pytest.MonkeyPatch, inputs: Inputs) -> None:
+    """Factors of an earlier simulation must not count twice."""
+    taken: list[Any] = []
+    monkeypatch.undo()
+    monkeypatch.setattr(simulate_run, "model_parts", lambda scenario, _: taken.append(scenario))
+    plain = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    simulate_run.parts_of(replace(plain, feedback="x", feedback_hash="0"), inputs)
+    assert (taken[0].feedback, taken[0].feedback_hash, taken[0].draws) == ("", "", 1)
+
+
 def test_feedback_is_made_kept_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: Inputs) -> None:
     monkeypatch.setattr(
         feedback.feedback_table, "__kwdefaults__", {**feedback.feedback_table.__kwdefaults__, "ratios": (0.5, 1.0)}
     )
+    few = {key: fleet for key, fleet in FLEETS.items() if key[1] == SMALL}
+    monkeypatch.setattr(feedback, "city_fleets", lambda *_: few)
     text, _ = asked("--feedback", "--years", "2030", "--workers", "1", "--lang", "en")
     assert "Bus depot" in text
     assert "transport run SCENARIO --feedback" in text
@@ -186,6 +213,11 @@ def test_feedback_is_made_kept_and_found(tmp_path: Path, monkeypatch: pytest.Mon
     assert made.scenario_hash() == load_scenario("plan_2030", inputs.folder, inputs.levers, feedback=str(folder)).scenario_hash()
     assert made.scenario_hash() != plain.scenario_hash()
     assert "feedback" not in plain.resolved()["run"]
+    changed = tmp_path / "changed"
+    shutil.copytree(folder, changed)
+    table.with_columns(value=pl.lit(2.0)).write_parquet(changed / "feedback.parquet")
+    with pytest.raises(StoreError, match="is not what transport simulate --feedback wrote there"):
+        store.read_feedback(str(changed))
     with pytest.raises(StoreError, match=r"no feedback\.parquet there"):
         store.read_feedback("nothing")
     with contextlib.redirect_stderr(io.StringIO()) as told:

@@ -12,7 +12,7 @@ import pytest
 
 from transport import sizing
 from transport.cli import main
-from transport.i18n import has_text
+from transport.i18n import has_text, t
 from transport.sizing import LIMITS, SCHEMA, place_from, present, size_place, with_plugs
 from transport.sizing_text import sizing_text, sizing_view
 from transport.week_values import CityFleet, WeekValues
@@ -85,6 +85,15 @@ def test_the_answer_is_said_in_both_languages(depot: pl.DataFrame) -> None:
             assert has_text(f"sizing.metric_{metric}", lang)
 
 
+def test_only_a_larger_size_that_fails_is_worth_a_warning(depot: pl.DataFrame) -> None:
+    plugs = depot.filter(pl.col("what") == "plugs").with_columns(monotone=pl.lit(value=False))
+    said = t("sizing.not_monotone", "en")
+    top = plugs["size"].max()
+    assert plugs.filter("chosen")["size"][0] < top
+    assert said not in sizing_text(plugs.with_columns(meets=pl.col("size") >= plugs.filter("chosen")["size"][0]), "en")
+    assert said in sizing_text(plugs.with_columns(meets=pl.col("size") < top), "en")
+
+
 def test_a_limit_that_plugs_cannot_meet_is_an_answer(inputs: Inputs, read: WeekValues) -> None:
     place = placed(inputs, read, "bus_depot", limits={"missed_share": 0.0, "delayed_share": -1.0})
     place = replace(place, cases=tuple(with_plugs(case, 2) for case in place.cases))
@@ -151,6 +160,7 @@ def test_the_fleet_of_an_airport_stands_beside_the_published_figures(
             "item": ["tug", "tug"],
             "number": [4, 6],
             "feasible": [True, True],
+            "charges_per_day": [2.4, 0.9],
             "extra_share": [0.0, 0.5],
         }
     )
@@ -164,22 +174,55 @@ def test_the_fleet_of_an_airport_stands_beside_the_published_figures(
     argv = ["size", "airport", "--area", "210100", "--place", "A_SHE", "--limit", "missed_share=1", "wait_p95_min=600"]
     for lang in ("zh", "en"):
         assert main([*argv, "--fleet", "--lang", lang]) == 0
-        assert "+50 %" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "+50 %" in said
+        assert "2.4" in said
     assert [replications for replications, _ in asked] == [1, 1]
     assert all(0.0 < share < 1.0 for _, share in asked)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_timetable_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(airports, "needs", lambda *_: pl.DataFrame({"rule": ["gaps"], "item": ["tug"], "number": [1]}))
+    file, written = tmp_path / "flights.csv", tmp_path / "sizing.csv"
+    head = "day,arrive,depart,size,stand\n"
+    file.write_text(
+        head + "".join(f"{d},{h}:10,{h}:58,narrow_body,remote\n" for d in range(1, 8) for h in (8, 9)), encoding="utf-8"
+    )
+    argv = ["size", "airport", "--area", "210100", "--place", "A_SHE", "--schedule", str(file), "--lang", "en"]
+    assert main([*argv, "--fleet", "--json", "--out", str(written)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    # one aircraft at a time: as many units as its tasks bind, far fewer than those of the movements
+    assert found["sizing"][0]["vehicles"] < 30
+    assert found["fleet"] == [{"rule": "gaps", "item": "tug", "number": 1}]
+    assert pl.read_csv(tmp_path / "sizing_fleet.csv").height == 1
+    file.write_text(head + "1,8:10,8:58,jumbo,remote\n1,25:99,8:58,narrow_body,gate\n", encoding="utf-8")
+    assert main(argv) == 2
+    assert "25:99" in capsys.readouterr().err
+    file.write_text(head + "1,8:10,8:58,jumbo,remote\n", encoding="utf-8")
+    assert main(argv) == 2
+    assert "row 0: size is 'jumbo'; there are narrow_body, regional, wide_body" in capsys.readouterr().err
+    assert main([*argv[:-4], "--schedule", str(tmp_path / "none.csv"), "--lang", "en"]) == 2
+    assert "none.csv" in capsys.readouterr().err
+    assert main(["size", "taxi_city", "--area", "210100", "--schedule", str(file), "--lang", "en"]) == 2
+    assert "only an airport has a timetable" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
-        (["size", "trams", "--area", "210100"], "there is no system 'trams' here; there are bus_depot"),
-        (["size", "airport", "--area", "210100"], "airport '' has no movements"),
+        (["size", "trams", "--area", "210100"], "there is no system trams; there are bus_depot"),
+        (["size", "airport", "--area", "210100"], "no place - in 210100 in 2030 (airport); there are A_SHE"),
+        (
+            ["size", "airport", "--area", "210200", "--place", "A_SHE"],
+            "no place A_SHE in 210200 in 2030 (airport); there are A_CNI, A_DLC",
+        ),
         (["size", "bus_depot", "--area", "999999"], "there is no area with the code 999999"),
-        (["size", "bus_depot", "--area", "210100", "--week", "spring"], "there is no week 'spring'"),
+        (["size", "bus_depot", "--area", "210100", "--week", "spring"], "there is no week spring"),
         (
             ["size", "bus_depot", "--area", "210100", "--limit", "queue=3"],
-            "there is no statistic 'queue' here; there are missed_share",
+            "there is no limit for queue; there are missed_share",
         ),
     ],
 )

@@ -49,21 +49,24 @@ def solve(request: Mapping[str, Any], inputs: Inputs, tell: Tell) -> dict[str, p
         stored = simulate_scenario(scenario, inputs, make_request(inputs, years=request["years"]), progress=tell)
         return {"done": pl.DataFrame({"folder": [str(stored.folder)]})}
     from transport.sample_checks import sample_checks
-    from transport.sizing import place_of, size_place
+    from transport.sizing import SizingError, place_of, size_place
 
     tell(0, 1, "models")
     if request["task"] == "checks":
         return {"self_checks": sample_checks(inputs, scenario, request["year"], progress=tell)}
-    place = place_of(
-        inputs,
-        scenario,
-        request["system"],
-        request["area"],
-        place=request["place"],
-        year=request["year"],
-        weeks=request["weeks"],
-        limits=request["limits"],
-    )
+    try:
+        place = place_of(
+            inputs,
+            scenario,
+            request["system"],
+            request["area"],
+            place=request["place"],
+            year=request["year"],
+            weeks=request["weeks"],
+            limits=request["limits"],
+        )
+    except SizingError as problem:
+        raise ValueError(problem.said(str(request.get("lang", "zh")))) from problem
     return {"sizing": size_place(place, progress=tell)}
 
 

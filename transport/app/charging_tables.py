@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from fleets.corridor_arrivals import ENERGIES
 from transport.i18n import has_text, labels, t
 from transport.layout import PROVINCE
 from transport.week_values import WEEKS
+from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +48,7 @@ FIRST = (
     "peak_kw_unmanaged",
     "peak_bound_kw",
     "peak_gap_share",
+    "bill_gap_share",
     "grid_kwh",
     "loss_share",
     "energy_kwh_per_km",
@@ -112,12 +115,14 @@ def weeks_of(table: pl.DataFrame, *, year: bool = False) -> list[str]:
 def places_of(table: pl.DataFrame) -> list[tuple[str, str]]:
     """Return (area, place) of a table, the province first, then sorted; tables without places have an empty one."""
     pairs = table.select("area", place=pl.col("place") if "place" in table.columns else pl.lit("")).unique().rows()
-    return sorted(pairs, key=lambda pair: (pair[0] != PROVINCE, pair))
+    return sorted(pairs, key=lambda pair: (pair[0] not in {PROVINCE, SELECTED}, pair))
 
 
 def place_name(pair: tuple[str, str], data: Inputs, lang: str) -> str:
     """Return an area and its place as the reader knows them."""
     area, place = pair
+    if area == SELECTED:
+        return t("charging.selected", lang)
     named = labels(data, "area", lang).get(area, area)
     if not place:
         return named
@@ -220,10 +225,18 @@ def load_rows(load: pl.DataFrame, price: pl.DataFrame, data: Inputs, lang: str) 
 
 
 def metric_name(metric: str, data: Inputs, lang: str) -> str:
-    """Return the name of a statistic, its code where it has none; delays are told by the kind of equipment that was missing."""
+    """Return the name of a statistic, its code where it has none; delays are told by the equipment missing, stations by their energy."""
     key = f"charging.metric_{metric}"
     if has_text(key, lang):
         return t(key, lang)
+    energy, _, rest = metric.partition("_")
+    if energy in ENERGIES and has_text(f"charging.metric_of_{rest}", lang):
+        return t(
+            "charging.metric_energy_of",
+            lang,
+            energy=labels(data, "station_energy", lang)[energy],
+            what=t(f"charging.metric_of_{rest}", lang),
+        )
     kinds = labels(data, "ground_equipment", lang)
     kind = metric.removeprefix("delay_").removesuffix("_min")
     return t("charging.metric_delay_of", lang, kind=kinds[kind]) if kind in kinds else metric

@@ -121,7 +121,11 @@ def choose_source(run: StoredRun, lang: str) -> Source | None:
         for year in stored.manifest.get("years", []):
             key = (stored.folder.name, int(year))
             known[key] = Source(run, stored, int(year), is_province=True)
-            called[key] = t("charging.source_province", lang, year=year, areas=places)
+            part = stored.folder.name != SIMULATION
+            systems = len(stored.manifest.get("systems", []))
+            called[key] = t(
+                "charging.source_part" if part else "charging.source_province", lang, year=year, areas=places, systems=systems
+            )
     if "simulation" in run.manifest["tables"] and not state.table(run, "simulation").is_empty():
         known["sample", SIMULATED_YEAR] = Source(run, run, SIMULATED_YEAR, is_province=False)
         called["sample", SIMULATED_YEAR] = t("charging.source_sample", lang, year=SIMULATED_YEAR)

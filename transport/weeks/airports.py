@@ -15,12 +15,16 @@ from fleets.airport_sizing import ServiceLimits, required_equipment
 from fleets.flights import Traffic, check_schedule
 from fleets.station import Plugs
 from fleets.turnaround import energy_per_minute, shortest_stays, task_graphs
+from transport.infrastructure import SIZES as YEAR_SIZES
+from transport.infrastructure import STANDS, stand_hours
+from transport.week_values import WEEKS
 from transport.weeks.case import Case, CaseResult, Measure, exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fleets.airport import AirportResult
+    from fleets.airport_sizing import Required
     from fleets.records import FleetResult
     from fleets.tariff import Tariff
     from fleets.turnaround import Task
@@ -30,12 +34,15 @@ if TYPE_CHECKING:
 SIZES: tuple[str, ...] = ("regional", "narrow_body", "wide_body")
 #: Size whose turnaround the energies of the equipment belong to.
 _REFERENCE = "narrow_body"
-_STANDS = ("contact_stand", "remote_stand")
 #: Kinds whose energy follows the load of aircraft on stand.
 _LIKE_GROUND_POWER = ("ground_power_unit", "air_unit")
 _DAYS = 365.0
+_DAYS_PER_WEEK = 7.0
+_MIN_PER_H = 60.0
+_KG_PER_T = 1000.0
 #: Metrics of charging at night only that stand beside those of charging in gaps.
 _AT_NIGHT = ("missed_share", "delay_mean_min", "delay_p95_min", "equipment_kwh", "peak_kw")
+_CHARGES: dict[str, Any] = {"item": pl.String, "charges_per_day": pl.Float64}
 _TASK_COLUMNS = ("turnaround", "task", "kind", "asked_min", "start_min", "end_min", "delay_min", "state")
 
 
@@ -94,7 +101,8 @@ def case(
     graphs = task_graphs(read.turnaround_tasks, factor=read("turnaround_task_factor"))
     shares = size_shares(read, place)
     profile = read.profiles["airport"]
-    daily = read("airport_movements", place) / 2.0 / _DAYS * read("airport_season", week)
+    flown, load = seasons(read, week)
+    daily = read("airport_movements", place) / 2.0 / _DAYS * flown
     contact = float(np.clip(read("contact_stand_share", place), 0.0, 1.0))
     flights: Traffic | pl.DataFrame = Traffic(
         turnarounds_per_day=(daily,) * (7 + frame["warmup_days"]),
@@ -112,10 +120,9 @@ def case(
         flights = check_schedule(schedule, SIZES, contact_share=contact)
         shares = {s: float((flights["size"] == s).sum()) / flights.height for s in SIZES}
         busiest = float(np.bincount((flights["arrive_min"].to_numpy() // 60).astype(np.int64), minlength=1).max())
-    season = read("ground_power_season", week)
     power = StandPower(
-        ground_power_share=(read("bridge_power_use", _STANDS[0]), read("bridge_power_use", _STANDS[1])),
-        load_kw={s: read("ground_power_load", s) * season for s in SIZES},
+        ground_power_share=(read("bridge_power_use", STANDS[0]), read("bridge_power_use", STANDS[1])),
+        load_kw={s: read("ground_power_load", s) * load for s in SIZES},
         converter_efficiency=read("ground_power_converter"),
         connect_min=read("turbine_connect_time"),
         turbine_kg_per_h={s: read("turbine_fuel_flow", s) for s in SIZES},
@@ -130,7 +137,7 @@ def case(
         margin_min=read("turnaround_margin"),
         icing_day_probability=icing_day_probability(read, read.week_temperature_c(area, week)),
         deicing_share=float(np.clip(read("deicing_share"), 0.0, 1.0)),
-        energy_factor=dict.fromkeys(_LIKE_GROUND_POWER, season),
+        energy_factor=dict.fromkeys(_LIKE_GROUND_POWER, load),
     )
     fleet = equipment(read, graphs, shares, busiest, read.week_temperature_c(area, week))
     units, electric = sum(e.units for e in fleet), sum(e.electric_units for e in fleet)
@@ -169,9 +176,66 @@ def case(
             "units": exact(units, "veh"),
             "electric_units": exact(electric, "veh"),
             "plugs": exact(plugs.count, "plug"),
+            **({} if schedule is not None else accounts(read, place, week)),
         },
         **frame,
     )
+
+
+def seasons(read: WeekValues, week: str) -> tuple[float, float]:
+    """Return the movements of a week over those of the mean week, and the load of aircraft on ground power over that of the year.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    week
+        Representative week.
+
+    Notes
+    -----
+    The rows say how the year is shared out; one factor each gives the weeks by ``week_weight`` the movements of the year, and the turnarounds
+    of the year their mean load.
+    """
+    rows = [(read("week_weight", w), read("airport_season", w), read("ground_power_season", w)) for w in WEEKS]
+    total, flown = sum(n for n, _, _ in rows), sum(n * s for n, s, _ in rows)
+    loaded = sum(n * s * p for n, s, p in rows)
+    if not (flown > 0.0 and loaded > 0.0):
+        return 0.0, 1.0
+    return read("airport_season", week) * total / flown, read("ground_power_season", week) * flown / loaded
+
+
+def accounts(read: WeekValues, place: str, week: str) -> dict[str, Measure]:
+    """Return what the accounts of the year reckon for an airport, shared out to a week: ground power and fuel of the auxiliary turbines.
+
+    Parameters
+    ----------
+    read
+        Values of the year.
+    place
+        Airport.
+    week
+        Representative week.
+
+    Notes
+    -----
+    Eq. 45. The accounts know narrow and wide bodies only and give remote stands the fixed supply; here regional aircraft have rows of their own,
+    units with batteries serve remote stands (their energy is that of the equipment), and missing equipment and ice lengthen stays.
+    """
+    flown, load = seasons(read, week)
+    turnarounds = read("airport_movements", place) / 2.0 / _DAYS * _DAYS_PER_WEEK * flown
+    contact = float(np.clip(read("contact_stand_share", place), 0.0, 1.0))
+    wide = float(np.clip(read("wide_body_share", place), 0.0, 1.0))
+    running, connect_h = np.clip(read("turbine_time_share"), 0.0, 1.0), np.array(read("turbine_connect_time") / _MIN_PER_H)
+    kwh = fuel_t = 0.0
+    for stand, stand_share in zip(STANDS, (contact, 1.0 - contact), strict=True):
+        use = np.clip(read("bridge_power_use", stand), 0.0, 1.0)
+        for size, size_share in zip(YEAR_SIZES, (1.0 - wide, wide), strict=True):
+            count, stay_h = np.array(turnarounds * stand_share * size_share), np.array(read("turnaround_time", size) / _MIN_PER_H)
+            turbine_h, ground_h = (float(h) for h in stand_hours(count, use, running, stay_h, connect_h))
+            fuel_t += turbine_h * read("turbine_fuel_flow", size) / _KG_PER_T
+            kwh += ground_h * read("ground_power_load", size) * load / read("ground_power_converter")
+    return {"ground_power_kwh_accounts": exact(kwh, "kWh"), "turbine_fuel_t_accounts": exact(fuel_t, "t")}
 
 
 def size_shares(read: WeekValues, place: str) -> dict[str, float]:
@@ -276,8 +340,14 @@ def needs(case: Case, limits: ServiceLimits) -> pl.DataFrame:
     Returns
     -------
     table
-        Columns rule (``gaps``, ``overnight``), item (a kind of equipment, ``units`` for all of them, ``plugs``), number, feasible, and
-        extra_share: more than with charging in gaps, as a share.
+        Columns rule (``gaps``, ``overnight``), item (a kind of equipment, ``units`` for all of them, ``plugs``), number, feasible,
+        charges_per_day (energy of a unit and day over what its battery holds between target and reserve), and extra_share: more than with
+        charging in gaps, as a share.
+
+    Notes
+    -----
+    A unit that charges at night only cannot need more than one full charge a day, so ``charges_per_day`` of the gaps says how many times as
+    many units the nights take at least.
     """
     frames = []
     for name, window in (("gaps", None), ("overnight", case.given["night_h"])):
@@ -292,11 +362,26 @@ def needs(case: Case, limits: ServiceLimits) -> pl.DataFrame:
         frames.append(
             pl.DataFrame(
                 {"item": list(numbers), "number": list(numbers.values())}, schema={"item": pl.String, "number": pl.Int64}
-            ).select(pl.lit(name).alias("rule"), "item", "number", pl.lit(found.feasible).alias("feasible"))
+            )
+            .join(_charges(case, found, rule), on="item", how="left", maintain_order="left")
+            .select(pl.lit(name).alias("rule"), "item", "number", pl.lit(found.feasible).alias("feasible"), "charges_per_day")
         )
     gaps = frames[0].select("item", pl.col("number").alias("_gaps"))
     more = pl.when(pl.col("_gaps") > 0).then(pl.col("number") / pl.col("_gaps") - 1.0).alias("extra_share")
     return pl.concat(frames).join(gaps, on="item", how="left", maintain_order="left").with_columns(more).drop("_gaps")
+
+
+def _charges(case: Case, found: Required, rule: Charging) -> pl.DataFrame:
+    """Return the full charges of a unit and day by kind, and of all units together; kinds without units are missing."""
+    done = found.found.result.blocks.filter((pl.col("asked_min") >= 0) & (pl.col("state") == "done"))
+    used = dict(done.group_by("kind").agg(pl.col("kwh").sum()).iter_rows())
+    window = rule.target_soc - rule.reserve_soc
+    per_day = {e.kind: used.get(e.kind, 0.0) / (_DAYS_PER_WEEK * case.replications) for e in found.equipment if e.units}
+    held = {e.kind: e.units * e.battery.capacity_kwh * window for e in found.equipment if e.units}
+    rows = {kind: per_day[kind] / held[kind] for kind in held}
+    if held:
+        rows["units"] = sum(per_day.values()) / sum(held.values())
+    return pl.DataFrame({"item": list(rows), "charges_per_day": list(rows.values())}, schema=_CHARGES)
 
 
 def service_limits(read: WeekValues) -> ServiceLimits:

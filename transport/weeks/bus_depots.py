@@ -6,6 +6,7 @@ peak low; others charge at once. Buses of ``terminus_charging_share`` also charg
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ import polars as pl
 
 from fleets.depot import Buses, Terminus, ValleyFirst, bus_blocks, full_recharge_fleet, simulate_bus_depot
 from fleets.depot_gantt import depot_gantt
-from fleets.load_bound import critical_window, gap_share, peak_bound, stays
+from fleets.load_bound import bill_bound, critical_window, gap_share, peak_bound, stays
 from fleets.managed import PeakShaving
 from fleets.records import DAY_MIN, WEEK_MIN
+from fleets.replications import interval
 from fleets.station import Plugs
 from fleets.tariff import energy_bill
 from transport.params import seed_for
@@ -121,10 +123,13 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         )
         by_type = base * np.stack([heater_factor(read, h, weather[replication]) for h in HEATERS])
         blocks.append(_with_heaters(made, by_type, heaters_of(read, area, seed, replication, count), -warmup))
-    plugs = max(1, round(read("depot_plugs_per_bus") * count))
+    per_bus = read("depot_plugs_per_bus")
+    # a small depot has a plug at least, one without any ratio has none
+    plugs = max(1, round(per_bus * count)) if per_bus > 0.0 else 0
     power = read("charger_power", "depot")
     efficiency = 1.0 - read("charging_loss", "urban_bus")
-    site = Plugs(plugs, power, efficiency, read("depot_feeder_share") * plugs * power / efficiency, read("charger_module_power"))
+    feeder = read("depot_feeder_share") * plugs * power / efficiency if plugs else math.inf
+    site = Plugs(plugs, power, efficiency, feeder, read("charger_module_power"))
     rules = Buses(
         count=count,
         battery=battery,
@@ -147,11 +152,13 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         "blocks": blocks,
         "plugs": site,
         "policy": policy,
-        "shaving": PeakShaving(shaved) if shaved > 0.0 else None,
+        "shaving": PeakShaving(shaved, margin_min=read("departure_margin")) if shaved > 0.0 else None,
         "terminus": _terminus(read, count, efficiency),
         "month": read.month(week),
         # the tables of single buses of a whole province are kept for the hardest week
         "gantt": level != "province" or week == "winter",
+        # a programme per depot and week is too much for a sample, and for every week of a province
+        "bill_bound": level == "full" or (level == "province" and week == "winter"),
     }
     more = {
         "minimum_fleet_full_recharge": measured(
@@ -196,6 +203,8 @@ def simulate(case: Case) -> CaseResult:
         nobody = None if shaving is None else replace(shaving, share=0.0)
         unmanaged = simulate_bus_depot(rules, blocks, plugs, policy=replace(policy, share=0.0), shaving=nobody, **run)
     more = {**_gap(case, managed), **_monthly_bill(case, managed)}
+    if case.given["bill_bound"]:
+        more |= _bill_gap(case, managed)
     tables = {"depot_load": _load_table(case, managed, unmanaged)}
     if case.given["gantt"]:
         tables["depot_gantt"] = _gantt_table(case, managed)
@@ -255,21 +264,10 @@ def _energy_by_heater(read: WeekValues, base: float, weather: NDArray[np.float64
 
 def _gap(case: Case, result: FleetResult) -> dict[str, Measure]:
     """Return how far the peaks stay above what a perfect schedule of the same sessions needs."""
-    rules, plugs = case.given["buses"], case.given["plugs"]
+    plugs = case.given["plugs"]
     bounds, gaps = [], []
     for r in range(min(_BOUNDED, result.load_kw.shape[0])):
-        blocks, sessions = (f.filter(pl.col("replication") == r) for f in (result.blocks, result.sessions))
-        driven = blocks.filter(pl.col("start_min").is_not_null()).rename({"bus": "vehicle"})
-        home = stays(
-            driven,
-            sessions.filter(pl.col("site") == "depot"),
-            max_kw=min(plugs.power_kw, rules.battery.max_kw),
-            turnaround_min=rules.turnaround_min,
-            end_min=WEEK_MIN,
-        )
-        table = home.filter(pl.col("arrive_min") >= 0.0)
-        if case.given["terminus"] is not None:
-            table = pl.concat([table, _on_the_way(sessions, case.given["terminus"].plugs, rules)])
+        table = _charged(case, result, r)
         begin, end, _ = critical_window(table, step_min=case.step_min)
         # a bound of some of the sessions is one of all
         tight = table.filter((pl.col("arrive_min") < end) & (pl.col("leave_min") > begin))
@@ -277,7 +275,51 @@ def _gap(case: Case, result: FleetResult) -> dict[str, Measure]:
         gaps.append(gap_share(float(result.load_kw[r].max()), bounds[-1]))
     return {
         "peak_bound_kw": measured(bounds, "kW", case.confidence),
-        "peak_gap_share": measured(gaps, "dimensionless", case.confidence),
+        "peak_gap_share": _gap_measure(gaps, case.confidence),
+    }
+
+
+def _gap_measure(gaps: list[float], confidence: float) -> Measure:
+    """Return the mean of gaps with its interval; a gap is no part of a whole, so that its interval does not end at 1."""
+    if len(gaps) < _BOUNDED:
+        return Measure(gaps[0], None, None, "dimensionless")
+    mean, low, high = interval(gaps, confidence)
+    return Measure(mean, max(low, 0.0), high, "dimensionless")
+
+
+def _charged(case: Case, result: FleetResult, replication: int) -> pl.DataFrame:
+    """Return what was charged in the week as sessions of the programmes: stays in the depot and charges in layovers."""
+    rules, plugs, terminus = (case.given[k] for k in ("buses", "plugs", "terminus"))
+    blocks, sessions = (f.filter(pl.col("replication") == replication) for f in (result.blocks, result.sessions))
+    home = stays(
+        blocks.filter(pl.col("start_min").is_not_null()).rename({"bus": "vehicle"}),
+        sessions.filter(pl.col("site") == "depot"),
+        max_kw=min(plugs.power_kw, rules.battery.max_kw),
+        turnaround_min=rules.turnaround_min,
+        end_min=WEEK_MIN,
+    )
+    table = home.filter(pl.col("arrive_min") >= 0.0)
+    return table if terminus is None else pl.concat([table, _on_the_way(sessions, terminus.plugs, rules)])
+
+
+def _bill_gap(case: Case, result: FleetResult) -> dict[str, Measure]:
+    """Return the least bill of a month for which a perfect schedule could charge the same sessions, and how far the depot's bill is above it.
+
+    The programme knows no queue, feeder and taper: part of the gap is theirs.
+    """
+    start, weeks = case.monday.replace(tzinfo=None), 1.0 / _MONTHS_PER_WEEK
+    # a month has several such weeks and one peak
+    tariff = replace(case.tariff, demand_cny_per_kw_month=case.tariff.demand_cny_per_kw_month / weeks)
+    bounds, gaps = [], []
+    for r in range(min(_BOUNDED, result.load_kw.shape[0])):
+        table = _charged(case, result, r)
+        least = bill_bound(table, tariff, start=start, step_min=case.step_min, efficiency=case.given["plugs"].efficiency)
+        paid = energy_bill(result.load_kw[r], start, tariff, step_min=case.step_min)
+        bounds.append(least.total_cny * weeks)
+        gaps.append(gap_share(paid.energy_cny + paid.demand_cny, least.total_cny))
+    return {
+        "bill_bound_cny_per_month": measured(bounds, "CNY/month", case.confidence),
+        "bill_gap_share": _gap_measure(gaps, case.confidence),
     }
 
 

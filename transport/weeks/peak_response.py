@@ -9,9 +9,10 @@ import polars as pl
 
 from transport.infrastructure import peak_response_share
 from transport.layout import PROVINCE, year_index
+from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from transport.params import Params
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 PEAK_WEEKS = ("winter", "summer")
 #: All systems together.
 ALL = "all"
+#: Areas of the rows that are sums already.
+_SUMS = (PROVINCE, SELECTED)
+#: Why a system leaves nothing out: in the simulation everybody charges on arrival.
+NO_PLAN = "no_plan"
+#: What a system has that is simulated at once too.
+_TWIN = "peak_kw_unmanaged"
 #: System -> segments of the rows that are its charging.
 _SEGMENTS: dict[str, tuple[str, ...]] = {
     "bus_depot": ("bus_depot",),
@@ -42,28 +49,33 @@ _SCHEMA: dict[str, Any] = {
     "high": pl.Float64,
     "response_share_of_rows": pl.Float64,
     "difference": pl.Float64,
+    "reason": pl.String,
 }
 
 
-def peak_response(tables: Mapping[str, pl.DataFrame], params: Params) -> pl.DataFrame:
+def peak_response(tables: Mapping[str, pl.DataFrame], params: Params, *, whole: bool = True) -> pl.DataFrame:
     """Return the response of the simulated charging at the evening peak of the province.
 
     Parameters
     ----------
     tables
-        Table ``simulation`` of :func:`transport.weeks.province.simulate_province`.
+        Tables ``simulation`` and ``simulation_skipped`` of :func:`transport.weeks.province.simulate_province`.
     params
         Parameters after levers; the first draw is used.
+    whole
+        Whether every system was asked for; if not, the rows of the systems together are called ``selected`` and stand beside the rows of
+        their segments only.
 
     Returns
     -------
     table
-        One row per year, area (province and prefectures) and system, and for all systems together. ``peak_kw_unmanaged`` is the mean load in
+        One row per year, area (all together and prefectures) and system, and for all systems together. ``peak_kw_unmanaged`` is the mean load in
         the sharp hours of the weekdays where everybody charges at once, ``peak_kw`` the same as it is planned, both in that week of winter
         and summer in which the province charges most; ``response_kw`` is what management leaves out, ``response_share`` its share of the
         charging load, ``share_of_provincial_peak`` its share of the load of the whole grid with the interval ``low`` to ``high``.
         ``response_share_of_rows`` is eq. 49 of the year model for the same segments (all segments, private piles among them, for all systems
-        together) and ``difference`` the simulated share less that one.
+        together) and ``difference`` the simulated share less that one. ``reason`` is ``no_plan`` where the simulation knows no plan for the system, so that
+        nothing is left out whatever the managed share of the rows, and empty elsewhere.
 
     Notes
     -----
@@ -71,22 +83,25 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params) -> pl.Data
     plan by price leaves out every day. The interval is that of the simulation; ends of the systems and places add up.
     """
     found = tables["simulation"].filter(pl.col("metric").is_in(_METRICS), pl.col("week").is_in(PEAK_WEEKS))
+    planned = set(tables["simulation"].filter(pl.col("metric") == _TWIN)["system"].to_list())
     rows: list[tuple[Any, ...]] = []
     for (year,), group in found.sort("year").group_by(["year"], maintain_order=True):
         at = year_index(int(year))
         grid_kw = float(params.get("provincial_peak_load")[0, at]) * _KW_PER_GW
         week = _peak_week(group)
-        whole = group.filter(pl.col("week") == week).with_columns(
-            pl.when(pl.col("area") == PROVINCE).then(1.0).otherwise("scale").alias("scale")
+        systems = group["system"].unique().sort().to_list()
+        together = ALL if whole and not _without_flows(tables, int(year)) else SELECTED
+        weekly = group.filter(pl.col("week") == week).with_columns(
+            pl.when(pl.col("area").is_in(_SUMS)).then(1.0).otherwise("scale").alias("scale")
         )
-        scaled = whole.with_columns(pl.col("value", "low", "high") * pl.col("scale"))
+        scaled = weekly.with_columns(pl.col("value", "low", "high") * pl.col("scale"))
         local = scaled.group_by(["area", "system", "metric"]).agg(
             pl.col("value", "low", "high").sum(), pl.col("low").null_count().alias("open")
         )
         total = (
             local.group_by(["area", "metric"])
             .agg(pl.col("value", "low", "high", "open").sum())
-            .with_columns(pl.lit(ALL).alias("system"))
+            .with_columns(pl.lit(together).alias("system"))
         )
         both = pl.concat([local, total], how="diagonal").sort("area", "system", "metric")
         for (area, system), cells in both.group_by(["area", "system"], maintain_order=True):
@@ -94,7 +109,7 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params) -> pl.Data
             before, now, answered = (of[m] for m in _METRICS)
             share = answered["value"] / before["value"] if before["value"] else 0.0
             ends = [None if answered["open"] else answered[k] / grid_kw for k in ("low", "high")]
-            stated = rows_share(params, str(system), at)
+            stated = rows_share(params, systems if system == SELECTED else str(system), at)
             rows.append(
                 (
                     year,
@@ -110,12 +125,21 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params) -> pl.Data
                     *ends,
                     stated,
                     None if stated is None else share - stated,
+                    "" if system in planned or (system == together and planned) else NO_PLAN,
                 )
             )
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").sort("year", "area", "system")
 
 
-def rows_share(params: Params, system: str, at: int) -> float | None:
+def _without_flows(tables: Mapping[str, pl.DataFrame], year: int) -> bool:
+    """Return whether truck corridors could not be simulated in a year."""
+    skipped = tables.get("simulation_skipped")
+    if skipped is None:
+        return False
+    return not skipped.filter(pl.col("year") == year, pl.col("reason") == "no_flows").is_empty()
+
+
+def rows_share(params: Params, system: str | Sequence[str], at: int) -> float | None:
     """Return the share of a system's charging load at the evening peak that the rows of the year model hold for answering (eq. 49).
 
     Parameters
@@ -123,7 +147,7 @@ def rows_share(params: Params, system: str, at: int) -> float | None:
     params
         Parameters after levers.
     system
-        A simulated system, or :data:`ALL` for all segments of the rows, private piles among them.
+        A simulated system, several of them, or :data:`ALL` for all segments of the rows, private piles among them.
     at
         Index of the year.
 
@@ -134,20 +158,22 @@ def rows_share(params: Params, system: str, at: int) -> float | None:
     """
     if system == ALL:
         return float(peak_response_share(params)[0, at])
-    if system not in _SEGMENTS:
+    named = [system] if isinstance(system, str) else system
+    segments = [segment for name in named for segment in _SEGMENTS.get(name, ())]
+    if not segments:
         return None
 
     def row(parameter: str, segment: str) -> float:
         return float(params.get(parameter, segment)[0, at])
 
-    mix = np.array([row("charging_peak_mix", s) for s in _SEGMENTS[system]])
-    managed = np.clip([row("managed_charging_share", s) for s in _SEGMENTS[system]], 0.0, 1.0)
-    depth = np.clip([row("charging_response_depth", s) for s in _SEGMENTS[system]], 0.0, 1.0)
+    mix = np.array([row("charging_peak_mix", s) for s in segments])
+    managed = np.clip([row("managed_charging_share", s) for s in segments], 0.0, 1.0)
+    depth = np.clip([row("charging_response_depth", s) for s in segments], 0.0, 1.0)
     return float((mix * managed * depth).sum() / mix.sum()) if mix.sum() else 0.0
 
 
 def _peak_week(group: pl.DataFrame) -> str:
     """Return the week of winter and summer in which the province charges most at the evening peak where everybody charges at once."""
-    whole = group.filter(pl.col("area") == PROVINCE, pl.col("metric") == _METRICS[0])
+    whole = group.filter(pl.col("area").is_in(_SUMS), pl.col("metric") == _METRICS[0])
     load = {week: float(whole.filter(pl.col("week") == week)["value"].sum()) for week in PEAK_WEEKS}
     return max(PEAK_WEEKS, key=lambda week: load[week])

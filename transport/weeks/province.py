@@ -23,6 +23,7 @@ from transport.weeks import airports, berths, bus_depots, corridors, taxis
 from transport.weeks.tables import (
     CHECK_SCHEMA,
     LOAD_SCHEMA,
+    SELECTED,
     SUMMARY_SCHEMA,
     case_tables,
     week_rank,
@@ -184,7 +185,8 @@ def simulate_province(
         If a simulation loses energy or vehicles.
     """
     wanted = _wanted("system", systems, known_systems())
-    here = _wanted("area", areas, prefectures(inputs.table("codes")))
+    known = prefectures(inputs.table("codes"))
+    here = _wanted("area", areas, known)
     tasks: list[tuple[_Place, Task]] = []
     skipped: list[tuple[str, int, str, str, str]] = []
     fleets: list[tuple[str, int, str, float, float]] = []
@@ -218,7 +220,7 @@ def simulate_province(
     for (at, _), (_, spent) in zip(tasks, done, strict=True):
         seconds[at.system, at.year] = seconds.get((at.system, at.year), 0.0) + spent
     made = [(at.year, found) for (at, _), (found, _) in zip(tasks, done, strict=True)]
-    tables = province_tables(made, weights)
+    tables = province_tables(made, weights, total=PROVINCE if set(here) == set(known) else SELECTED)
     tables["simulation_fleets"] = pl.DataFrame(fleets, schema=_FLEET_SCHEMA, orient="row")
     tables["simulation_skipped"] = pl.DataFrame(skipped, schema=_SKIPPED_SCHEMA, orient="row").sort("system", "year", "area")
     return ProvinceOutcome(tables, seconds)
@@ -286,7 +288,7 @@ def simulate_task(task: Task) -> tuple[CaseTables, float]:
 
 
 def province_tables(
-    made: Sequence[tuple[int, CaseTables]], weights: Mapping[int, Mapping[str, float]]
+    made: Sequence[tuple[int, CaseTables]], weights: Mapping[int, Mapping[str, float]], *, total: str = PROVINCE
 ) -> dict[str, pl.DataFrame]:
     """Return the result tables of simulated cases, sorted.
 
@@ -296,11 +298,13 @@ def province_tables(
         Year and tables of each case, all weeks of a place among them.
     weights
         Year -> representative week -> weeks of the year it stands for.
+    total
+        Area of the rows of all places together.
 
     Returns
     -------
     tables
-        As :class:`ProvinceOutcome` says. In ``simulation`` the rows of area 210000 are the whole system: sums are scaled to it, means are
+        As :class:`ProvinceOutcome` says. In ``simulation`` the rows of the area ``total`` are the whole system: sums are scaled to it, means are
         weighted by what they are means of; ends of intervals add up, which is on the safe side. ``simulation_load`` and ``charging_hours``
         are scaled to the whole system [kW].
     """
@@ -317,15 +321,15 @@ def province_tables(
     summaries: list[pl.DataFrame] = []
     for year in dict.fromkeys(year for year, _ in made):
         local = pl.concat([tables.summary for y, tables in made if y == year])
-        summaries.append(_with_year(weeks_and_year([local, whole_system(local)], weights[year]), year))
+        summaries.append(_with_year(weeks_and_year([local, whole_system(local, total)], weights[year]), year))
     loads = pl.concat([_scaled(t.load, t, year) for year, t in made])
     unmanaged = pl.concat([_scaled(t.unmanaged, t, year) for year, t in made])
     checks = [t.checks.with_columns(pl.col("check").str.replace(r"^simulation\.", f"simulation.{y}.")) for y, t in made]
     tables = {
         "simulation": pl.concat(summaries).sort("system", "year", "area", "place", week_rank(), "metric"),
         "simulation_load": loads.sort("system", "year", "area", "place", week_rank(), "hour"),
-        "charging_hours": charging_hours(loads),
-        "charging_hours_unmanaged": charging_hours(unmanaged),
+        "charging_hours": charging_hours(loads, total),
+        "charging_hours_unmanaged": charging_hours(unmanaged, total),
         "simulation_checks": pl.concat(checks).sort("check"),
         "self_checks": pl.concat([t.self_checks for _, t in made]),
     }
@@ -346,41 +350,45 @@ _HOURS_SCHEMA: dict[str, Any] = {
 }
 
 
-def charging_hours(loads: pl.DataFrame) -> pl.DataFrame:
-    """Return the charging load by prefecture and hour of the week, and of the province as area 210000 [kW].
+def charging_hours(loads: pl.DataFrame, total: str = PROVINCE) -> pl.DataFrame:
+    """Return the charging load by prefecture and hour of the week, and of all together [kW].
 
     Parameters
     ----------
     loads
         Columns system, year, week, area, place, hour, kw (of the whole system of a place).
+    total
+        Area of the rows of all together.
     """
     keys = ["year", "week", "area", "hour", "system"]
     # sorted before the sum: the order of the sum does not depend on the order of the cases
     ordered = loads.sort("year", week_rank(), "area", "hour", "system", "place")
     local = ordered.group_by(keys, maintain_order=True).agg(pl.col("kw").sum())
-    whole = ordered.with_columns(pl.lit(PROVINCE).alias("area")).sort("year", week_rank(), "hour", "system", maintain_order=True)
-    total = whole.group_by(keys, maintain_order=True).agg(pl.col("kw").sum())
-    return pl.concat([total, local]).select(list(_HOURS_SCHEMA)).sort("year", week_rank(), "area", "hour", "system")
+    whole = ordered.with_columns(pl.lit(total).alias("area")).sort("year", week_rank(), "hour", "system", maintain_order=True)
+    summed = whole.group_by(keys, maintain_order=True).agg(pl.col("kw").sum())
+    return pl.concat([summed, local]).select(list(_HOURS_SCHEMA)).sort("year", week_rank(), "area", "hour", "system")
 
 
-def whole_system(weekly: pl.DataFrame) -> pl.DataFrame:
+def whole_system(weekly: pl.DataFrame, area: str = PROVINCE) -> pl.DataFrame:
     """Return the rows of the province from those of its places.
 
     Parameters
     ----------
     weekly
         Table of :data:`transport.weeks.tables.SUMMARY_SCHEMA`, weeks without the year.
+    area
+        Area of the rows of all places together.
 
     Returns
     -------
     table
-        The same columns with area 210000: sums times scale, means weighted by their weight times scale. Metrics without a rule
+        The same columns with that area: sums times scale, means weighted by their weight times scale. Metrics without a rule
         and maxima that do not add up are left out; a place without a metric has none of what it counts. ``scale`` is what was already multiplied, on average.
     """
     rows = []
     for (system, week), group in weekly.sort("system", week_rank()).group_by(["system", "week"], maintain_order=True):
         found = {(r["area"], r["place"], r["metric"]): r for r in group.sort("area", "place").iter_rows(named=True)}
-        one = {(area, place): row for (area, place, _), row in found.items()}
+        one = {(where, place): row for (where, place, _), row in found.items()}
         vehicles = sum(row["vehicles"] for row in one.values())
         events = sum(row["events"] for row in one.values())
         scale = sum(row["vehicles"] * row["scale"] for row in one.values()) / vehicles if vehicles else 1.0
@@ -396,7 +404,7 @@ def whole_system(weekly: pl.DataFrame) -> pl.DataFrame:
                 factor = [f * found[*at, weight]["value"] for at, f in zip(having, factor, strict=True)]
                 total = sum(factor) or 1.0
             value, low, high = (_weighted([c[k] for c in cells], factor, total) for k in ("value", "low", "high"))
-            rows.append((system, week, PROVINCE, "", metric, value, low, high, cells[0]["unit"], vehicles, events, scale))
+            rows.append((system, week, area, "", metric, value, low, high, cells[0]["unit"], vehicles, events, scale))
     return pl.DataFrame(rows, schema=SUMMARY_SCHEMA, orient="row")
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from transport.weeks.case import Case, CaseResult
 
 HOURS_PER_WEEK = 168
+#: Code of the sum of some prefectures, or of some systems, where not all were simulated.
+SELECTED = "selected"
 #: Charging sessions per system and week that are kept for plots.
 _SESSIONS_KEPT = 400
 _WEEKDAYS = 5

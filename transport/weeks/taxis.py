@@ -77,7 +77,9 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
     efficiency = 1.0 - read("charging_loss", "taxi")
     wanted = read("taxi_plugs_per_taxi") * count * (1.0 - swap_share)
     n_station = max(1, round(wanted / read("taxi_station_plugs"))) if swap_share < 1.0 else 0
-    station = Plugs(max(1, round(wanted / max(1, n_station))), read("charger_power", "taxi_station"), efficiency)
+    # a small city has a plug at least, one without any ratio has none
+    least = 1 if wanted > 0.0 else 0
+    station = Plugs(max(least, round(wanted / max(1, n_station))), read("charger_power", "taxi_station"), efficiency)
     swap_ratio = count * swap_share / read("taxis_per_swap_station")
     n_swap = max(1, round(swap_ratio)) if swap_share > 0.0 else 0
     # a sample may hold less than one station's taxis: then the store shrinks with them

@@ -63,6 +63,8 @@ _OWN: dict[str, dict[str, str]] = {
         "turnarounds": "sum",
         "turbine_fuel_t": "sum",
         "ground_power_kwh": "sum",
+        "ground_power_kwh_accounts": "sum",
+        "turbine_fuel_t_accounts": "sum",
         "equipment_kwh": "sum",
         "missed_share": "turnarounds",
         "ground_power_share": "turnarounds",

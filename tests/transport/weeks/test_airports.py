@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 
 from fleets.errors import BlockError
 from fleets.turnaround import plan, task_graphs
+from transport.infrastructure import turnaround_energy
 from transport.layout import YEARS
-from transport.week_values import WeekValues, week_tariff
+from transport.week_values import WEEKS, WeekValues, week_tariff
 from transport.weeks import airports
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def test_days_with_ice(inputs: Inputs, read: Read) -> None:
 
 def test_traffic_of_a_week(read: Read, shenyang: CaseResult) -> None:
     values = read()
-    expected = values("airport_movements", "A_SHE") / 2 / 365 * 7 * values("airport_season", "winter")
+    expected = values("airport_movements", "A_SHE") / 2 / 365 * 7 * airports.seasons(values, "winter")[0]
     assert shenyang.result.value("turnarounds") == pytest.approx(expected, rel=0.01)
     departures = shenyang.tables["turnarounds"]
     assert departures.height == pytest.approx(expected, rel=0.01)
@@ -154,13 +155,49 @@ def test_power_on_stand_is_that_of_the_year_model(read: Read, make: Callable[...
             kg += hours * values("turbine_fuel_flow", size)
             if stand == "contact_stand":
                 kwh += stand_share * share * use * (stay - connect) / 60.0 * values("ground_power_load", size)
-    kwh *= values("ground_power_season", "winter") / values("ground_power_converter")
+    kwh *= airports.seasons(values, "winter")[1] / values("ground_power_converter")
     number = result.value("turnarounds")
     assert result.value("turbine_h") / number == pytest.approx(turbine_h, rel=0.03)
     assert 1000.0 * result.value("turbine_fuel_t") / number == pytest.approx(kg, rel=0.03)
     assert result.value("ground_power_kwh") / number == pytest.approx(kwh, rel=0.03)
     assert result.value("turbine_saved_t") > 0.3 * result.value("turbine_fuel_without_t")
     assert kwh < shenyang.result.value("ground_power_kwh") / number < 1.2 * kwh
+
+
+def test_the_weeks_have_the_year(inputs: Inputs, read: Read) -> None:
+    """Weighed, the weeks have the movements of the year and their turnarounds the mean load."""
+    values = read(moved(inputs.params(), airport_season__summer=1.6, ground_power_season__winter=2.0))
+    weight = {w: values("week_weight", w) for w in WEEKS}
+    found = {w: airports.seasons(values, w) for w in WEEKS}
+    total = sum(weight.values())
+    assert sum(weight[w] * found[w][0] for w in WEEKS) == pytest.approx(total)
+    assert sum(weight[w] * found[w][0] * found[w][1] for w in WEEKS) == pytest.approx(total)
+    assert found["summer"][0] / found["winter"][0] == pytest.approx(1.6 / values("airport_season", "winter"))
+
+
+def test_the_accounts_stand_beside_the_simulation(inputs: Inputs, read: Read, make: Callable[..., Case]) -> None:
+    """The weeks of all airports carry exactly what eq. 45 books in the year, and where both know the same aircraft they agree."""
+    values = read()
+    _, _, turbine_t, ground_kwh = turnaround_energy(inputs.params())
+    year = {"ground_power_kwh_accounts": ground_kwh, "turbine_fuel_t_accounts": turbine_t}
+    days = 7.0 * sum(values("week_weight", w) for w in WEEKS)
+    booked = dict.fromkeys(year, 0.0)
+    for _, place in airports.places(inputs, values):
+        for week in WEEKS:
+            for name, found in airports.accounts(values, place, week).items():
+                booked[name] += values("week_weight", week) * found.value
+    for name, expected in year.items():
+        assert booked[name] * 365.0 / days == pytest.approx(float(expected[0, YEARS.index(YEAR)]), rel=1e-9)
+    # without chance in sizes, stands and use of ground power
+    rows = {"contact_stand_share__A_SHE": 1.0, "regional_share__A_SHE": 0.0, "wide_body_share__A_SHE": 0.0}
+    alike = read(moved(inputs.params(), **rows, bridge_power_use__contact_stand=1.0))
+    case = make(alike, "A_SHE", "shoulder")
+    plenty = [replace(e, units=10 * e.units, electric=0) for e in case.given["equipment"]]
+    handling = replace(case.given["handling"], task_cv=0.0, icing_day_probability=0.0)
+    case = replace(case, given={**case.given, "handling": handling, "equipment": plenty})
+    result = case.simulate(case).result
+    assert result.value("ground_power_kwh") == pytest.approx(case.more["ground_power_kwh_accounts"].value, rel=0.03)
+    assert result.value("turbine_fuel_t") == pytest.approx(case.more["turbine_fuel_t_accounts"].value, rel=0.03)
 
 
 def test_tables_and_metrics(shenyang: CaseResult) -> None:
@@ -241,15 +278,29 @@ def test_a_schedule_takes_the_place_of_the_movements(read: Read, make: Callable[
         make(read(), "A_SHE", schedule=table.with_columns(size=pl.lit("jumbo")))
 
 
+def test_even_the_smallest_airport_needs_a_plug(read: Read, make: Callable[..., Case]) -> None:
+    """Its full batteries last the week, and would not last the next one."""
+    found = airports.needs(replace(make(read(), ISLAND), replications=1), airports.service_limits(read()))
+    assert (found.filter(pl.col("item") == "units")["charges_per_day"] < 0.2).all()
+    assert found.filter(pl.col("item") == "plugs")["number"].to_list() == [1, 1]
+
+
 def test_enough_equipment_for_gaps_and_for_nights(inputs: Inputs, read: Read, make: Callable[..., Case]) -> None:
     case = replace(make(read()), replications=1)
     found = airports.needs(case, airports.service_limits(read()))
-    assert found.columns == ["rule", "item", "number", "feasible", "extra_share"]
+    assert found.columns == ["rule", "item", "number", "feasible", "charges_per_day", "extra_share"]
     assert found["feasible"].all()
     units = dict(found.filter(pl.col("item") == "units").select("rule", "number").iter_rows())
     assert units["overnight"] > units["gaps"]
     extra = found.filter(pl.col("item") == "units", pl.col("rule") == "overnight")["extra_share"].item()
     assert extra == pytest.approx(units["overnight"] / units["gaps"] - 1.0)
+    # nobody who charges at night only uses more than a battery a day, which explains what the nights take
+    charges = {rule: dict(part.select("item", "charges_per_day").iter_rows()) for (rule,), part in found.group_by(["rule"])}
+    for item, number in found.filter(pl.col("rule") == "overnight").select("item", "number").iter_rows():
+        if item not in {"units", "plugs"} and number:
+            assert 0.0 < charges["overnight"][item] <= 1.0 + 1e-9 or charges["overnight"][item] == 0.0
+    assert charges["gaps"]["units"] > charges["overnight"]["units"] > 0.0
+    assert charges["gaps"]["plugs"] is None
     # what was published of many airports stands beside it
     published = inputs.parameters.filter(pl.col("parameter") == "ref_gse_overnight_extra_units")
     assert sorted(published["value"]) == [30.0, 47.0, 61.0, 76.0]

@@ -216,6 +216,35 @@ def test_peak_shaving_lowers_the_peak_at_the_same_service(make: Make) -> None:
     assert shaved.variants["unmanaged"].value("peak_kw") == pytest.approx(plain.variants["unmanaged"].value("peak_kw"))
 
 
+def test_the_bill_is_compared_with_the_cheapest_one(make: Make, plain: CaseResult) -> None:
+    assert "bill_gap_share" not in plain.more
+    plan, summer = make(level="full"), make("summer", level="province")
+    full, managed = (c.simulate(c) for c in (plan, make(level="full", **{"managed_charging_share:bus_depot": 1.0})))
+    bound, paid = full.more["bill_bound_cny_per_month"], full.more["bill_cny_per_month"]
+    assert 0.0 < bound.value < paid.value
+    assert full.more["bill_gap_share"].high is not None
+    # who waits for the valley comes nearer to the cheapest bill
+    assert 0.0 < managed.more["bill_gap_share"].value < full.more["bill_gap_share"].value
+    assert not summer.given["bill_bound"]
+    assert make(level="province").given["bill_bound"]
+
+
+def test_a_depot_without_plugs_serves_what_the_first_charge_holds(make: Make) -> None:
+    case = make(**{"depot_plugs_per_bus:all": 0.0})
+    found = case.simulate(case)
+    assert case.given["plugs"].count == 0
+    assert found.result.value("grid_kwh") == 0.0
+    assert found.result.value("served_share") < 0.1
+    assert found.result.value("unserved_kwh") > 0.0
+    assert found.tables["depot_load"]["unserved_kwh"].sum() == pytest.approx(found.result.value("unserved_kwh"))
+
+
+def test_shaving_keeps_the_departure_margin(make: Make) -> None:
+    rows = {"managed_charging_share:bus_depot": 1.0, "peak_shaving_share:bus_depot": 1.0}
+    assert make(**rows).given["shaving"].margin_min == 15.0
+    assert make(**rows, **{"departure_margin:all": 30.0}).given["shaving"].margin_min == 30.0
+
+
 def test_charging_at_termini_relieves_the_depot(make: Make, plain: CaseResult) -> None:
     case = make(**{"terminus_charging_share:bus_depot": 1.0})
     found = case.simulate(case)

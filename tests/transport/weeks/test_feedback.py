@@ -86,6 +86,7 @@ def test_fewer_plugs_serve_less(made: pl.DataFrame) -> None:
         assert city["value"].to_list()[0] >= city["value"].to_list()[1] >= 0.0
 
 
+@pytest.mark.slow
 def test_same_seed_same_table_for_two_workers(inputs: Inputs, made: pl.DataFrame) -> None:
     assert_frame_equal(table_of(inputs, workers=2), made, check_exact=True)
 

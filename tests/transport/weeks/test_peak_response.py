@@ -9,7 +9,8 @@ import pytest
 
 from transport.infrastructure import peak_response_share
 from transport.layout import year_index
-from transport.weeks.peak_response import ALL, peak_response, rows_share
+from transport.weeks.peak_response import ALL, NO_PLAN, peak_response, rows_share
+from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -106,3 +107,25 @@ def test_without_charging_there_is_no_response(inputs: Inputs) -> None:
     found = by_key(peak_response(table(rows("bus_depot", "210000", "winter", 0.0, 0.0)), inputs.params()))
     assert found["210000", ALL]["response_share"] == 0.0
     assert peak_response(table(), inputs.params()).height == 0
+
+
+def test_some_systems_are_not_called_all(inputs: Inputs) -> None:
+    params = inputs.params()
+    tables = table(rows("bus_depot", SELECTED, "winter", 10.0, 6.0), rows("taxi_city", SELECTED, "winter", 30.0, 30.0))
+    found = by_key(peak_response(tables, params, whole=False))
+    assert {key for key in found if key[1] in {ALL, SELECTED}} == {(SELECTED, SELECTED)}
+    together = found[SELECTED, SELECTED]
+    assert together["peak_kw_unmanaged"] == 40.0, "a sum is not scaled again"
+    # beside the rows of these systems only, without the private piles
+    assert together["response_share_of_rows"] == rows_share(params, ["bus_depot", "taxi_city"], AT)
+    assert together["response_share_of_rows"] != rows_share(params, ALL, AT)
+    # where truck corridors have no flows, not all systems are there either
+    skipped = pl.DataFrame({"year": [2030], "reason": ["no_flows"]})
+    assert (SELECTED, SELECTED) in by_key(peak_response({**tables, "simulation_skipped": skipped}, params))
+
+
+def test_a_system_without_a_plan_says_so(inputs: Inputs) -> None:
+    twin = ("bus_depot", 2030, "winter", "210000", "", "peak_kw_unmanaged", 1.0, None, None, "kW", 10, 5, 1.0)
+    tables = table(rows("bus_depot", "210000", "winter", 10.0, 6.0), [twin], rows("taxi_city", "210000", "winter", 30.0, 30.0))
+    found = by_key(peak_response(tables, inputs.params()))
+    assert [found["210000", s]["reason"] for s in ("bus_depot", "taxi_city", ALL)] == ["", NO_PLAN, ""]

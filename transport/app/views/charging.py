@@ -15,6 +15,7 @@ from transport.app import state
 from transport.app.widgets import number, show, text
 from transport.i18n import labels, t
 from transport.layout import PROVINCE
+from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,18 +153,24 @@ def _load(source: Source, data: Inputs, lang: str) -> None:
 
 def _response(table: pl.DataFrame, data: Inputs, lang: str) -> None:
     """Show how much of the peak the managed vehicles give back, and what that is of the provincial peak."""
-    areas, systems = labels(data, "area", lang), {**labels(data, "system", lang), "all": t("charging.all_systems", lang)}
+    some = {SELECTED: t("charging.selected", lang)}
+    areas = {**labels(data, "area", lang), **some}
+    systems = {**labels(data, "system", lang), **some, "all": t("charging.all_systems", lang)}
+    if "reason" not in table.columns:
+        table = table.with_columns(reason=pl.lit(""))
     shares = ("response_share", "share_of_provincial_peak", "low", "high")
     rows = table.select(
         pl.col("area").replace(areas),
         pl.col("system").replace(systems),
         *[(pl.col(c) / 1e3).alias(c) for c in ("peak_kw_unmanaged", "peak_kw", "response_kw")],
         *[(100.0 * pl.col(c)).alias(c) for c in shares],
+        pl.col("reason").replace({"no_plan": t("charging.reason_no_plan", lang)}),
     )
     config = {
         "area": text(t("charging.place_label", lang), width=90),
         "system": text(t("charging.system", lang), width=125),
-        **{c: number(t(f"charging.{c}", lang), "%.2f", width=60 if c in {"low", "high"} else 110) for c in rows.columns[2:]},
+        **{c: number(t(f"charging.{c}", lang), "%.2f", width=60 if c in {"low", "high"} else 110) for c in rows.columns[2:-1]},
+        "reason": text(t("charging.reason", lang), width=220),
     }
     _twin(rows, config, t("charging.response_title", lang), "peak_response", lang)
     st.caption(t("charging.response_note", lang))
@@ -182,7 +189,7 @@ def _cards(rows: pl.DataFrame, lang: str) -> None:
     mean = float((total["mw"] * total["price"]).sum()) / energy
     cards = (
         (t("charging.card_peak", lang), f"{top['mw']:,.2f}", top["clock"]),
-        (t("charging.card_energy", lang), f"{energy:,.1f}", None),
+        (t("charging.card_energy", lang), f"{energy / 1000.0:,.2f}", None),
         (t("charging.card_dear", lang), f"{100 * dear:.1f}", None),
         (t("charging.card_cheap", lang), f"{100 * cheap:.1f}", None),
         (t("charging.card_price", lang), f"{mean:.3f}", None),
