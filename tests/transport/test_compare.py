@@ -196,6 +196,7 @@ def test_results_and_folders_compare_alike(inputs: Inputs, baseline_run: StoredR
         assert found.equals(transport.compare(baseline_run, str(baseline_run.folder), by=by))
 
 
+@pytest.mark.slow  # five whole runs; sweeps, runs and comparisons have tests of their own
 def test_the_how_to_script_runs(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -146,6 +146,7 @@ def test_ties_have_no_limit_and_roads_have_one(model: FreightModel) -> None:
 # --- what the app shows of it -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_app_reads_the_network_that_a_run_was_made_on(
     inputs: Inputs, fine: Inputs, model: FreightModel, tmp_path: Path
 ) -> None:

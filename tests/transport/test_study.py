@@ -155,6 +155,7 @@ def test_a_lever_at_its_default_is_bit_identical(inputs: Inputs, baseline: Resul
         assert neutral.tables[name].equals(baseline.tables[name]), name
 
 
+@pytest.mark.slow
 def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(inputs: Inputs, baseline: Results) -> None:
     more = ran(inputs, "baseline", clean_sales_share_private_car={2030: 0.9})
     for indicator in ("operating_co2_intensity", "operating_co2_intensity_level", "operating_co2"):
@@ -162,6 +163,7 @@ def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(in
     assert not series(more, "land_oil").equals(series(baseline, "land_oil"))
 
 
+@pytest.mark.slow  # a whole run each; the levers of loads and of coastal ships have tests of their own
 def test_fuller_trucks_burn_less_per_tonne_km_and_win_freight(inputs: Inputs, baseline: Results) -> None:
     """One lever moves both the price of a tonne and the fuel it takes."""
     fuller = ran(inputs, "baseline", loaded_km_share_tractor_trailer={2030: 0.1})
@@ -180,6 +182,7 @@ def test_fuller_trucks_burn_less_per_tonne_km_and_win_freight(inputs: Inputs, ba
     assert per_tkm_after < 0.95 * per_tkm_before
 
 
+@pytest.mark.slow
 def test_a_shift_to_water_is_carried_and_fuelled(inputs: Inputs, baseline: Results) -> None:
     cheaper = ran(inputs, "baseline", coastal_service={2030: 0.5})
 

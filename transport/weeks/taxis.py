@@ -125,7 +125,11 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         "stations_km": place_sites(radii, share, n_station, turn=_PLUG_TURN),
         "swap_stations_km": place_sites(radii, share, n_swap, turn=_SWAP_TURN),
     }
-    more = {"service_factor": exact(service, "dimensionless")}
+    more = {
+        "service_factor": exact(service, "dimensionless"),
+        # of the whole city; a sample may hold less than one
+        "plug_stations": exact(wanted / count * total / read("taxi_station_plugs"), "station"),
+    }
     return Case(
         "taxi_city",
         area,
