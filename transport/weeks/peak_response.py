@@ -26,11 +26,10 @@ _SUMS = (PROVINCE, SELECTED)
 NO_PLAN = "no_plan"
 #: What a system has that is simulated at once too.
 _TWIN = "peak_kw_unmanaged"
-#: System -> segments of the rows that are its charging.
+#: System -> segments of the rows that are its charging; trucks at service areas are not the depots of the rows.
 _SEGMENTS: dict[str, tuple[str, ...]] = {
     "bus_depot": ("bus_depot",),
     "taxi_city": ("taxi_station", "swap_store"),
-    "truck_corridor": ("truck_depot",),
 }
 _METRICS = ("evening_kw_unmanaged", "evening_kw", "evening_response_kw")
 _KW_PER_GW = 1e6
