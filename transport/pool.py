@@ -52,7 +52,9 @@ def map(  # noqa: A001
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(active_children()) - others:
             process.terminate()
-            process.join()
+            # The pool's own thread waits for it too: the one that loses returns from the join before the end is known.
+            while process.is_alive():
+                process.join(0.05)
         raise
     finally:
         pool.shutdown()
