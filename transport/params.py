@@ -439,6 +439,31 @@ class Params:
         values = {key: array[:1] for key, array in self._values.items()}
         return Params(values, self._units, 1, self._reads, self._parents, self._highest, self._placed, self._lowest)
 
+    @classmethod
+    def stack(cls, parts: Sequence[Params]) -> Params:
+        """Return parameters whose draws are those of several, one after the other: cases that differ in their levers, say.
+
+        Parameters
+        ----------
+        parts
+            At least one, made from the same rows.
+        """
+        first = parts[0]
+        placed = frozenset[tuple[str, str]]().union(*(p._placed for p in parts))  # noqa: SLF001  (its own class)
+        draws = sum(p.draws for p in parts)
+        values: dict[tuple[str, str], NDArray[np.float64]] = {}
+        for key in sorted(first._values.keys() | placed):  # noqa: SLF001
+            # an area that only some of them know follows the row for everywhere in the others
+            found = [p._values[key if key in p._values else (key[0], EVERYWHERE)] for p in parts]  # noqa: SLF001
+            one = found[0]
+            same = one.shape[0] == 1 and all(other is one or np.array_equal(other, one) for other in found[1:])
+            values[key] = np.broadcast_to(one, (draws, one.shape[1])) if same else np.concatenate(found)
+        highest, lowest = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
+        for p in parts:
+            highest |= p._highest  # noqa: SLF001
+            lowest |= p._lowest  # noqa: SLF001
+        return cls(values, first._units, draws, first._reads, first._parents, highest, placed, lowest)  # noqa: SLF001
+
     def _copy(self, values: dict[tuple[str, str], NDArray[np.float64]]) -> Params:
         """Return parameters with other values of the same keys; one run, one record of what was read."""
         made = copy.copy(self)

@@ -82,6 +82,20 @@ EXTRA_TABLES: tuple[Tables, ...] = (
 
 
 @dataclass(frozen=True)
+class Given:
+    """Parameters of a run that are made elsewhere, such as those of many draws or of cases that differ in their levers.
+
+    Attributes
+    ----------
+    params, plain
+        With and without levers; as many draws each.
+    """
+
+    params: Params
+    plain: Params
+
+
+@dataclass(frozen=True)
 class Results:
     """The result tables of one run (draw 0) by name, as in the contract."""
 
@@ -121,6 +135,7 @@ def model_parts(
     progress: Progress | None = None,
     starts: FreightStarts | None = None,
     response: bool = True,
+    given: Given | None = None,
 ) -> Parts:
     """Run the models of one scenario and make their accounts, without any result table.
 
@@ -132,12 +147,14 @@ def model_parts(
         Networks and base years of earlier runs, taken where they are the same and added to where they are not; results stay the same bit by bit.
     response
         As in :func:`transport.freight.freight_outcome`.
+    given
+        Parameters to run on in place of those of the scenario: many draws, or cases with other levers.
     """
     tell = _teller(progress)
     tell(0)
     # the freight model makes central parameters of its own; their reads count too
     bare, inputs = inputs, replace(scenario_inputs(scenario, inputs), reads={})
-    params = scenario_params(scenario, inputs)
+    params = scenario_params(scenario, inputs) if given is None else given.params
     held = scenario.hold_year or None
     tell(1)
     base = None if starts is None else starts.base_of(inputs, params, hold_network_after=held)
@@ -146,7 +163,8 @@ def model_parts(
     passengers = model_passengers(params, inputs=inputs)
     normal = model_passengers(params, inputs=inputs, normal_2020=True)
     tell(3)
-    travel, urban = _city_travel(scenario, bare, inputs, params)
+    plain = scenario_params(replace(scenario, settings={}), inputs) if given is None else given.plain
+    travel, urban = _city_travel(bare, inputs, params, plain)
     tell(4)
     vehicles, vehicles_normal = (
         model_vehicles(
@@ -172,7 +190,7 @@ def model_parts(
     return make_parts(inputs, params, models, hold_year=held)
 
 
-def _city_travel(scenario: Scenario, bare: Inputs, inputs: Inputs, params: Params) -> tuple[TravelOutcome, UrbanService]:
+def _city_travel(bare: Inputs, inputs: Inputs, params: Params, plain: Params) -> tuple[TravelOutcome, UrbanService]:
     """Return city travel and what it means for the vehicles, against the same run before its levers and projects.
 
     That run is made only where a table of the cities or a value that city travel reads is another one without them.
@@ -180,7 +198,6 @@ def _city_travel(scenario: Scenario, bare: Inputs, inputs: Inputs, params: Param
     counted = params.reads()
     travel = model_travel(inputs, params)
     read = params.reads().filter(pl.col("reads") > counted["reads"])
-    plain = scenario_params(replace(scenario, settings={}), inputs)
     keys = list(read.select("parameter", "subject").iter_rows())
     same = all(plain.has(*key) and np.array_equal(plain.get(*key), params.get(*key)) for key in keys)
     same &= all(table is bare.tables.get(name) for name, table in inputs.tables.items() if name.startswith("demand/"))
