@@ -16,14 +16,17 @@ help:
 	@echo "make run     install, then compute scenario $(SCENARIO) and print its scorecard / 安装并运行情景"
 	@echo "make test    install, then pass the whole fast suite / 安装并运行全部快速测试"
 	@echo "make app     install, then open the app on this machine / 安装并打开本机应用"
-	@echo "make cover   the same with coverage, slower / 带覆盖率的测试"
+	@echo "make lint types   style, floors, docstrings, spelling, types / 静态检查"
+	@echo "make cover   the tests with coverage, slower / 带覆盖率的测试"
 	@echo "make slow    the tests that take minutes / 耗时测试"
-	@echo "make lint | format | types | lock | wheel | bench | clean"
+	@echo "make format | lock | wheel | bench | clean"
 
 run: $(VENV)/.run-stamp
 	$(BIN)/transport run $(SCENARIO) $(ARGS)
 
+# The sources are compiled once: every process that a test starts would compile them again.
 test: $(VENV)/.dev-stamp
+	@$(BIN)/python -m compileall -q -j $(WORKERS) $(PACKAGES)
 	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 cover: $(VENV)/.dev-stamp

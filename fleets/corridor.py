@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fleets.corridor_desks import Desk
+    from fleets.pack_plan import PackPlan
     from fleets.records import FleetResult
 
 _MIN_PER_H = 60.0
@@ -73,6 +74,7 @@ def simulate_corridor(
     batteries: Mapping[str, Battery] | None = None,
     full_soc: float = 1.0,
     efficiency: float = 1.0,
+    pack_plan: PackPlan | None = None,
     warmup_min: int = 1440,
     step_min: int = 15,
     confidence: float = 0.95,
@@ -97,6 +99,8 @@ def simulate_corridor(
         State of charge at which trucks leave a plug and packs the charger.
     efficiency
         Stored energy / grid energy.
+    pack_plan
+        When exchange packs wait for a cheaper hour, never if None; what is expected at each station are its arrivals per hour.
     warmup_min
         Time before Monday 00:00 that is simulated and not counted, a whole number of steps [min].
     step_min
@@ -136,7 +140,7 @@ def simulate_corridor(
         by_station.setdefault(desk.station, []).append(desk)
     runs, visits, loads = [], [], []
     for number, seed in enumerate(seeds):
-        parts = [_station(mine, seed, warmup_min, step_min) for mine in by_station.values()]
+        parts = [_station(mine, seed, warmup_min, step_min, pack_plan) for mine in by_station.values()]
         runs.append(_records(desks, parts, step_min))
         visits.append(pl.concat([p.visits for p in parts]).with_columns(pl.lit(number, dtype=pl.Int64).alias("replication")))
         loads.append({key: kw for p in parts for key, kw in p.load.items()})
@@ -187,9 +191,11 @@ def _drawn(desk: Desk, seed: np.random.SeedSequence, warmup_min: int) -> list[Vi
     return [Visit(i, size, desk.fill_min(size), most, at) for i, (at, size, most) in enumerate(drawn)]
 
 
-def _station(desks: Sequence[Desk], seed: np.random.SeedSequence, warmup_min: int, step_min: int) -> _Part:
+def _station(
+    desks: Sequence[Desk], seed: np.random.SeedSequence, warmup_min: int, step_min: int, pack_plan: PackPlan | None
+) -> _Part:
     env = simpy.Environment(initial_time=-warmup_min)
-    plans = [_plan(env, desk, _drawn(desk, seed, warmup_min), warmup_min) for desk in desks]
+    plans = [_plan(env, desk, _drawn(desk, seed, warmup_min), warmup_min, pack_plan) for desk in desks]
     for plan in plans:
         env.process(_come(env, plan))
     env.run(until=WEEK_MIN)
@@ -237,7 +243,7 @@ class _Plan:
     charges: list[Charge] | None = None
 
 
-def _plan(env: simpy.Environment, desk: Desk, visits: list[Visit], warmup_min: int) -> _Plan:
+def _plan(env: simpy.Environment, desk: Desk, visits: list[Visit], warmup_min: int, pack_plan: PackPlan | None) -> _Plan:
     feeder = desk.row["feeder_kw"] * desk.efficiency
     if desk.energy == "plug":
         bank = PlugBank(env, [desk.row["power_kw"]] * desk.places, feeder_kw=feeder, stretches=True)
@@ -259,8 +265,17 @@ def _plan(env: simpy.Environment, desk: Desk, visits: list[Visit], warmup_min: i
     if desk.energy == "swap" and desk.battery is not None:
         powers = [desk.row["power_kw"]] * round(desk.row["pack_chargers"])
         bays, packs = desk.places, round(desk.row["packs"])
+        own = None if pack_plan is None else replace(pack_plan, expected_per_h=tuple(desk.rate_per_h.tolist()))
         line, store = swap_line(
-            env, desk.battery, bays=bays, packs=packs, powers_kw=powers, feeder_kw=feeder, full_soc=desk.full_soc
+            env,
+            desk.battery,
+            bays=bays,
+            packs=packs,
+            powers_kw=powers,
+            feeder_kw=feeder,
+            full_soc=desk.full_soc,
+            plan=own,
+            charge_min=0.0 if own is None else desk.charge_min,
         )
         return _Plan(desk, visits, line.arrive, store.bank.close, store.bank, store)
     tank = Tank(desk.row["store_kg"], desk.row["supply_kg_per_h"], -float(warmup_min))
@@ -320,7 +335,8 @@ def _visit_checks(plan: _Plan, frame: pl.DataFrame) -> dict[str, tuple[float, fl
 def _sessions(plan: _Plan) -> tuple[list[Session], NDArray[np.float64]]:
     """Return the charging sessions of one desk and their stretches of constant power."""
     desk = plan.desk
-    charges = plan.store.charges if plan.store is not None else plan.charges or []
+    # a pack that waits for a cheaper hour has not been at a charger yet
+    charges = [c for c in (plan.store.charges if plan.store is not None else plan.charges or []) if c.state != "new"]
     site = f"{desk.station}:{'packs' if plan.store is not None else 'plugs'}"
     names = {"served": "charged", "cut": "charged"}
     sessions = []

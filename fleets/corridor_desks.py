@@ -86,6 +86,11 @@ class Desk:
         """Return the visits of mean size that can be served for good [visit/h]."""
         return capacity_per_h(self.energy, self.row, self.mean_need, self.battery, self.full_soc, self.efficiency)
 
+    @property
+    def charge_min(self) -> float:
+        """Return the time at a plug or pack charger for a visit of mean size [min]."""
+        return _charge_min(self.battery, self.mean_need, self.full_soc, self.row["power_kw"])
+
     def fill_min(self, need: float) -> float:
         """Return the time of a bay or nozzle for a visit [min]."""
         if self.energy == "swap":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fleets.errors import ChargingError
+from fleets.pack_plan import PackGate, PackPlan
 from fleets.plug_bank import GIVE_UP, SETTLE, At, Charge, PlugBank
 
 if TYPE_CHECKING:
@@ -143,21 +144,41 @@ class PackStore:
         The chargers of the packs.
     full_soc
         State of charge of a charged pack.
+    plan
+        When packs wait for a cheaper hour; never if None.
+    charge_min
+        Mean time of a charge, for the plan [min].
     """
 
-    def __init__(self, env: simpy.Environment, battery: Battery, packs: int, bank: PlugBank, full_soc: float = 1.0) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        battery: Battery,
+        packs: int,
+        bank: PlugBank,
+        full_soc: float = 1.0,
+        *,
+        plan: PackPlan | None = None,
+        charge_min: float = 0.0,
+    ) -> None:
         self.env, self.battery, self.bank, self.full_soc = env, battery, bank, full_soc
         self.packs = self.charged = packs
         self.charges: list[Charge] = []
         self.line: FillLine | None = None
+        self.on_charge = 0
+        self.gate = None if plan is None else PackGate(env, plan, packs, charge_min, self._begin, self._stock)
 
     def wait_min(self, need: float, now: float) -> float:  # noqa: ARG002
         """Return 0 if a charged pack is there, else infinity: the charge of a pack calls the line."""
-        return 0.0 if self.charged else math.inf
+        if self.charged:
+            return 0.0
+        self._review()
+        return math.inf
 
     def take(self, need: float, now: float) -> float:  # noqa: ARG002
         """Take a charged pack; the vehicle gets back the energy it came short of [kWh]."""
         self.charged -= 1
+        self._review()
         return need
 
     def give_back(self, need: float) -> None:
@@ -167,10 +188,27 @@ class PackStore:
             len(self.charges), self.battery.capacity_kwh, self.battery.max_kw, soc=soc, target=self.full_soc, battery=self.battery
         )
         self.charges.append(charge)
+        if self.gate is None:
+            self._begin(charge)
+        else:
+            self.gate.offer(charge)
+
+    def _begin(self, charge: Charge) -> None:
+        self.on_charge += 1
         self.bank.arrive(charge).callbacks.append(self._charged)
+
+    def _stock(self) -> tuple[int, int]:
+        """Return the packs charged or on charge, and the vehicles in the queue."""
+        queue = 0 if self.line is None else sum(visit.state == "waiting" for visit in self.line.queue)
+        return self.charged + self.on_charge, queue
+
+    def _review(self) -> None:
+        if self.gate is not None:
+            self.gate.review()
 
     def _charged(self, _: simpy.Event) -> None:
         self.charged += 1
+        self.on_charge -= 1
         if self.line is not None:
             self.line.touch()
 
@@ -267,6 +305,8 @@ def swap_line(
     powers_kw: Sequence[float],
     feeder_kw: float,
     full_soc: float,
+    plan: PackPlan | None = None,
+    charge_min: float = 0.0,
 ) -> tuple[FillLine, PackStore]:
     """Return the line of a swap station and its packs.
 
@@ -286,7 +326,10 @@ def swap_line(
         Power all pack chargers share, into the packs [kW].
     full_soc
         State of charge of a charged pack.
+    plan, charge_min
+        When packs wait for a cheaper hour, and the mean time of a charge [min].
     """
-    store = PackStore(env, battery, packs, PlugBank(env, powers_kw, feeder_kw=feeder_kw, stretches=True), full_soc)
+    bank = PlugBank(env, powers_kw, feeder_kw=feeder_kw, stretches=True)
+    store = PackStore(env, battery, packs, bank, full_soc, plan=plan, charge_min=charge_min)
     store.line = FillLine(env, bays, store)
     return store.line, store

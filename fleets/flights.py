@@ -164,7 +164,7 @@ def check_schedule(schedule: Any, sizes: Collection[str], *, contact_share: floa
     ----------
     schedule
         Table with arrive_min and depart_min (minutes from Monday 00:00, arrivals within the week), size, and if wanted stand
-        (``contact``, ``remote`` or missing).
+        (``contact``, ``remote`` or missing); a column row says where each stands in its file, and problems name that row.
     sizes
         Sizes that handling knows.
     contact_share
@@ -178,7 +178,7 @@ def check_schedule(schedule: Any, sizes: Collection[str], *, contact_share: floa
     Raises
     ------
     BlockError
-        With all problems at once, each with its row and value.
+        With all problems at once, each with its row (that of its file, or counted from 0) and value.
 
     Examples
     --------
@@ -197,23 +197,12 @@ def check_schedule(schedule: Any, sizes: Collection[str], *, contact_share: floa
         pl.col("size").cast(pl.String),
         (pl.col("stand").cast(pl.String) if "stand" in frame.columns else pl.lit(None, dtype=pl.String)).alias("stand"),
     ).with_columns(pl.when(pl.col("stand").str.strip_chars() != "").then(pl.col("stand").str.strip_chars()).alias("stand"))
+    rows = frame["row"].to_list() if "row" in frame.columns else range(found.height)
     problems = []
-    for i, row in enumerate(found.iter_rows(named=True)):
-        arrive, depart = row["arrive_min"], row["depart_min"]
-        if arrive is None or not 0.0 <= arrive < WEEK_MIN:
-            problems.append(
-                f"row {i}: arrive_min is {frame['arrive_min'][i]}; it must be minutes from Monday 00:00, 0 to {WEEK_MIN}"
-            )
-        elif depart is None or not arrive < depart <= arrive + WEEK_MIN:
-            problems.append(
-                f"row {i}: depart_min is {frame['depart_min'][i]}; it must lie after arrive_min={arrive:g}, within a week"
-            )
-        if row["size"] not in sizes:
-            problems.append(f"row {i}: size is {row['size']!r}; there are {', '.join(sorted(sizes))}")
-        if row["stand"] is None and contact_share is None:
-            problems.append(f"row {i}: stand is missing; there are {', '.join(STANDS)}")
-        elif row["stand"] is not None and row["stand"] not in STANDS:
-            problems.append(f"row {i}: stand is {row['stand']!r}; there are {', '.join(STANDS)}")
+    for i, column, remedy in schedule_faults(found, sizes, all_stands=contact_share is None):
+        value = frame[column][i] if column in frame.columns else None
+        said = "missing" if column == "stand" and value is None else repr(value) if column in {"size", "stand"} else value
+        problems.append(f"row {rows[i]}: {column} is {said}; {remedy}")
     if not frame.height:
         problems.append("there is no turnaround")
     if problems:
@@ -226,6 +215,31 @@ def check_schedule(schedule: Any, sizes: Collection[str], *, contact_share: floa
         contact = np.floor((order + 1) * contact_share + 1e-9) > np.floor(order * contact_share + 1e-9)
         found = found.with_columns(pl.coalesce("stand", pl.Series(np.where(contact, *STANDS).tolist())).alias("stand"))
     return found.select(list(_SCHEMA))
+
+
+def schedule_faults(schedule: pl.DataFrame, sizes: Collection[str], *, all_stands: bool = False) -> list[tuple[int, str, str]]:
+    """Return what is wrong with the turnarounds of a timetable: position, column and what to do.
+
+    Parameters
+    ----------
+    schedule
+        Columns arrive_min, depart_min (missing where they are no number), size, stand (missing where none is named).
+    sizes
+        Sizes that handling knows.
+    all_stands
+        Whether every turnaround must name its stand.
+    """
+    found = []
+    for i, (arrive, depart, size, stand) in enumerate(schedule.select(list(_SCHEMA)).iter_rows()):
+        if arrive is None or not 0.0 <= arrive < WEEK_MIN:
+            found.append((i, "arrive_min", f"it must be minutes from Monday 00:00, 0 to {WEEK_MIN}"))
+        elif depart is None or not arrive < depart <= arrive + WEEK_MIN:
+            found.append((i, "depart_min", f"it must lie after arrive_min={arrive:g}, within a week"))
+        if size not in sizes:
+            found.append((i, "size", f"there are {', '.join(sorted(sizes))}"))
+        if stand not in STANDS and (all_stands or stand is not None):
+            found.append((i, "stand", f"there are {', '.join(STANDS)}"))
+    return found
 
 
 def with_warmup(schedule: pl.DataFrame, warmup_min: int) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from fleets.flights import schedule_faults
 from fleets.gtfs import (
     Faults,
     FormatError,
@@ -28,10 +29,11 @@ from fleets.gtfs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import date
 
 _DAY_MIN = 1440.0
+_DAYS = tuple(float(day) for day in range(1, 8))
 #: Faults of one kind that are named.
 _SHOWN = 20
 
@@ -90,6 +92,7 @@ def read_gtfs_blocks(
     faults.stop()
     if stops is None or trips is None or times is None:
         raise FormatError(str(path))
+    every_trip = trips
     services = services_by_day(calendar, dates, faults)
     faults.stop()
     if route_ids is not None:
@@ -117,9 +120,12 @@ def read_gtfs_blocks(
     faults.stop()
     table = trip_table(running, times, stops, drawn, faults)
     faults.stop()
-    table = repeated(
-        table, tables.read("frequencies", ("trip_id", "start_time", "end_time", "headway_secs"), faults, needed=False), faults
-    )
+    frequencies = tables.read("frequencies", ("trip_id", "start_time", "end_time", "headway_secs"), faults, needed=False)
+    if frequencies is not None:
+        # trips of other days and routes are known and do not run; who is in no table is a slip
+        named = frequencies.with_columns(pl.col("trip_id").fill_null(""))
+        check_references(named, "trip_id", "trips", every_trip, faults, file="frequencies.txt")
+    table = repeated(table, frequencies, faults)
     faults.stop()
     kinds = vehicle_types(tables.read("routes", ("route_id", "route_type"), faults, needed=False))
     return vehicle_blocks(table, kinds, min_layover_min, deadhead_km, deadhead_speed_km_h)
@@ -178,7 +184,7 @@ class _Tables:
         return text.with_row_index("row", offset=2).filter(~pl.all_horizontal(pl.exclude("row").fill_null("") == ""))
 
 
-def read_schedule(path: str | Path) -> pl.DataFrame:
+def read_schedule(path: str | Path, sizes: Collection[str] | None = None) -> pl.DataFrame:
     """Return the timetable of an airport week from a CSV file, as :func:`fleets.flights.check_schedule` takes it.
 
     Parameters
@@ -186,11 +192,13 @@ def read_schedule(path: str | Path) -> pl.DataFrame:
     path
         CSV file with a head line. Columns size and, if wanted, stand; times either as arrive_min and depart_min (minutes from Monday 00:00) or as
         day (1 = Monday), arrive and depart (``7:35``, a departure before the arrival is one of the next day).
+    sizes
+        Sizes that handling knows; where they are given, times, sizes and stands are checked too, so that one message holds every fault.
 
     Returns
     -------
     table
-        Columns arrive_min, depart_min, size and, if the file has it, stand, in the order of the file.
+        Columns row (in the file, whose head line is row 1), arrive_min, depart_min, size and, if the file has it, stand, in the order of the file.
 
     Raises
     ------
@@ -209,16 +217,41 @@ def read_schedule(path: str | Path) -> pl.DataFrame:
         if column not in table.columns:
             faults.add(file.name, None, column, "", f"add the column; there are {', '.join(table.columns[1:])}")
     faults.stop()
+    # rows without anything are no turnarounds, and keep their place in the count
+    table = table.with_columns(pl.col(pl.String).str.strip_chars()).filter(
+        ~pl.all_horizontal(pl.exclude("row").fill_null("") == "")
+    )
+    if not table.height:
+        faults.add(file.name, None, wanted[0], "", "there is no turnaround: add a row for each aircraft on a stand")
     if clock:
         # a time without seconds is one with none
         table = table.with_columns(pl.col("arrive", "depart").str.replace(r"^(\d{1,3}:\d{2})$", "${1}:00"))
         arrive, depart = clock_cells(table, file.name, "arrive", faults), clock_cells(table, file.name, "depart", faults)
         day = number_cells(table, file.name, "day", faults)
-        faults.stop()
+        no_day = ~day.is_in(_DAYS) & day.is_not_null()
+        for row in table.filter(no_day).iter_rows(named=True):
+            faults.add(file.name, row["row"], "day", row["day"], "it must be 1 (Monday) to 7 (Sunday)")
+        day = day.set(no_day, None)
+        for column, times in (("arrive", arrive), ("depart", depart)):
+            for row in table.filter(times.is_null() & (table[column].fill_null("") == "")).iter_rows(named=True):
+                faults.add(file.name, row["row"], column, "", "it must be a time H:MM")
         begin = arrive + _DAY_MIN * (day - 1.0)
         end = depart + _DAY_MIN * (day - 1.0) + pl.Series(np.where((depart <= arrive).to_numpy(), _DAY_MIN, 0.0))
     else:
         begin, end = (number_cells(table, file.name, column, faults) for column in wanted[:2])
-        faults.stop()
-    found = pl.DataFrame({"arrive_min": begin, "depart_min": end, "size": table["size"]})
-    return found.with_columns(table["stand"]) if "stand" in table.columns else found
+    found = pl.DataFrame({"row": table["row"].cast(pl.Int64), "arrive_min": begin, "depart_min": end, "size": table["size"]})
+    found = found.with_columns(table["stand"]) if "stand" in table.columns else found
+    if sizes is not None:
+        _check_turnarounds(found, table, sizes, file.name, faults)
+    faults.stop()
+    return found
+
+
+def _check_turnarounds(found: pl.DataFrame, table: pl.DataFrame, sizes: Collection[str], file: str, faults: Faults) -> None:
+    """Note what is wrong with times that are numbers, sizes and stands, in the words and rows of the file."""
+    stand = pl.col("stand").replace("", None) if "stand" in found.columns else pl.lit(None, pl.String)
+    for i, column, remedy in schedule_faults(found.with_columns(stand.alias("stand")), sizes):
+        shown = column if column in table.columns else column.removesuffix("_min")
+        # what is no number has its fault already, and says nothing about the other time
+        if column not in {"arrive_min", "depart_min"} or found[column][i] is not None:
+            faults.add(file, int(found["row"][i]), shown, table[shown][i] or "", remedy)

@@ -148,23 +148,25 @@ def service_day(wanted: str | date | None, services: dict[date, set[str]], trips
     return max(sorted(services), key=lambda day: sum(count.get(s, 0) for s in sorted(services[day])))
 
 
-def check_references(table: pl.DataFrame, column: str, of: str, target: pl.DataFrame, faults: Faults) -> None:
-    """Note the rows of stop_times that name something unknown.
+def check_references(
+    table: pl.DataFrame, column: str, of: str, target: pl.DataFrame, faults: Faults, *, file: str = "stop_times.txt"
+) -> None:
+    """Note the rows of a table that name something unknown.
 
     Parameters
     ----------
     table, column
-        Table stop_times and its column.
+        Table and its column.
     of, target
         Name of the other table, and the table.
     faults
         Where faults are noted.
+    file
+        Name of the file of the table.
     """
     known = target[column].unique().to_list()
     for row in table.filter(~pl.col(column).is_in(known)).head(_SHOWN).iter_rows(named=True):
-        faults.add(
-            "stop_times.txt", row["row"], column, row[column], f"no row of {of}.txt has it: add it there, or leave the row out"
-        )
+        faults.add(file, row["row"], column, row[column], f"no row of {of}.txt has it: add it there, or leave the row out")
 
 
 def number_cells(table: pl.DataFrame, file: str, column: str, faults: Faults, *, empty: bool = False) -> pl.Series:

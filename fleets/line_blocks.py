@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fleets.records import DAY_MIN
 from fleets.tables import as_frame, number_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -90,7 +90,9 @@ def line_blocks(
     -----
     A departure goes to the vehicle that came last and has had its layover, so that those left over when the headway grows go in; if there is
     none, to the one longest in the depot (for ``pull_in_min`` at least), else to a new one; who is still out after midnight begins its next day
-    later. With an even headway a line needs
+    later. A line that runs round the clock (from the last departure of a day to the first of the next no longer than its longest headway, and a
+    departure within an hour of midnight) has no end of the day: on days in a row its blocks go on over midnight, until ``longest_block_min``
+    where that is given. With an even headway a line needs
     ceil((2 x length / speed + layover) / headway) vehicles.
 
     Examples
@@ -108,16 +110,38 @@ def line_blocks(
     for line in made:
         # when each vehicle has had the layover of its last block
         ready: list[float] = []
-        for day in sorted(set(days)):
-            pause = pull_in_min
-            if pause is None:
-                gaps = np.diff(line.departures)
-                pause = 2.0 * float(gaps.max()) if gaps.size else 0.0
-            blocks = _day(line, float(day) * DAY_MIN, pause, longest_block_min, ready)
+        pause = pull_in_min
+        if pause is None:
+            gaps = np.diff(line.departures)
+            pause = 2.0 * float(gaps.max()) if gaps.size else 0.0
+        for first_day, count in _runs(line, sorted(set(days))):
+            leave = np.concatenate([line.departures + k * DAY_MIN for k in range(count)])
+            blocks = _day(replace(line, departures=leave), float(first_day) * DAY_MIN, pause, longest_block_min, ready)
             there = len(ready) if line.fleet is None else line.fleet
             rows += [(first + v if v < there else None, line.name, a, b, n * line.round_km, n) for v, a, b, n in blocks]
         first += len(ready) if line.fleet is None else min(len(ready), line.fleet)
     return pl.DataFrame(rows, schema=BLOCK_SCHEMA, orient="row").sort("start_min", "vehicle", maintain_order=True)
+
+
+def _runs(line: _Line, days: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the stretches of days that a line runs without a night's rest: first day and number of days."""
+    found: list[tuple[int, int]] = []
+    all_night = _round_the_clock(line)
+    for day in days:
+        begin, count = found[-1] if found else (day, 0)
+        if all_night and count and day == begin + count:
+            found[-1] = (begin, count + 1)
+        else:
+            found.append((day, 1))
+    return found
+
+
+def _round_the_clock(line: _Line) -> bool:
+    """Return whether the next day goes on where a day ends: after no longer than the longest headway, with a departure about midnight."""
+    gaps = np.diff(line.departures)
+    night = float(line.departures[0]) + DAY_MIN - float(line.departures[-1])
+    from_midnight = np.abs((line.departures + DAY_MIN / 2.0) % DAY_MIN - DAY_MIN / 2.0)
+    return bool(gaps.size and 0.0 < night <= gaps.max() + _SAME_MIN and from_midnight.min() <= _MIN_PER_H)
 
 
 def vehicles_needed(length_km: float, speed_km_h: float, layover_min: float, headway_min: float) -> int:

@@ -1,7 +1,8 @@
 """Battery swap: bays, charged packs and pack chargers, of which there may be fewer than packs.
 
 A vehicle is served when a bay and a charged pack are free, first come, first served. The pack it hands in waits for a charger, charges, and is handed
-out again. A store that is too small, even one without packs or chargers, is a result: its vehicles wait.
+out again. A store that is too small, even one without packs or chargers, is a result: its vehicles wait. With a plan packs wait for a cheaper hour as
+long as the stock covers what is expected (:mod:`fleets.pack_plan`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import polars as pl
 import simpy
 
 from fleets.errors import ChargingError, ConservationError
+from fleets.pack_plan import PackGate, PackPlan
 from fleets.plug_bank import Charge, PlugBank
 from fleets.records import Session, quantile, ratio
 from fleets.tables import as_frame, count_of, number_column
@@ -57,6 +59,8 @@ class SwapStation:
         Stored energy / grid energy.
     chargers
         Packs that charge at once; one for every pack if None.
+    plan
+        When packs wait for a cheaper hour; never if None.
     """
 
     bays: int
@@ -65,6 +69,7 @@ class SwapStation:
     power_kw: float
     efficiency: float
     chargers: int | None = None
+    plan: PackPlan | None = None
 
     def __post_init__(self) -> None:
         for name in ("bays", "batteries", "chargers"):
@@ -117,6 +122,11 @@ class SwapSite:
         #: Packs at or before the chargers, by the order in which they came.
         self.charging: dict[int, Charge] = {}
         self._serial = 0
+        self.gate = (
+            None
+            if station.plan is None
+            else PackGate(env, station.plan, station.batteries, service_min, self._begin, self._stock)
+        )
 
     def expected_wait_min(self) -> float:
         """Return what a driver who knows the queue expects to wait: those ahead at the bays, or the packs that are missing [min]."""
@@ -144,9 +154,11 @@ class SwapSite:
         if self.queue or self.free_bays <= 0 or self.ready <= 0:
             turn = self.env.event()
             self.queue.append(turn)
+            self._review()
             yield turn
         else:
             self._take()
+            self._review()
         started = self.env.now
         self.open[vehicle] = (arrived, started, pack.soc, missing)
         yield self.env.timeout(self.station.swap_min)
@@ -175,7 +187,10 @@ class SwapSite:
         self._serial += 1
         charge.vehicle = self._serial
         self.charging[self._serial] = charge
-        self.bank.arrive(charge).callbacks.append(self._charged)
+        if self.gate is None:
+            self._begin(charge)
+        else:
+            self.gate.offer(charge)
         self._serve()
 
     def close(self) -> None:
@@ -203,6 +218,18 @@ class SwapSite:
         self.free_bays -= 1
         self.ready -= 1
 
+    def _begin(self, charge: Charge) -> None:
+        self.bank.arrive(charge).callbacks.append(self._charged)
+
+    def _stock(self) -> tuple[int, int]:
+        """Return the packs that are charged or on charge without those that wait, and the vehicles in the queue."""
+        waiting = 0 if self.gate is None else len(self.gate.held)
+        return self.ready + len(self.charging) - waiting, len(self.queue)
+
+    def _review(self) -> None:
+        if self.gate is not None:
+            self.gate.review()
+
     def _charged(self, event: simpy.Event) -> None:
         charge: Any = event.value
         del self.charging[charge.vehicle]
@@ -213,6 +240,7 @@ class SwapSite:
         while self.queue and self.free_bays > 0 and self.ready > 0:
             self._take()
             self.queue.popleft().succeed()
+            self._review()
 
 
 def simulate_swap(

@@ -15,10 +15,11 @@ from fleets.errors import ChargingError
 from fleets.records import Session, child_seed
 from fleets.station import ChargingSite, Plugs
 from fleets.swap import SwapSite, SwapStation
+from fleets.taxi_price import PriceReaction, who_reacts
 from fleets.taxi_zones import Zones, one_place
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import simpy
     from numpy.typing import ArrayLike, NDArray
@@ -174,6 +175,8 @@ class City:
         places: tuple[NDArray[np.float64], NDArray[np.float64]],
         kwh_per_km: list[float],
         seed: np.random.SeedSequence,
+        *,
+        reaction: PriceReaction | None = None,
     ) -> None:
         self.env, self.taxis, self.zones, self.kwh_per_km = env, taxis, zones, kwh_per_km
         self.begin = float(env.now)
@@ -194,6 +197,12 @@ class City:
         #: Whether a taxi is driven in one shift (1) or two (0), and whether its battery is exchanged.
         self.shift = (rng.random(taxis.count) >= taxis.double_shift_share).astype(np.int64)
         self.swaps: list[bool] = (rng.random(taxis.count) < taxis.swap_share).tolist()
+        #: Who answers the price, and the minutes from the road to a plug.
+        self.reaction, self.way_min = reaction, 0.0
+        self.reacts = who_reacts(reaction, ~np.array(self.swaps), np.random.default_rng(child_seed(seed, 4)))
+        if any(self.reacts):
+            per_km = sum(zones.min_per_km) / len(zones.min_per_km)
+            self.way_min = taxis.access_min + zones.mean_nearest_km(places[0]) * per_km
         self.draws = Draws(taxis, seed)
         self.soc = list(self.start_soc)
         self.place = ["road"] * taxis.count
@@ -223,6 +232,27 @@ class City:
         wanted: float = max(0.0, soc - rules.charge_soc) * factor * km_per_soc
         allowed = (soc - rules.reserve_soc) * km_per_soc - self.keep_km[self.swaps[taxi]]
         return wanted if wanted < allowed else max(0.0, allowed)
+
+    def end_of_stretch(self, taxi: int, now: float, end: float, soc_at: Callable[[float], float]) -> float:
+        """Return when a taxi leaves the road for a charge: as planned, or moved by its driver's answer to the price [min].
+
+        Parameters
+        ----------
+        taxi
+            Number of the taxi.
+        now, end
+            Begin and planned end of the stretch [min].
+        soc_at
+            State of charge at a time of the stretch.
+        """
+        if self.reaction is None or not self.reacts[taxi]:
+            return end
+        battery, target = self.taxis.battery, self.taxis.target_soc
+        # drivers do not know which station it will be
+        power = self.plug_sites[0].plugs.power_kw
+        return self.reaction.moved_end(
+            now, end, soc_at, lambda soc: battery.minutes(min(soc, target), target, power), self.way_min
+        )
 
     def choose(self, cell: int, *, swaps: bool) -> tuple[PlugSite | SwapSite, float, float]:
         """Return the station with the least drive and expected wait, its distance [km] and the drive [min].

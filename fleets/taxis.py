@@ -1,7 +1,7 @@
 """Battery-electric taxis of a city: rides are summed to the stretch between two charges, stations have queues.
 
 A taxi drives until its battery is low, finishes its ride, goes to the best of the nearest stations by drive and expected wait, queues, charges or
-swaps, and drives on. Where it is in its day follows an hourly activity profile, so that rides need no events of their own; where it is in the city,
+swaps, and drives on; some drivers keep away from dear hours (:mod:`fleets.taxi_price`). Where it is in its day follows an hourly activity profile, so that rides need no events of their own; where it is in the city,
 the share of the zones in that hour. :mod:`fleets.rides` simulates the rides one by one, for the same indicators.
 """
 
@@ -19,12 +19,13 @@ from fleets.taxi_city import City, Taxis, check_taxis, daily_use, run_quietly, s
 from fleets.taxi_records import Curves, driving_curves, run_records, station_table, weekly_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike
 
     from fleets.station import Plugs
+    from fleets.taxi_price import PriceReaction
     from fleets.taxi_zones import Zones
 
 _HOUR_MIN = 60.0
@@ -45,6 +46,7 @@ def simulate_taxis(
     zones: Zones | None = None,
     stations_km: ArrayLike | None = None,
     swap_stations_km: ArrayLike | None = None,
+    reaction: PriceReaction | None = None,
     warmup_min: int = DAY_MIN,
     horizon_min: int = WEEK_MIN,
     step_min: int = 15,
@@ -72,6 +74,8 @@ def simulate_taxis(
         Zones of the city; without them there are no distances, and drivers compare all stations.
     stations_km, swap_stations_km
         Places of the stations, arrays ``(station, 2)`` [km]; the middle of the city if None.
+    reaction
+        How some drivers at plugs answer the price; nobody does if None.
     warmup_min, horizon_min, step_min, confidence
         As in :func:`fleets.depot.simulate_depot`.
 
@@ -106,7 +110,7 @@ def simulate_taxis(
     runs = []
     for row, seed in zip(use, seeds, strict=True):
         env = simpy.Environment(initial_time=-warmup_min)
-        city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), row.tolist(), seed)
+        city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), row.tolist(), seed, reaction=reaction)
         runs.append(_run(city, curves, warmup_min, horizon_min, step_min))
     return collect(runs, step_min=step_min, vehicles=taxis.count, level=confidence)
 
@@ -114,7 +118,7 @@ def simulate_taxis(
 def _taxi(city: City, curves: Curves, taxi: int, pending: list[float]) -> Generator[simpy.Event, Any, None]:
     env, capacity, finish_km = city.env, city.taxis.battery.capacity_kwh, city.taxis.finish_km
     curve, minutes = curves.km[int(city.shift[taxi])], curves.minutes
-    stretch = 0
+    stretch, reacts = 0, city.reacts[taxi]
     while True:
         rows = city.draws.rows(taxi, stretch)
         stretch += 1
@@ -129,6 +133,10 @@ def _taxi(city: City, curves: Curves, taxi: int, pending: list[float]) -> Genera
                 city.log((taxi, now, minutes[-1], curve[-1] - at, pending[taxi], "open"))
                 return
             end = _interpolate(at + km, curve, minutes)
+            if reacts:
+                moved = city.end_of_stretch(taxi, now, end, _driving_on(soc, at, use / capacity, minutes, curve))
+                if moved != end:
+                    end, km = moved, _interpolate(moved, minutes, curve) - at
             city.log((taxi, now, end, km, km * use, "driven"))
             pending[taxi] = km * use
             yield env.timeout(max(0.0, end - now))
@@ -136,6 +144,19 @@ def _taxi(city: City, curves: Curves, taxi: int, pending: list[float]) -> Genera
             city.soc[taxi] = soc - km * use / capacity
             zone = city.zones.zone(int(env.now % DAY_MIN // _HOUR_MIN), u_zone)
             yield from city.recharge(taxi, use, city.zones.cell(zone, u_cell))
+
+
+def _driving_on(
+    soc: float, at_km: float, soc_per_km: float, minutes: list[float], curve: list[float]
+) -> Callable[[float], float]:
+    """Return the state of charge of a taxi at a later time if it drives on; none is left after the end of the curve."""
+
+    def soc_at(minute: float) -> float:
+        if minute > minutes[-1]:
+            return -math.inf
+        return soc - (_interpolate(minute, minutes, curve) - at_km) * soc_per_km
+
+    return soc_at
 
 
 def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from networks.choice import ChoiceProblem, Segments
 from networks.cost import COMPONENT
+from networks.draws import compacts, solve_draws, unserved_t
 from networks.measure import fold_sites, mark_matrix, measure_matrix
 from networks.parts import ALTERNATIVES, NEST
 from networks.shares import alternative_shares, terminal_shares
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from networks.parts import ChainSet
     from networks.ports import PortUse
-
-#: Draws solved together; bounds the memory of the arrays ``[draw, row]``.
-_CHUNK = 8
 
 #: Nest codes (:data:`networks.parts.NEST`).
 _ROAD, _RAIL, _WATER, _PIPELINE = 0, 1, 2, 3
@@ -141,6 +139,11 @@ class Rows:
     def group_of(self) -> NDArray[np.int64]:
         """Return the group of each row."""
         return np.repeat(np.arange(self.group_start.size - 1), np.diff(self.group_start))
+
+    @property
+    def coastal(self) -> NDArray[np.bool_]:
+        """Return whether each group is a coastal ship ``[group]``; one that carries trucks has a constant of its own instead of a preference."""
+        return np.asarray((NEST[self.group_alternative] == _WATER) & (self.features[:, _RORO] == 0))
 
     @property
     def group_ports(self) -> NDArray[np.int64]:
@@ -408,8 +411,7 @@ def group_utility(
     within *= np.repeat(split, np.diff(rows.port_start), axis=1)
     for commodity, (start, end) in enumerate(rows.group_slices):
         utility[:, start:end] += costs.preference[commodity, draws, year, None] * rows.features[None, start:end, 0]
-    coastal = (NEST[rows.group_alternative] == _WATER) & (rows.features[:, _RORO] == 0)
-    utility += costs.sea_preference[draws, year, None] * coastal
+    utility += costs.sea_preference[draws, year, None] * rows.coastal
     return utility, within
 
 
@@ -544,7 +546,7 @@ def solve_freight(
     detail: Sequence[int] = (),
     adapt: Callable[[Rows, int], Rows] | None = None,
 ) -> Solution:
-    """Solve choice and measures of every draw and year at given delays.
+    """Solve choice and measures of every draw and year at given delays; several draws at once by :mod:`networks.draws`.
 
     Parameters
     ----------
@@ -578,19 +580,21 @@ def solve_freight(
     unserved = np.zeros((n_commodity, n_draw, n_year))
     flows: dict[int, NDArray[np.float64]] = {}
     kept_costs: dict[int, NDArray[np.float64]] = {}
-    for year in range(n_year):
+
+    def rows_of(year: int) -> Rows:
         found = rows[state_of_year[year]]
-        if adapt is not None:
-            found = adapt(found, year)
-        for begin in range(0, n_draw, _CHUNK):
-            draws = slice(begin, min(begin + _CHUNK, n_draw))
-            flow, cost = row_flow(found, demand, costs, constants[draws], draws, year)
+        return found if adapt is None else adapt(found, year)
+
+    if n_draw > 1:
+        totals, served, unserved = solve_draws(demand, compacts(rows_of, demand), costs, constants)
+    for year in detail if n_draw > 1 else range(n_year):
+        found = rows_of(year)
+        flow, cost = row_flow(found, demand, costs, constants[:1], slice(0, 1), year)
+        if year in detail:
+            flows[year], kept_costs[year] = flow[0], cost[0]
+        if n_draw == 1:
             for commodity, (start, end) in enumerate(found.slices):
-                totals[commodity, :, draws, year] = (flow[:, start:end] @ found.measure[start:end]).T
-                served[commodity, draws, year] = flow[:, start:end].sum(axis=1)
-            if begin == 0 and year in detail:
-                flows[year], kept_costs[year] = flow[0], cost[0]
-        for row in found.unserved:
-            level = costs.growth[demand.commodity[row], :, year] * costs.group_level[demand.group[row], :, year]
-            unserved[demand.commodity[row], :, year] += demand.t_per_year[row] * level
+                totals[commodity, :, 0, year] = flow[0, start:end] @ found.measure[start:end]
+                served[commodity, 0, year] = flow[0, start:end].sum()
+            unserved[:, :, [year]] = unserved_t(demand, found.unserved, costs, [year])
     return Solution(fold_sites(totals, costs.siding_share, costs.pipe_share), served, unserved, flows, kept_costs)

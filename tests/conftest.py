@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -29,27 +30,40 @@ ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 900
 
 #: Files that take longest, longest first: two workers end together only if nobody begins one of them at the end (``--no-loadscope-reorder``).
+#: The first worker makes the whole run and compiles what the freight model needs; the second has work until then that needs neither.
 LONGEST = (
     "tests/test_contracts.py",
-    "tests/test_house.py",
+    "tests/transport/test_charging_levers.py",
+    "tests/fleets/test_station_queues.py",
+    "tests/transport/test_freight.py",
     "tests/app/test_browser.py",
     "tests/transport/test_study.py",
-    "tests/transport/test_shift.py",
-    "tests/transport/test_compare.py",
-    "tests/transport/test_freight.py",
-    "tests/transport/test_prefecture_cli.py",
-    "tests/transport/test_fine_run.py",
     "tests/transport/test_projects.py",
-    "tests/fleets/test_station_queues.py",
+    "tests/transport/test_shift.py",
+    "tests/transport/test_measure_costs.py",
+    "tests/transport/test_freight_explain.py",
     "tests/transport/test_prefecture_profile.py",
-    "tests/app/test_accounts_page.py",
-    "tests/app/test_prefectures_page.py",
-    "tests/transport/test_charging_levers.py",
-    "tests/transport/test_cli.py",
+    "tests/transport/test_freight_levers.py",
+    "tests/transport/test_simulations.py",
+    "tests/fleets/test_corridor.py",
+    "tests/transport/weeks/test_province.py",
     "tests/transport/test_sea_rail_cli.py",
-    "tests/transport/test_parameters_used.py",
-    "tests/transport/test_freight_identify.py",
+    "tests/transport/test_sweeps.py",
     "tests/transport/test_ranking.py",
+    "tests/transport/test_ensemble.py",
+    "tests/transport/test_cluster.py",
+    "tests/transport/test_cases.py",
+    "tests/transport/test_freight_identify.py",
+    "tests/app/test_prefectures_page.py",
+    "tests/app/test_accounts_page.py",
+    "tests/app/test_cities_page.py",
+    "tests/app/test_what_if_page.py",
+    "tests/app/test_charging_page.py",
+    "tests/transport/test_prefecture_cli.py",
+    "tests/transport/test_freight_select.py",
+    "tests/transport/weeks/test_corridors.py",
+    "tests/transport/test_parameters_used.py",
+    "tests/transport/test_cli.py",
 )
 
 # A data folder set in the shell must not change what the tests see.
@@ -64,6 +78,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 def in_ci() -> bool:
     """Return whether the tests run for a submission, where everything must be there."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what stands after the collection out of the garbage collector: it stays to the end, and whatever makes many objects walks it again."""
+    gc.disable()
+    found = yield
+    gc.enable()
+    gc.freeze()
+    return found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

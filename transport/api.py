@@ -113,6 +113,7 @@ def sweep(
     *,
     folder: Path | str | None = None,
     jobs: int = 1,
+    scheduler: str | None = None,
     base: str | None = None,
     tables: Sequence[str] = (),
     simulate: Simulate | None = None,
@@ -128,7 +129,7 @@ def sweep(
         A resolved sweep, the name of a bundled one, or the path of a ``.toml`` or ``.csv`` file.
     inputs
         Checked data; the bundled ones by default.
-    folder, jobs
+    folder, jobs, scheduler
         As in :func:`transport.sweeps.run_sweep`. With more than one process a script needs ``if __name__ == "__main__"``.
     base, tables, simulate, capacity, network, sales
         As in :func:`transport.sweep_file.read_sweep`, for a name or path.
@@ -148,7 +149,7 @@ def sweep(
         file = read_sweep(
             str(file), inputs, base=base, tables=tables, simulate=simulate, capacity=capacity, network=network, sales=sales
         )
-    return run_sweep(file, inputs, folder=None if folder is None else Path(folder), jobs=jobs)
+    return run_sweep(file, inputs, folder=None if folder is None else Path(folder), jobs=jobs, scheduler=scheduler)
 
 
 def compare(first: Run, *others: Run, by: str = "indicator", years: Sequence[int] = (2025, 2030)) -> pl.DataFrame:

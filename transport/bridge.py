@@ -8,7 +8,7 @@ never counted as explained. What is left is shown as unexplained, against a limi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -254,6 +254,46 @@ def balance_lines(inputs: Inputs, params: Params, energy: EnergyUse, *, year: in
             return _frame(_rows(inputs, params), energy, [entry])
     msg = f"no balance of {fuel} in sector {sector} for {year}"
     raise BalanceError(msg)
+
+
+def explained(inputs: Inputs, params: Params, energy: EnergyUse, *, year: int, sector: str, fuel: str) -> tuple[Array, Array]:
+    """Return what the vehicles explain of a published entry, and the entry less users that are no vehicles, both ``[draw]``.
+
+    Parameters
+    ----------
+    inputs, params, energy, year, sector, fuel
+        As in :func:`balance_lines`.
+
+    Raises
+    ------
+    BalanceError
+        If the balance has no such entry.
+
+    Notes
+    -----
+    The second less the first is the line ``unexplained`` of each draw, in the unit of the entry. NaN where the shares that a draw takes give away
+    more fuel of a class than it has.
+    """
+    entry = next((e for e in entries(inputs, params) if (e.sector, e.fuel, e.year) == (sector, fuel, year)), None)
+    if entry is None:
+        msg = f"no balance of {fuel} in sector {sector} for {year}"
+        raise BalanceError(msg)
+    rows = _rows(inputs, params)
+    by_vehicles, of_vehicles = np.empty(params.draws), np.empty(params.draws)
+    for draw in range(params.draws):
+        one = replace(rows, params=params.at(draw))
+        drawn = replace(energy, quantity=energy.quantity[:, draw : draw + 1])
+        try:
+            lines = _lines(one, _sold(one, drawn, fuel, year), entry)
+        except BalanceError:
+            if draw == 0:  # the rows themselves, and not shares that were drawn together
+                raise
+            by_vehicles[draw] = of_vehicles[draw] = np.nan
+            continue
+        outside = sum(line.quantity for line in lines if line.kind == "outside")
+        by_vehicles[draw] = sum(line.quantity for line in lines) - outside
+        of_vehicles[draw] = entry.value - outside
+    return by_vehicles, of_vehicles
 
 
 def bridge_table(inputs: Inputs, params: Params, energy: EnergyUse) -> pl.DataFrame:

@@ -10,7 +10,8 @@ import polars as pl
 from transport.check_files import FILE, ROW
 from transport.check_problems import Problem, nearest
 from transport.check_tables import Rule
-from transport.params import EVERYWHERE
+from transport.params import EVERYWHERE, ranged_keys
+from transport.sampling import Correlation, DesignError, joint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -172,6 +173,64 @@ def levers(table: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]:
             problems.append(
                 Problem(*place, "default", "lever.default", value=f"{default:.10g}", variant="neutral", values=values)
             )
+    return problems
+
+
+def correlations(table: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]:
+    """Return the problems of correlations: an input that does not exist or has no range, a pair that stands twice, numbers that contradict each other.
+
+    Parameters
+    ----------
+    table
+        Typed table ``correlations`` with ``_row`` and ``_file``.
+    parameters
+        All parameter rows.
+    """
+    subjects: dict[str, set[str]] = {}
+    for parameter, subject in parameters.select("parameter", "subject").iter_rows():
+        subjects.setdefault(parameter, set()).add(subject)
+    ranged = set(ranged_keys(parameters))
+    problems: list[Problem] = []
+    seen: dict[frozenset[tuple[str, str]], int] = {}
+    pairs: list[Correlation] = []
+    rows = [row for row in table.iter_rows(named=True) if None not in (row["correlation"], row["subject"], row["with_subject"])]
+    for row in rows:
+        place = (str(row[FILE]), int(row[ROW]))
+        one, other = (row["parameter"], row["subject"]), (row["with_parameter"], row["with_subject"])
+        for start, key in (("", one), ("with_", other)):
+            if key[0] not in subjects:
+                hint = nearest(str(key[0]), subjects)
+                problems.append(
+                    Problem(*place, f"{start}parameter", "correlation.unknown", value=str(key[0]), values={"hint": hint})
+                )
+            elif key not in ranged:
+                known = sorted(subject for parameter, subject in ranged if parameter == key[0])
+                values = {"hint": nearest(key[1], known), "parameter": key[0]}
+                problems.append(
+                    Problem(*place, f"{start}subject", "correlation.unknown", value=key[1], variant="subject", values=values)
+                )
+        pair = frozenset((one, other))
+        if one == other or pair in seen:
+            values = {"first": seen.get(pair, place[1])}
+            problems.append(
+                Problem(*place, "with_subject", "correlation.matrix", value=str(other[1]), variant="twice", values=values)
+            )
+        elif one in ranged and other in ranged and abs(row["correlation"]) <= 1.0:
+            pairs.append(Correlation(one, other, row["correlation"]))
+        seen.setdefault(pair, place[1])
+    try:
+        joint(ranged, pairs)
+    except DesignError as wrong:
+        first = rows[0]
+        problems.append(
+            Problem(
+                str(first[FILE]),
+                0,
+                "correlation",
+                "correlation.matrix",
+                values={"keys": "; ".join(" ".join(k) for k in wrong.keys)},
+            )
+        )
     return problems
 
 

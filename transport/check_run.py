@@ -173,6 +173,8 @@ def _across(
         if "levers" in tables:
             rows = parameters if first is None else pl.concat([first, parameters])  # the bundled unit counts
             problems += check_parameters.levers(tables["levers"], rows)
+        if "correlations" in tables:
+            problems += check_parameters.correlations(tables["correlations"], parameters)
     if first is not None:
         problems += check_parameters.mixed_units(first, above.tables.get(PARAMETERS) if above else None)
     for name, frame in sorted(above.tables.items() if above else ()):

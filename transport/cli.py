@@ -17,7 +17,10 @@ from transport import (
     __version__,
     access_cli,
     account_cli,
+    catalogue_cli,
     city_cli,
+    ensemble_cli,
+    measures_cli,
     network_cli,
     prefecture_cli,
     project_cli,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from transport.freight_start import FreightStarts
     from transport.inputs import Inputs
     from transport.params import LeverValue
+    from transport.scenario import Scenario
     from transport.store import StoredRun
 
 OK, FAILURE, FINDINGS = 0, 1, 2
@@ -61,14 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failed(error: Exception, args: argparse.Namespace) -> int:
     """Print an error as one clear message; data problems are findings, everything else a failure."""
     from networks.errors import NetworkError
+    from transport.cluster import ClusterError
     from transport.findings import DataError
     from transport.params import ParameterError
+    from transport.pool import WorkerError
     from transport.store import StoreError
 
     if isinstance(error, DataError):
         _print_findings(error.findings, args)
         return FINDINGS
-    if isinstance(error, (ParameterError, StoreError, NetworkError, FileNotFoundError, PermissionError)):
+    if isinstance(error, ClusterError):
+        _err(error.text(args.lang))
+        return FINDINGS
+    if isinstance(error, (ParameterError, StoreError, WorkerError, NetworkError, FileNotFoundError, PermissionError)):
         _err(t("cli.failed", args.lang, problem=str(error)))
         return FAILURE
     if args.traceback:
@@ -98,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("scenario", help="name of a bundled scenario, or a .toml file")
     _scenario_options(run)
     run.add_argument("--out", type=Path, help="run folder (default runs/<run id>)")
+    catalogue_cli.store_option(run)
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.add_argument("--progress", type=Path, help="append progress as JSON lines to this file")
     run.set_defaults(command=_run)
@@ -116,7 +126,10 @@ def _parser() -> argparse.ArgumentParser:
 
     access_cli.register(verbs, [with_data])
     account_cli.register(verbs, [with_data])
+    catalogue_cli.register(verbs, [common])
     city_cli.register(verbs, [with_data])
+    ensemble_cli.register(verbs, [with_data])
+    measures_cli.register(verbs, [with_data])
     network_cli.register(verbs, [with_data])
     prefecture_cli.register(verbs, [with_data])
     project_cli.register(verbs, [with_data])
@@ -182,6 +195,7 @@ def _run(args: argparse.Namespace) -> int:
     stored = _run_scenario(args.scenario, inputs, args, out=args.out)
     if args.json:
         _out(json.dumps(_run_json(stored, inputs)))
+        catalogue_cli.take_in([stored], args)
         return OK
     from transport.text import fit_lines, scorecard_lines
 
@@ -190,6 +204,7 @@ def _run(args: argparse.Namespace) -> int:
     for line in fit_lines(stored, inputs, args.lang):
         _out(line)
     _out(t("cli.written", args.lang, folder=str(stored.folder), seconds=f"{stored.manifest['seconds']:.1f}"))
+    catalogue_cli.take_in([stored], args)  # last: whoever waits for the numbers has them
     return OK
 
 
@@ -197,7 +212,7 @@ def _run_scenario(
     name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None, starts: FreightStarts | None = None
 ) -> StoredRun:
     from transport.scenario import load_scenario
-    from transport.store import may_write, run_id, runs_folder, write_run
+    from transport.store import files_to_keep, may_write, run_id, runs_folder, write_run
     from transport.study import run
 
     scenario = load_scenario(
@@ -216,22 +231,45 @@ def _run_scenario(
     )
     folder = out or runs_folder() / run_id(scenario, inputs.data_hash)
     may_write(folder)
+    kept = files_to_keep(scenario, inputs.pack)
+    if scenario.feedback:
+        _tell_origin(scenario, inputs, args.lang)
     start = time.perf_counter()
     with _Progress(args) as tell:
         results = run(scenario, inputs, progress=tell, starts=starts)
-    return write_run(folder, results.tables, scenario, inputs.data_hash, seconds=time.perf_counter() - start)
+    took = time.perf_counter() - start
+    return write_run(folder, results.tables, scenario, inputs.data_hash, seconds=took, kept=kept)
+
+
+def _tell_origin(scenario: Scenario, inputs: Inputs, lang: str) -> None:
+    """Warn where the table of feedback was made for another scenario, other data or other levers on charging."""
+    from transport.weeks.feedback import feedback_differences
+
+    kept = t("cli.feedback_kept", lang)
+    said = [
+        t(f"cli.feedback_{one.what}", lang, lever=one.lever, then=one.then or kept, now=one.now or kept)
+        for one in feedback_differences(scenario, inputs)
+    ]
+    if said:
+        differences = ("；" if lang == "zh" else "; ").join(said)
+        _err(t("cli.feedback_differs", lang, table=scenario.feedback, differences=differences, scenario=scenario.name))
 
 
 def _compare(args: argparse.Namespace) -> int:
     from transport.freight_start import FreightStarts
 
     starts = FreightStarts(rebuild=False)  # run folders hold how often each parameter was read
+    made: list[StoredRun] = []
 
     def run(name: str, inputs: Inputs) -> StoredRun:
         args.simulate = args.simulate or "none"
-        return _run_scenario(name, inputs, args, starts=starts)
+        made.append(_run_scenario(name, inputs, args, starts=starts))
+        return made[-1]
 
-    return sweep_cli.compare(args, run)
+    try:
+        return sweep_cli.compare(args, run)
+    finally:
+        catalogue_cli.take_in(made, args)
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -120,10 +120,10 @@ def tco_table(inputs: Inputs, params: Params, activity: Activity) -> pl.DataFram
         capital, energy, maintenance, fixed, infrastructure, battery, payload and total (each ``_cny2023_per_unit``), path_share, tco_share
         (null where the sales follow the traction that lines need).
     """
-    params, classes = _inherited(inputs, params)
+    params, classes = inherited(inputs, params)
     climate = read_climates(inputs, params)
     frames = []
-    for spec in _priced(classes, params):
+    for spec in priced_classes(classes, params):
         cost, unit = ownership_cost(spec, params, activity, climate)
         split = split_of(spec, params)
         shape = (params.draws, len(YEARS))
@@ -247,7 +247,7 @@ def all_measures(parts: Parts, activity: Activity) -> dict[Key, YearlyCost]:
         made["extra_departures", ""] = departures_cost(rows, params, departures)
     made["ground_power", "aircraft_apu"] = ground_power_cost(params, parts.factors)
     made |= city_costs(inputs, params, rows, _per_km(inputs, left, parts), parts.grid)
-    plugs = _plugged(inputs, params, left.fleet, parts.vehicles)
+    plugs = plugged(inputs, params, left.fleet, parts.vehicles)
     if rows.moved(params, [(parameter, "all") for parameter in plugs]):
         made["charging_plugs", ""] = plugs_cost(rows, params, plugs)
     made["paving_recycling", ""] = paving_cost(params)
@@ -284,7 +284,7 @@ def vehicle_steps(inputs: Inputs, params: Params, activity: Activity, vehicles: 
     now = params.replace("rail_electrified_share", "all", hold_after(params.get("rail_electrified_share"), _BASE))
     fleet = model_vehicles(inputs, now, activity, hold_composition_after=hold, sales="held")
     steps.append(Step(("clean_sales", "rail_electrification"), now, fleet, hold))
-    _, classes = _inherited(inputs, params)
+    _, classes = inherited(inputs, params)
     for measure, parameters, group in _LATER:
         mine = {spec.group for spec in classes} | {spec.name for spec in classes} if group is None else _family(classes, group)
         changed = rows.moved(now, [(p, s) for p in parameters for s in params.subjects(p) if s in mine])
@@ -313,18 +313,17 @@ def measure_costs(inputs: Inputs, params: Params, factors: CarbonFactors, steps:
         ``clean_sales`` (sales mix beyond the base year's, by class), ``rail_electrification`` (by kind of train), ``early_scrappage`` and
         ``bus_service`` where levers move them, and ``shore_power``.
     """
-    params, classes = _inherited(inputs, params)
+    params, classes = inherited(inputs, params)
     carbon = [accounts.account(step.fleet.energy, factors)[SCOPE] for step in steps]
 
     def change(spec: VehicleClass, k: int) -> YearlyCost:
-        now, then = (_class_cost(params, spec, steps[i].fleet, carbon[i]) for i in (k - 1, k))
+        now, then = (class_cost(params, spec, steps[i].fleet, carbon[i]) for i in (k - 1, k))
         return now.less(then)
 
     many = [spec for spec in classes if split_of(spec, params) == "logit"]
     made = {("clean_sales", spec.name): change(spec, 1) for spec in many}
     first, second = steps[0].fleet, steps[1].fleet
-    km = (first.rail_electrified_share - second.rail_electrified_share) * params.get("rail_operating_length")
-    wires = km * params.get("rail_electrification_cost") * spread(params, "rail_electrification")
+    wires = wires_cost(params, first.rail_electrified_share - second.rail_electrified_share)
     gross = {n: _work(first, n, "gross_tkm") for n in _RAIL}
     hauled = sum(gross.values())
     for name in _RAIL:
@@ -409,13 +408,13 @@ def unknown_measures(inputs: Inputs, params: Params, rows: Rows) -> tuple[str, .
     return tuple(found)
 
 
-def _inherited(inputs: Inputs, params: Params) -> tuple[Params, tuple[VehicleClass, ...]]:
+def inherited(inputs: Inputs, params: Params) -> tuple[Params, tuple[VehicleClass, ...]]:
     """Return parameters in which members of a group inherit its rows, and the classes."""
     classes = read_classes(inputs)
     return params.inheriting(parents(classes)), classes
 
 
-def _priced(classes: Sequence[VehicleClass], params: Params) -> list[VehicleClass]:
+def priced_classes(classes: Sequence[VehicleClass], params: Params) -> list[VehicleClass]:
     """Return the classes whose powertrains all have prices."""
     return [spec for spec in classes if is_priced(spec, params)]
 
@@ -429,7 +428,13 @@ def _stock_of(spec: VehicleClass, fleet: VehicleOutcome) -> Array:
     return np.asarray(fleet.stock[fleet.classes.index(spec.name)])
 
 
-def _class_cost(params: Params, spec: VehicleClass, fleet: VehicleOutcome, carbon: Array) -> YearlyCost:
+def wires_cost(params: Params, share: Array) -> Array:
+    """Return the annuity of the wires over a share of the railway ``[draw, year]`` [CNY/yr]."""
+    km = share * params.get("rail_operating_length")
+    return np.asarray(km * params.get("rail_electrification_cost") * spread(params, "rail_electrification"))
+
+
+def class_cost(params: Params, spec: VehicleClass, fleet: VehicleOutcome, carbon: Array) -> YearlyCost:
     """Return the yearly cost of one class in one outcome of the vehicle model, whose CO2 by key is ``carbon``."""
     i = fleet.classes.index(spec.name)
     trains = [p.powertrain for p in spec.pairs]
@@ -460,13 +465,13 @@ def _class_cost(params: Params, spec: VehicleClass, fleet: VehicleOutcome, carbo
 
 def _per_km(inputs: Inputs, left: Step, parts: Parts) -> dict[str, PerKm]:
     """Return what a km of city vehicles costs and emits in the fleets that all measures on vehicles have been taken from."""
-    params, classes = _inherited(inputs, left.params)
+    params, classes = inherited(inputs, left.params)
     fleet = left.fleet
     carbon = accounts.account(fleet.energy, parts.factors)[SCOPE]
     made = {}
     for group in (*ON_ROAD, "urban_bus"):
         members = [spec for spec in classes if group in {spec.name, spec.group}]
-        costs = [_class_cost(params, spec, fleet, carbon) for spec in members]
+        costs = [class_cost(params, spec, fleet, carbon) for spec in members]
         by_train = [np.stack([_work(fleet, spec.name, "km", p.powertrain) for p in spec.pairs], axis=-1) for spec in members]
         km = sum(driven.sum(axis=-1) for driven in by_train)
         upkeep = sum((driven * upkeep_per_km(params, spec)).sum(axis=-1) for driven, spec in zip(by_train, members, strict=True))
@@ -480,13 +485,13 @@ def _per_km(inputs: Inputs, left: Step, parts: Parts) -> dict[str, PerKm]:
     return made
 
 
-def _plugged(inputs: Inputs, params: Params, left: VehicleOutcome, run: VehicleOutcome) -> dict[str, Array]:
+def plugged(inputs: Inputs, params: Params, left: VehicleOutcome, run: VehicleOutcome) -> dict[str, Array]:
     """Return parameter of plugs -> vehicles that share them ``[draw, year]`` [veh].
 
     The plugs of the buses and apron units that clean sales bring stand among their chargers: what is left are those of the fleets without that
     measure. A taxi has no charger of its own, so that all taxis of the run count, but for those that exchange their battery.
     """
-    params, classes = _inherited(inputs, params)
+    params, classes = inherited(inputs, params)
 
     def charging(group: str, fleet: VehicleOutcome) -> Array:
         found = np.zeros(fleet.stock.shape[2:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from transport.freight_demand import COMMODITIES
 from transport.freight_identify import rail_response
 from transport.freight_lever_costs import lever_cost_frame
 from transport.freight_model import captive_totals, solve_model
-from transport.freight_outlay import freight_states
+from transport.freight_outlay import freight_states, outlay_costs
 from transport.freight_ports import last_observed, port_boxes, port_error, port_frame
 from transport.freight_quotas import quota_frame
 from transport.freight_stranded import stranded_frame
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _BASE = year_index(BASE_YEAR)
 #: Cases of the response of railways to dearer trucks that every run carries; the cost scale moves it most.
 RESPONSE_CASES = ("central", "scale.low", "scale.high")
+#: States of freight of a light run.
+_NO_STATES: Mapping[str, Any] = MappingProxyType({"state_carrier_tkm": {}, "state_outlay": {}})
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class FreightOutcome:
         State -> what shippers pay for chains by main mode ``[mode, year]`` [CNY/yr] (draw 0), yuan of 2023; 0 before the base year.
     open_ends
         Places that a measure can join: ``siding`` = large sites without one, ``pipe_connection`` = refineries and ports that no pipeline reaches.
+    outlay
+        What shippers pay for chains at the rates of the rows without levers ``[draw, year]`` [CNY/yr], yuan of 2023, if it was asked for.
     """
 
     modes: tuple[str, ...]
@@ -112,6 +117,7 @@ class FreightOutcome:
     state_carrier_tkm: Mapping[str, Mapping[str, Array]]
     state_outlay: Mapping[str, Array]
     open_ends: Mapping[str, float]
+    outlay: Array | None
 
 
 def model_freight(
@@ -123,6 +129,8 @@ def model_freight(
     capacity: Literal["equilibrium", "fixed"] = "equilibrium",
     base: BaseModel | None = None,
     response: bool = True,
+    light: bool = False,
+    plain: Params | None = None,
 ) -> FreightOutcome:
     """Model the freight of all years.
 
@@ -130,22 +138,37 @@ def model_freight(
     ----------
     inputs, params, prepared, hold_network_after, capacity, base
         As in :func:`transport.freight_model.solve_model`.
-    response
+    response, light
         As in :func:`freight_outcome`.
+    plain
+        Parameters without levers, by whose rates a light run at the fixed speed counts what shippers pay; without them it does not.
 
     Returns
     -------
     FreightOutcome
         Tonnes, tkm, indicators and result tables.
     """
-    model = solve_model(inputs, params, prepared=prepared, hold_network_after=hold_network_after, capacity=capacity, base=base)
-    return freight_outcome(inputs, params, model, response=response)
+    found = base.prepared if base is not None else prepared
+    paid = None if plain is None or found is None else outlay_costs(params, plain, found)
+    model = solve_model(
+        inputs,
+        params,
+        prepared=prepared,
+        hold_network_after=hold_network_after,
+        capacity=capacity,
+        base=base,
+        light=light,
+        paid=paid,
+    )
+    return freight_outcome(inputs, params, model, response=response, light=light)
 
 
 # --- outcome ------------------------------------------------------------------------------------------------------------------------
 
 
-def freight_outcome(inputs: Tables, params: Params, model: FreightModel, *, response: bool = True) -> FreightOutcome:
+def freight_outcome(
+    inputs: Tables, params: Params, model: FreightModel, *, response: bool = True, light: bool = False
+) -> FreightOutcome:
     """Return the results of a solved model.
 
     Parameters
@@ -157,6 +180,8 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel, *, resp
     response
         Whether to work out the tables ``freight_response`` and ``sea_rail_elasticities``, which calibrate the model again in several cases; else there are no
         such tables.
+    light
+        Whether only the arrays ``[draw, year]`` and ``port_containers`` are wanted: there are no result tables, no checks and no states of freight.
     """
     prepared, costs, fitted = model.prepared, model.costs, model.speed.fitted
     totals = model.speed.solution.totals
@@ -174,7 +199,11 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel, *, resp
     used, shortest = (totals[:, MEASURE[name]].sum(axis=0) for name in ("used_km", "shortest_km"))
     bulk = [COMMODITIES.index(c) for c in BULK]
     long_all, long_clean = (totals[bulk, MEASURE[name]].sum(axis=0) for name in ("long_km", "long_clean_km"))
-    tables, load_checks, defaults = _tables(inputs, params, model, boxes, response=response)
+    tables, checks, defaults = (
+        ({}, pl.DataFrame(), pl.DataFrame()) if light else _tables(inputs, params, model, boxes, response=response)
+    )
+    if not light:
+        checks = pl.concat([checks, results.demand_checks(prepared, model.speed.solution, costs, fitted)])
     total_all = total.sum(axis=(0, 1))
     outcome = FreightOutcome(
         modes=LEG_MODES,
@@ -195,11 +224,15 @@ def freight_outcome(inputs: Tables, params: Params, model: FreightModel, *, resp
         effective_tkm=total_all * shortest / used,
         tables=tables,
         fit=pl.DataFrame(),
-        checks=pl.concat([load_checks, results.demand_checks(prepared, model.speed.solution, costs, fitted)]),
+        checks=checks,
         defaults=defaults,
         demand=prepared.demand.report,
-        **_states(inputs, params, model),
+        open_ends=_open_ends(inputs, prepared),
+        outlay=model.speed.outlay,
+        **(_NO_STATES if light else _states(params, model)),
     )
+    if light:
+        return outcome
     fit = results.fit_table(inputs, params, outcome, fitted, totals, port_t)
     return replace(outcome, fit=fit)
 
@@ -316,7 +349,7 @@ def _carrier(params: Params, territory: Array, total: Array, port_t: Array, voya
     }
 
 
-def _states(inputs: Tables, params: Params, model: FreightModel) -> dict[str, Any]:
+def _states(params: Params, model: FreightModel) -> dict[str, Any]:
     """Return what the outcome holds on the states of freight (draw 0)."""
     prepared, costs = model.prepared, model.costs
     first = replace(costs, growth=costs.growth[:, :1], group_level=costs.group_level[:, :1], scale=costs.scale[:1])
@@ -331,13 +364,13 @@ def _states(inputs: Tables, params: Params, model: FreightModel) -> dict[str, An
         port_t = _port_cargo(prepared, first, state.totals).sum(axis=0)
         found = _carrier(params, territory, km + captive_km, port_t, km[:, water].sum(axis=0))
         carriers[name] = {carrier: tkm[0] for carrier, tkm in found.items()}
+    return {"state_carrier_tkm": carriers, "state_outlay": {name: state.outlay for name, state in states.items()}}
+
+
+def _open_ends(inputs: Tables, prepared: Prepared) -> dict[str, float]:
+    """Return the places that sidings and pipe connections can join."""
     sites, places = prepared.large_site & ~prepared.has_siding, _pipe_places(inputs, prepared)
-    unpiped = places.size - prepared.piped[_BASE, places].sum()
-    return {
-        "state_carrier_tkm": carriers,
-        "state_outlay": {name: state.outlay for name, state in states.items()},
-        "open_ends": {"siding": float(sites.sum()), "pipe_connection": float(unpiped)},
-    }
+    return {"siding": float(sites.sum()), "pipe_connection": float(places.size - prepared.piped[_BASE, places].sum())}
 
 
 def _siding_share(params: Params, prepared: Prepared) -> Array:

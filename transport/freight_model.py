@@ -7,15 +7,17 @@ Constants are calibrated on 2020 only.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
 from networks.choice import Calibration, calibrate
+from networks.draw_fit import Aim
+from networks.draws import Compact, solve_draws
 from networks.errors import CalibrationError
-from networks.measure import MEASURE, MEASURES
+from networks.measure import MEASURE, MEASURES, fold_sites
 from networks.parts import ALTERNATIVES, LEG_MODES
 from networks.ports import fit_ports
 from networks.solve import CONSTANTS, Costs, Solution, choice_problem, flow_at_cost, row_costs, solve_freight
@@ -23,6 +25,7 @@ from networks.wiring import expressway_territory_km
 from transport.freight_capacity import Frozen, YearEquilibria, base_equilibrium, conditioned, frozen_states, year_equilibria
 from transport.freight_costs import mark_costs, saved_hours, unit_costs
 from transport.freight_demand import COMMODITIES
+from transport.freight_draws import fit_further
 from transport.freight_limits import Limits, read_limits
 from transport.freight_prepare import Captive, Prepared, Tables, central_value, prepare
 from transport.freight_quotas import Quotas, charged, no_charge, with_charge
@@ -44,8 +47,6 @@ if TYPE_CHECKING:
 _BASE = year_index(BASE_YEAR)
 #: Years whose flows by link and OD are kept.
 DETAIL_YEARS: tuple[int, ...] = (2020, 2025, 2030, 2035)
-#: Draws calibrated together; bounds the memory of the arrays ``[draw, row]``.
-_CHUNK = 8
 #: Port constants that move less than this between two rounds of the calibration stay [utility].
 _PORTS_STAY, _MOST_TURNS = 1e-4, 30
 #: Margins of the calibration in order: item, parameter.
@@ -57,16 +58,21 @@ MARGINS: tuple[tuple[str, str], ...] = (
     ("pipeline_t", "observed_pipeline_t"),
     ("expressway_share", "expressway_share_of_road_tkm"),
 )
+_PIPELINE, _SHARE = 4, 5
 
 
 @dataclass(frozen=True)
 class Speed:
-    """One of the two speeds: its calibration, its solution, the rows of any year with the delays and prices it runs at, and the charges of quotas."""
+    """One of the two speeds: its calibration, its solution, the rows of any year with the delays and prices it runs at, and the charges of quotas.
+
+    ``outlay`` is what shippers pay at given prices ``[draw, year]`` [CNY/yr], where a light run was asked for it.
+    """
 
     fitted: Calibration
     solution: Solution
     adapt: Callable[[Rows, int], Rows]
     charge: Callable[[int], Array | None] = no_charge
+    outlay: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,8 @@ def solve_model(
     capacity: Literal["equilibrium", "fixed"] = "equilibrium",
     detail: tuple[int, ...] = DETAIL_YEARS,
     base: BaseModel | None = None,
+    light: bool = False,
+    paid: Costs | None = None,
 ) -> FreightModel:
     """Solve the freight of all years.
 
@@ -134,18 +142,26 @@ def solve_model(
         Calendar years whose flows by row are kept.
     base
         Solved base year of another run on the same tables, to save solving it once more (:func:`rebased`).
+    light
+        Only the totals of all draws, no flow by row; at the fixed speed with rows and central constants that ``base`` keeps from run to run.
+    paid
+        Costs of all draws that the outlay of a light run at the fixed speed is counted by.
 
     Raises
     ------
     CalibrationError
         If the base year of ``base`` is another one.
     """
+    detail = () if light else detail
     if base is None:
         base = solve_base(inputs, params, prepared=prepared, hold_network_after=hold_network_after)
     elif base.params is not params:
-        base = rebased(inputs, params, base)
+        base = rebased(inputs, params, base, light=light and capacity == "fixed")
     ready, costs, frozen = base.prepared, base.costs, base.frozen
     quotas = Quotas.read(params, ready, costs)
+    if light and capacity == "fixed":
+        speed = _light(inputs, params, base, quotas, paid)
+        return FreightModel(ready, costs, base.limits, speed, speed, frozen, None, quotas)
 
     def solved(conditions: Conditions, adapt: Callable[[Rows, int], Rows], *, keep: bool) -> Speed:
         fitted = refit(inputs, params, base, conditions, adapt, keep=keep)
@@ -179,6 +195,22 @@ def solve_model(
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What light runs on the same networks and base year take from each other at the fixed speed; filled when first asked for.
+
+    Attributes
+    ----------
+    compacts
+        Rows by network state at the delays and prices of the base year.
+    first
+        Calibration of the central run, and the weights of its margins ``[row, margin]``; one entry or none.
+    """
+
+    compacts: dict[int, Compact] = field(default_factory=dict)
+    first: list[tuple[Calibration, Array]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class BaseModel:
     """What every solve begins with: networks, costs and limits of the run, and the equilibrium of the base year with its constants.
 
@@ -192,6 +224,8 @@ class BaseModel:
         Of the base year, first draw.
     frozen
         States at the delays and prices of the base year.
+    kept
+        What light runs take from each other.
     """
 
     params: Params
@@ -201,6 +235,61 @@ class BaseModel:
     equilibrium: Equilibrium
     constants: Array
     frozen: tuple[Frozen, ...]
+    kept: Kept = field(default_factory=Kept)
+
+    def rows(self, state: int) -> Rows:
+        """Return the rows of a network state at the delays and prices of the base year."""
+        found = self.prepared.states[state]
+        return conditioned(found.rows, found, self.frozen[state].conditions)
+
+    def compact(self, state: int) -> Compact:
+        """Return the same without zeros, made once."""
+        if state not in self.kept.compacts:
+            self.kept.compacts[state] = Compact.of(self.rows(state), self.prepared.demand.demand)
+        return self.kept.compacts[state]
+
+
+def _light(inputs: Tables, params: Params, base: BaseModel, quotas: Quotas | None, paid: Costs | None) -> Speed:
+    """Return the fixed speed with the totals of all draws alone."""
+    ready, costs, of_year = base.prepared, base.costs, base.prepared.state_of_year
+    at_base = of_year[_BASE]
+    if not base.kept.first:
+        rows, central = base.rows(at_base), inputs.params()
+        km = expressway_territory_km(ready.states[at_base].wiring, base.frozen[at_base].conditions)
+        central_costs = make_costs(central, ready)
+        first = fit_constants(inputs, central, ready, central_costs, rows, km, start=base.constants)
+        weights, _ = _margin_weights(central, ready, rows, km, captive_totals(ready.captive, central_costs))
+        base.kept.first.append((first, weights))
+    first, weights = base.kept.first[0]
+    aim = _aim(inputs, params, ready, costs, weights)
+    fitted = fit_further(first, base.compact(at_base), ready.demand.demand, costs, aim)
+
+    @functools.cache
+    def charge(year: int) -> Array | None:
+        if quotas is None or not quotas.share[:, year].any():
+            return None
+        cost = base.compact(of_year[year]).cost(costs, 0, year)[None, :]
+        return quotas.charges(ready, costs, cost, fitted.constants, year)
+
+    outlay = None if paid is None else np.zeros(costs.scale.shape)
+    totals, served, unserved = solve_draws(
+        ready.demand.demand,
+        lambda year: base.compact(of_year[year]),
+        costs,
+        fitted.constants,
+        charge=charge,
+        paid=paid,
+        outlay=outlay,
+    )
+    solution = Solution(fold_sites(totals, costs.siding_share, costs.pipe_share), served, unserved, {}, {})
+
+    def adapt(rows: Rows, year: int) -> Rows:
+        msg = (
+            f"a light run keeps no rows: those of year position {year} ({rows.demand.size}) were asked for; run it without light"
+        )
+        raise CalibrationError(msg)
+
+    return Speed(fitted, solution, adapt, charge, outlay)
 
 
 def solve_base(
@@ -221,7 +310,7 @@ def solve_base(
     return BaseModel(params, ready, costs, limits, equilibrium, constants, frozen_states(limits, ready, equilibrium))
 
 
-def rebased(inputs: Tables, params: Params, base: BaseModel) -> BaseModel:
+def rebased(inputs: Tables, params: Params, base: BaseModel, *, light: bool = False) -> BaseModel:
     """Return the solved base year of another run with the costs and limits of this one: levers act only afterwards.
 
     Parameters
@@ -230,6 +319,8 @@ def rebased(inputs: Tables, params: Params, base: BaseModel) -> BaseModel:
         Of this run; the network and demand tables are those of the other one.
     base
         From :func:`solve_base` of the other run.
+    light
+        Whether the limits of the other run do: at the fixed speed only tables read them.
 
     Raises
     ------
@@ -243,7 +334,7 @@ def rebased(inputs: Tables, params: Params, base: BaseModel) -> BaseModel:
     if other:
         msg = f"the solved base year belongs to another run: {', '.join(other)} differ; solve the base year of this run"
         raise CalibrationError(msg)
-    return replace(base, params=params, costs=costs, limits=read_limits(inputs, params, base.prepared))
+    return replace(base, params=params, costs=costs, limits=base.limits if light else read_limits(inputs, params, base.prepared))
 
 
 def _base_costs(costs: Costs, name: str) -> Array:
@@ -352,51 +443,49 @@ def fit_constants(
 
     Notes
     -----
-    The constants of modes and of ports are fitted in turn, each with the others held, until the shares of the ports stay.
+    The constants of modes and of ports of the first draw are fitted in turn, each with the others held, until the shares of the ports stay. Those of
+    further draws start from them and are fitted together (:func:`networks.draw_fit.fit_draws`); draws whose base year is that of the first draw
+    bit by bit take its constants.
     """
-    captive = captive_totals(prepared.captive, costs)
-    central = params if params.draws == 1 else inputs.params()
-    measure, fixed = _margin_weights(central, prepared, rows, expressway_km, captive)
-    observed = np.stack([params.get(parameter)[:, _BASE] for _, parameter in MARGINS], axis=1)
-    fixed = fixed.copy()
-    if observed.shape[0] > 1:
-        first = fit_constants(inputs, central, prepared, make_costs(central, prepared), rows, expressway_km, start=start)
-        start = first.constants
-    parts = []
-    settings = fit_settings(inputs, params) if settings is None else settings
-    for begin in range(0, observed.shape[0], _CHUNK):
-        draws = slice(begin, min(begin + _CHUNK, observed.shape[0]))
-        parts.append(_fit_draws(prepared, costs, rows, measure, fixed, observed[draws], draws, start, settings))
-    constants = np.concatenate([p.constants for p in parts])
-    if observed.shape[0] > 1 and start is not None:
-        constants[0] = start[0]  # the first draw is the central run
-    return replace(
-        parts[0],
-        constants=constants,
-        margins=np.concatenate([p.margins for p in parts]),
-        margins_at_prior=np.concatenate([p.margins_at_prior for p in parts]),
-        iterations=max(p.iterations for p in parts),
-        unsettled=sum(p.unsettled for p in parts),
-        flags=tuple(dict.fromkeys(flag for p in parts for flag in p.flags)),
-    )
+    if params.draws == 1:
+        captive = captive_totals(prepared.captive, costs)
+        measure, fixed = _margin_weights(params, prepared, rows, expressway_km, captive)
+        settings = fit_settings(inputs, params) if settings is None else settings
+        return _fit_first(prepared, costs, rows, measure, fixed, _observed(params), start, settings)
+    central = inputs.params()
+    central_costs = make_costs(central, prepared)
+    first = fit_constants(inputs, central, prepared, central_costs, rows, expressway_km, start=start, settings=settings)
+    weights, _ = _margin_weights(central, prepared, rows, expressway_km, captive_totals(prepared.captive, central_costs))
+    aim = _aim(inputs, params, prepared, costs, weights)
+    return fit_further(first, Compact.of(rows, prepared.demand.demand), prepared.demand.demand, costs, aim)
 
 
-def _fit_draws(
+def _observed(params: Params) -> Array:
+    """Return the observed margins ``[draw, margin]``."""
+    return np.stack([params.get(parameter)[:, _BASE] for _, parameter in MARGINS], axis=1)
+
+
+def _aim(inputs: Tables, params: Params, prepared: Prepared, costs: Costs, weights: Array) -> Aim:
+    """Return what the constants of all draws are fitted to."""
+    share = float(params.get(MARGINS[_SHARE][1])[0, _BASE])
+    fixed = _fixed_margins(captive_totals(prepared.captive, costs, year=_BASE), share)
+    return Aim(weights, fixed, _observed(params), ports=prepared.demand.ports, **fit_settings(inputs, params))
+
+
+def _fit_first(
     prepared: Prepared,
     costs: Costs,
     rows: Rows,
     measure: Array,
     fixed: Array,
     observed: Array,
-    draws: slice,
     start: Array | None,
     settings: Mapping[str, Any],
 ) -> Calibration:
-    """Calibrate a few draws; arguments as in :func:`fit_constants`."""
-    demand, use, n_mode = prepared.demand.demand, prepared.demand.ports, len(CONSTANTS)
+    """Calibrate the first draw; arguments as in :func:`fit_constants`."""
+    demand, use, n_mode, draws = prepared.demand.demand, prepared.demand.ports, len(CONSTANTS), slice(0, 1)
     cost = row_costs(rows, costs, draws, _BASE)
-    n_draw = observed.shape[0]
-    ports = np.zeros((n_draw, use.share.size)) if start is None else np.repeat(start[:1, n_mode:], n_draw, axis=0)
+    ports = np.zeros((1, use.share.size)) if start is None else start[:1, n_mode:]
     modes = None if start is None else start[0, :n_mode]
 
     def flows(constants: Array, trial: Array) -> Array:
@@ -427,12 +516,22 @@ def fit_settings(inputs: Tables, params: Params) -> dict[str, Any]:
     }
 
 
-def captive_totals(captive: Captive, costs: Costs) -> Array:
-    """Return captive t, tkm and territory tkm ``[3, commodity, mode, draw, year]`` of the flows on a mode (on-site transfers left out)."""
-    total = np.zeros((3, len(COMMODITIES), len(LEG_MODES), *costs.scale.shape))
+def captive_totals(captive: Captive, costs: Costs, *, year: int | None = None) -> Array:
+    """Return captive t, tkm and territory tkm ``[3, commodity, mode, draw, year]`` of the flows on a mode (on-site transfers left out).
+
+    Parameters
+    ----------
+    captive, costs
+        Of the run.
+    year
+        Only year position; all by default.
+    """
+    years = slice(None) if year is None else slice(year, year + 1)
+    growth, level = costs.growth[..., years], costs.group_level[..., years]
+    total = np.zeros((3, len(COMMODITIES), len(LEG_MODES), *growth.shape[1:]))
     for i in np.flatnonzero(captive.mode >= 0):
         c = captive.commodity[i]
-        tonnes = captive.t_per_year[i] * costs.growth[c] * costs.group_level[captive.group[i]]
+        tonnes = captive.t_per_year[i] * growth[c] * level[captive.group[i]]
         for k, factor in enumerate((1.0, captive.km[i], captive.territory_km[i])):
             total[k, c, captive.mode[i]] += factor * tonnes
     return total
@@ -487,7 +586,12 @@ def _margin_weights(params: Params, prepared: Prepared, rows: Rows, expressway: 
         ],
         axis=1,
     )
+    return weights, _fixed_margins(captive[..., _BASE : _BASE + 1], share)
+
+
+def _fixed_margins(captive: Array, share: float) -> Array:
+    """Return what is fixed of the margins ``[draw, margin]`` from captive totals of the base year ``[3, commodity, mode, draw, 1]``."""
     fixed = np.zeros((captive.shape[3], len(MARGINS)))
-    fixed[:, 4] = captive[0, :, LEG_MODES.index("pipeline"), :, _BASE].sum(axis=0)
-    fixed[:, 5] = share
-    return weights, fixed
+    fixed[:, _PIPELINE] = captive[0, :, LEG_MODES.index("pipeline"), :, 0].sum(axis=0)
+    fixed[:, _SHARE] = share
+    return fixed

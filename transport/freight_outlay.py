@@ -51,6 +51,15 @@ _NO_OUTLAY = (
     "port_road_clean_charge",
     "bulk_road_rule_compliance",
 )
+#: Rows of the trucks that the price of a tonne by road follows.
+IN_RATES: tuple[str, ...] = (
+    "truck_payload",
+    "truck_load_factor",
+    "truck_loaded_km_share",
+    "overload_share",
+    "overload_excess",
+    "overload_enforcement",
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,27 @@ def outlay_prices(params: Params, prepared: Prepared) -> Params:  # noqa: ARG001
         for subject in params.subjects(parameter):
             paid = paid.replace(parameter, subject, np.zeros((1, 1)))
     return paid
+
+
+def outlay_costs(params: Params, plain: Params, prepared: Prepared) -> Costs:
+    """Return the costs by which the outlay of cases is counted: the rates of the rows, so that a tariff that a lever cuts saves nothing by itself.
+
+    Parameters
+    ----------
+    params, plain
+        Parameters of the cases with and without their levers, as many draws.
+    prepared
+        Networks of the cases.
+
+    Notes
+    -----
+    Loads and empty km of trucks (:data:`IN_RATES`), sidings and connections are those of the case: they do move what it takes to carry a tonne.
+    """
+    rates = plain
+    for parameter in (*IN_RATES, *_TAKEN["without_sidings"]):
+        for subject in params.subjects(parameter):
+            rates = rates.replace(parameter, subject, params.get(parameter, subject))
+    return _money(outlay_prices(rates, prepared), prepared)
 
 
 def _money(paid: Params, prepared: Prepared) -> Costs:

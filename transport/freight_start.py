@@ -64,13 +64,15 @@ class FreightStarts:
         self._most, self._rebuild = most, rebuild
         self.built = 0
 
-    def base_of(self, inputs: Inputs, params: Params, *, hold_network_after: int | None = None) -> BaseModel:
+    def base_of(self, inputs: Inputs, params: Params, *, hold_network_after: int | None = None, light: bool = False) -> BaseModel:
         """Return the base model of a run: networks and base year of an earlier run where they are the same, else its own.
 
         Parameters
         ----------
         inputs, params, hold_network_after
             As in :func:`transport.freight_model.solve_base`.
+        light
+            As in :func:`transport.freight_model.rebased`.
 
         Returns
         -------
@@ -83,8 +85,8 @@ class FreightStarts:
         alike = [start for start in reversed(self._kept) if start.held == hold_network_after]
         for start in alike:
             if start.opened == opened and _same_tables(start.inputs, inputs) and _same_parameters(start.inputs, inputs):
-                base = _tried(rebased, inputs, params, start.base)
-                if base is not None and _same_limits(start.base.limits, base.limits):
+                base = _tried(partial(rebased, light=light), inputs, params, start.base)
+                if base is not None and (light or _same_limits(start.base.limits, base.limits)):
                     self._use(start)
                     _set(reads, before, start.reads)
                     return base

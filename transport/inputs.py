@@ -7,6 +7,7 @@ a run cannot start on data that ``transport check`` would refuse.
 
 from __future__ import annotations
 
+import csv
 import difflib
 import hashlib
 import io
@@ -23,9 +24,15 @@ from transport.check_problems import Problem, words
 from transport.check_run import BINARY, Examined, Layer, examine
 from transport.findings import DataError
 from transport.params import Lever, Params
+from transport.sampling import Correlation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from transport.sampling import Design, Key
 
 #: A pack beyond these limits is refused: the bundled data has some 60 files and a few MB.
 MAX_FILES = 2_000
@@ -140,10 +147,68 @@ class Inputs:
             msg = f"no table {name!r} in {self.folder}" + (f"; did you mean {near[0]!r}?" if near else "")
             raise KeyError(msg) from None
 
-    def params(self, *, draws: int = 1, seed: int = 0) -> Params:
-        """Return the parameters of the model as arrays ``[draw, year]``, without the reference library; with one draw the central values."""
-        own = self.parameters.filter(~pl.col("parameter").str.starts_with(REFERENCE_PREFIX))
-        return Params.from_frame(own, draws=draws, seed=seed, reads=self.reads)
+    def params(
+        self,
+        *,
+        draws: int = 1,
+        seed: int = 0,
+        only: Iterable[int] | None = None,
+        design: Design = "lhs",
+        drawn: Mapping[Key, NDArray[np.float64]] | None = None,
+    ) -> Params:
+        """Return the parameters of the model as arrays ``[draw, year]``, without the reference library; with one draw the central values.
+
+        Parameters
+        ----------
+        draws, seed, only, design
+            As in :meth:`transport.params.Params.from_frame`; inputs are correlated as ``correlations`` says.
+        drawn
+            Quantiles of the draws in place of a design, as in :meth:`transport.params.Params.from_quantiles`.
+        """
+        if drawn is not None:
+            return Params.from_quantiles(self.own_parameters(), drawn, draws=draws, reads=self.reads)
+        return Params.from_frame(
+            self.own_parameters(),
+            draws=draws,
+            seed=seed,
+            reads=self.reads,
+            only=only,
+            design=design,
+            correlations=self.correlations(),
+        )
+
+    def own_parameters(self) -> pl.DataFrame:
+        """Return the parameter rows of the model, without the reference library."""
+        return self.parameters.filter(~pl.col("parameter").str.starts_with(REFERENCE_PREFIX))
+
+    def place_of(self, parameter: str, subject: str) -> tuple[str, int]:
+        """Return the file and the line of the first row of an input that has a range, that of the pack before that of the data folder.
+
+        Raises
+        ------
+        KeyError
+            If no row has a range.
+        """
+        layers = [_read_pack(self.pack)[0]] if self.pack else []
+        rows = self.parameters.filter(pl.col("parameter") == parameter, pl.col("subject") == subject)
+        for name in rows["file"].unique(maintain_order=True):
+            path = f"{name}.csv"
+            files = [layer[path] for layer in layers if path in layer]
+            files += [(self.folder / path).read_bytes()] if (self.folder / path).is_file() else []
+            for data in files:
+                lines = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
+                for line in lines:
+                    if (line["parameter"], line["subject"]) == (parameter, subject) and line["low"]:
+                        return path, lines.line_num
+        msg = f"no row of {parameter} {subject} has a range"
+        raise KeyError(msg)
+
+    def correlations(self) -> tuple[Correlation, ...]:
+        """Return the correlations between parameters; none where the data has no such table."""
+        if "correlations" not in self.tables:
+            return ()
+        names = ("parameter", "subject", "with_parameter", "with_subject", "correlation")
+        return tuple(Correlation((a, b), (c, d), r) for a, b, c, d, r in self.tables["correlations"].select(names).iter_rows())
 
 
 def data_folder() -> Path:
@@ -261,6 +326,18 @@ def read_layers(folder: Path, pack: Path | None) -> tuple[Layer, Layer | None, l
     if not files and not wrong:
         wrong.append(Problem(pack.name, 0, "", "file.empty", variant="pack"))
     return base, Layer(files, "", is_pack=True), problems + wrong
+
+
+def pack_files(pack: Path) -> dict[str, bytes]:
+    """Return the files of a data pack as they lie in it, by relative path.
+
+    Parameters
+    ----------
+    pack
+        Folder or zip file that the check has passed; of one that it has not, what can be read.
+    """
+    files, _ = _read_pack(pack)
+    return dict(sorted(files.items()))
 
 
 def data_hash(base: Layer, pack: Layer | None) -> str:

@@ -168,7 +168,7 @@ def freight_costs(params: Params, freight: FreightOutcome, co2_t: Mapping[str, M
     for (measure, works, place), now, then in zip(FREIGHT, STATES, STATES[1:], strict=False):
         for i, mode in enumerate(("road", "rail", "water", "pipeline")):
             zero = np.zeros((1, freight.state_outlay[now].shape[1]))
-            built, upkeep = _ends(params, freight, works) if works and mode == place else (zero, zero)
+            built, upkeep = new_ends(params, freight, works) if works and mode == place else (zero, zero)
             made[measure, mode] = YearlyCost(
                 capital=zero,
                 energy=zero,
@@ -199,7 +199,7 @@ def departures_cost(rows: Rows, params: Params, keys: Sequence[Key]) -> YearlyCo
     return YearlyCost(zero, zero, zero, zero, cost, zero)
 
 
-def _ends(params: Params, freight: FreightOutcome, works: str) -> tuple[Array, Array]:
+def new_ends(params: Params, freight: FreightOutcome, works: str) -> tuple[Array, Array]:
     """Return yearly capital and upkeep of the sidings or connections that are new since the base year."""
     share = params.get(_NEW_SHARE[works])
     km = freight.open_ends[works] * np.maximum(share - share[:, _BASE : _BASE + 1], 0.0) * params.get(f"{works}_length")

@@ -15,11 +15,14 @@ import numpy as np
 import polars as pl
 
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
+from transport.sampling import Rows, quantiles, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from transport.sampling import Correlation, Design, Key
 
 #: A lever's value: one number from 2021 on, or numbers by year.
 LeverValue: TypeAlias = "float | Mapping[int, float]"
@@ -164,23 +167,11 @@ def lever_path(value: LeverValue, default: float) -> NDArray[np.float64]:
     return path
 
 
-def _quantile(u: NDArray[np.float64], low: float, mode: float, high: float, distribution: str) -> NDArray[np.float64]:
-    """Return the value at quantile ``u`` of a uniform or triangular distribution."""
-    if distribution == "uniform":
-        return low + u * (high - low)
-    if high == low:
-        return np.full_like(u, mode)
-    cut = (mode - low) / (high - low)
-    left = low + np.sqrt(u * (high - low) * (mode - low))
-    right = high - np.sqrt((1.0 - u) * (high - low) * (high - mode))
-    return np.where(u < cut, left, right)
-
-
 class Params:
     """Parameter values of one run, ``[draw, year]`` by (parameter, subject).
 
-    The first draw takes the central values, whatever the number of draws. The others sample every uncertain key with its own named seed, one
-    quantile for all years of the key, so that the base year and 2030 share the draw.
+    The first draw takes the central values, whatever the number of draws. The others take quantiles of every uncertain key from a design
+    (:mod:`transport.sampling`), one quantile for all years of the key, so that the base year and 2030 share the draw.
     """
 
     def __init__(
@@ -211,7 +202,15 @@ class Params:
 
     @classmethod
     def from_frame(
-        cls, rows: pl.DataFrame, *, draws: int = 1, seed: int = 0, reads: dict[tuple[str, str], int] | None = None
+        cls,
+        rows: pl.DataFrame,
+        *,
+        draws: int = 1,
+        seed: int = 0,
+        reads: dict[tuple[str, str], int] | None = None,
+        only: Iterable[int] | None = None,
+        design: Design = "lhs",
+        correlations: Iterable[Correlation] = (),
     ) -> Params:
         """Build parameters from the joined parameter tables.
 
@@ -220,11 +219,51 @@ class Params:
         rows
             Columns parameter, subject, year, value, low, high, distribution, unit (others are ignored); rows without a value are skipped.
         draws
-            Length of the draw axis.
+            Number of draws of the design, the central one included.
         seed
             Seed of the sampling; unused with one draw.
         reads
             Record to count reads in, if several parameters of one run share one.
+        only
+            Draws of the design to hold, all by default. The central draw always comes first.
+        design, correlations
+            As in :func:`transport.sampling.quantiles`.
+
+        Raises
+        ------
+        transport.sampling.DesignError
+            If there is no such design, or the correlations contradict each other.
+        ValueError
+            If a draw is asked for that the design does not have.
+        """
+        if draws == 1 and only is None:
+            return cls.from_quantiles(rows, {}, reads=reads)
+        drawn = quantiles(ranged_keys(rows), draws, lambda name: seed_for(seed, name), design=design, correlations=correlations)
+        at = list(range(draws)) if only is None else [0, *(k for k in only if k != 0)]
+        if not all(0 <= k < draws for k in at):
+            msg = f"draws {min(at)} to {max(at)} of a design with draws 0 to {draws - 1}"
+            raise ValueError(msg)
+        return cls.from_quantiles(rows, {key: u[at] for key, u in drawn.items()}, draws=len(at), reads=reads)
+
+    @classmethod
+    def from_quantiles(
+        cls,
+        rows: pl.DataFrame,
+        drawn: Mapping[Key, NDArray[np.float64]],
+        *,
+        draws: int = 1,
+        reads: dict[tuple[str, str], int] | None = None,
+    ) -> Params:
+        """Build parameters whose draws take given quantiles of their ranges.
+
+        Parameters
+        ----------
+        rows, reads
+            As in :meth:`from_frame`.
+        drawn
+            Key -> quantile of every draw ``[draw]``, 0 to 1; NaN and keys that are not named take the central values.
+        draws
+            Length of the draw axis.
         """
         values: dict[tuple[str, str], NDArray[np.float64]] = {}
         units: dict[str, str] = {}
@@ -233,13 +272,13 @@ class Params:
         known = rows.filter(pl.col("value").is_not_null()).sort("parameter", "subject", "year", nulls_last=True)
         names = list(zip(known["parameter"].to_list(), known["subject"].to_list(), strict=True))
         starts = [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
-        table = _Rows.read(known)
+        table = Rows.read(known)
         unit = known["unit"].to_list()
         for first, last in zip(starts, [*starts[1:], len(names)], strict=True):
             key = names[first]
             units[key[0]] = unit[first]
             group = table.part(slice(first, last))
-            values[key] = _sample(key, group, draws, seed)
+            values[key] = sample(group, drawn.get(key), draws)
             highest[key] = float(group.high.max())
             lowest[key] = float(group.low.min())
         return cls(values, units, draws, reads, highest=highest, lowest=lowest)
@@ -436,8 +475,14 @@ class Params:
 
     def first(self) -> Params:
         """Return the first draw alone: the central values, with the levers of the run."""
-        values = {key: array[:1] for key, array in self._values.items()}
-        return Params(values, self._units, 1, self._reads, self._parents, self._highest, self._placed, self._lowest)
+        return self.at(0)
+
+    def at(self, draw: int) -> Params:
+        """Return one draw alone."""
+        made = copy.copy(self)
+        made._values = {key: array[draw : draw + 1] for key, array in self._values.items()}  # noqa: SLF001  (its own class)
+        made.draws = 1
+        return made
 
     @classmethod
     def stack(cls, parts: Sequence[Params]) -> Params:
@@ -480,49 +525,16 @@ class Params:
         return f"no parameter {parameter!r}" + (f"; did you mean {', '.join(near)}?" if near else "")
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of one key or of all, sorted by year: years (NaN = every year), values, ranges (the value where there is none) and distributions."""
+def ranged_keys(rows: pl.DataFrame) -> list[Key]:
+    """Return the keys (parameter, subject) of which a row has a range, sorted: those that a design draws.
 
-    year: NDArray[np.float64]
-    value: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    ranged: NDArray[np.bool_]
-    distribution: list[str]
-
-    @classmethod
-    def read(cls, rows: pl.DataFrame) -> _Rows:
-        """Return the rows of a table of parameters."""
-        number = rows.select(pl.col("year", "value", "low", "high").cast(pl.Float64)).with_columns(
-            pl.col(bound).fill_null(pl.col("value")) for bound in ("low", "high")
-        )
-        year, value, low, high = (number[name].to_numpy() for name in number.columns)
-        return cls(year, value, low, high, rows["low"].is_not_null().to_numpy(), rows["distribution"].to_list())
-
-    def part(self, where: slice) -> _Rows:
-        """Return some of the rows."""
-        return _Rows(
-            self.year[where], self.value[where], self.low[where], self.high[where], self.ranged[where], self.distribution[where]
-        )
-
-
-def _sample(key: tuple[str, str], rows: _Rows, draws: int, seed: int) -> NDArray[np.float64]:
-    """Return ``[draw, year]`` of one key from its rows sorted by year."""
-    if draws == 1 or not rows.ranged.any():
-        anchors = np.repeat(rows.value[None, :], draws, axis=0)
-    else:
-        rng = np.random.default_rng(seed_for(seed, f"parameter:{key[0]}:{key[1]}"))
-        u = rng.random(draws)
-        anchors = np.empty((draws, rows.value.size))
-        for j in range(rows.value.size):
-            anchors[:, j] = _quantile(u, float(rows.low[j]), float(rows.value[j]), float(rows.high[j]), rows.distribution[j])
-        anchors[0] = (
-            rows.value
-        )  # the first draw is always the central run, so that its tables mean the same with any number of draws
-    if rows.value.size == 1 or np.isnan(rows.year[0]):
-        return np.repeat(anchors[:, :1], len(YEARS), axis=1)
-    return np.stack([np.interp(_YEAR_AXIS, rows.year, row) for row in anchors])
+    Parameters
+    ----------
+    rows
+        Parameter rows, as in :meth:`Params.from_frame`.
+    """
+    wide = rows.filter(pl.col("value").is_not_null(), pl.col("low").is_not_null())
+    return sorted(wide.select("parameter", "subject").unique().iter_rows())
 
 
 def _apply(array: NDArray[np.float64], lever: Lever, value: LeverValue) -> NDArray[np.float64]:

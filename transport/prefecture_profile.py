@@ -101,7 +101,8 @@ def residents(inputs: Inputs, year: int) -> dict[str, float]:
     path = inputs.params().get("province_population", PROVINCE)[0]
     areas = prefectures(inputs)
     counted = census(inputs, "resident_population", areas)
-    before, after = (np.array([central_residents(inputs, y)[area] for area in areas]) for y in (BASE_YEAR, year))
+    central = [central_residents(inputs, y) for y in (BASE_YEAR, year)]
+    before, after = (np.array([found[area] for area in areas]) for found in central)
     whole = float(counted.sum()) * float(path[year_index(year)] / path[year_index(BASE_YEAR)])
     outside = counted - before
     found = after + outside * (whole - float(after.sum())) / float(outside.sum())

@@ -171,7 +171,5 @@ def mean_over_orders(known: Mapping[frozenset[str], Array], orders: Sequence[Seq
         # an order and its reverse are one observation: they are meant to err in opposite directions
         pairs = (np.stack(found[::2]) + np.stack(found[1::2])) / 2.0
         value[player] = pairs.mean(axis=0)
-        error[player] = (
-            pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.full(pairs.shape[1:], np.nan)
-        )
+        error[player] = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.full(pairs.shape[1:], np.nan)
     return Shares(value, error)

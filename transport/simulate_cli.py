@@ -73,11 +73,20 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser.add_argument("--years", nargs="+", type=int, metavar="YEAR", help="years (default 2025 2030 2035)")
     parser.add_argument("--systems", nargs="+", metavar="SYSTEM", help=f"of {', '.join(MAIN)} (default all)")
     parser.add_argument("--areas", nargs="+", metavar="CODE", help="prefecture codes (default all)")
+    parser.add_argument(
+        "--schedule",
+        action="append",
+        default=[],
+        metavar="AIRPORT=FILE",
+        help="your own timetable of a week (.csv: day, arrive, depart, size, stand) for an airport, for example A_SHE=flights.csv; "
+        "it holds in every year and week; may be given once per airport",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the tables (default runs/<run id>/simulate)")
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="processes (default: all cores); the numbers do not change"
     )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="simulate on the Dask cluster of tcp://HOST:8786 instead")
     parser.add_argument(
         "--feedback",
         action="store_true",
@@ -113,6 +122,11 @@ def _simulate(args: argparse.Namespace) -> int:
     if wrong:
         err(wrong)
         return FINDINGS
+    schedules, findings = _schedules(args, inputs)
+    if findings:
+        for finding in findings:
+            err(finding)
+        return FINDINGS
     scenario = load_scenario(
         args.scenario,
         inputs.folder,
@@ -127,12 +141,19 @@ def _simulate(args: argparse.Namespace) -> int:
     )
     if args.feedback:
         return _feedback(args, scenario, inputs)
-    request = make_request(inputs, years=args.years, systems=args.systems, areas=args.areas)
+    request = make_request(inputs, years=args.years, systems=args.systems, areas=args.areas, schedules=schedules)
     folder = args.out or simulation_folder(scenario, inputs, request)
     kept = not args.again and stored_simulation(folder, scenario, inputs, request) is not None
     with _bar(args) as tell:
         stored = simulate_scenario(
-            scenario, inputs, request, folder=folder, workers=args.workers, again=args.again, progress=tell
+            scenario,
+            inputs,
+            request,
+            folder=folder,
+            workers=args.workers,
+            scheduler=args.scheduler,
+            again=args.again,
+            progress=tell,
         )
     if args.json:
         out(json.dumps(_json(stored, kept=kept), ensure_ascii=False))
@@ -155,6 +176,7 @@ def _feedback(args: argparse.Namespace, scenario: Scenario, inputs: Inputs) -> i
             years=args.years or DEFAULT_YEARS,
             folder=args.out,
             workers=args.workers,
+            scheduler=args.scheduler,
             again=args.again,
             progress=tell,
         )
@@ -202,7 +224,7 @@ def _wrong(args: argparse.Namespace, inputs: Inputs) -> str:
     from transport.travel import prefectures
     from transport.weeks.province import known_systems
 
-    for option in ("systems", "areas"):
+    for option in ("systems", "areas", "schedule"):
         if args.feedback and getattr(args, option):
             return t("simulate.feedback_alone", args.lang, option=f"--{option}")
     known: dict[str, Sequence[Any]] = {
@@ -218,6 +240,36 @@ def _wrong(args: argparse.Namespace, inputs: Inputs) -> str:
     return ""
 
 
+def _schedules(args: argparse.Namespace, inputs: Inputs) -> tuple[dict[str, pl.DataFrame], list[str]]:
+    """Return the timetables named, and what is wrong with any of them, files and airports alike."""
+    from fleets.formats import read_schedule
+    from fleets.gtfs import FormatError
+    from transport.weeks.airports import SIZES, known_airports
+
+    known = known_airports(inputs) if args.schedule else {}
+    here = [place for place, area in known.items() if not args.areas or area in args.areas]
+    found: dict[str, pl.DataFrame] = {}
+    seen: set[str] = set()
+    wrong: list[str] = []
+    if args.schedule and args.systems and "airport" not in args.systems:
+        wrong.append(t("simulate.schedule_system", args.lang))
+    for text in args.schedule:
+        place, _, file = (part.strip() for part in text.partition("="))
+        if not place or not file:
+            wrong.append(t("simulate.schedule_syntax", args.lang, value=text))
+        elif place not in here:
+            wrong.append(t("simulate.schedule_airport", args.lang, value=place, known=", ".join(here) or "-"))
+        elif place in seen:
+            wrong.append(t("simulate.schedule_twice", args.lang, value=place))
+        else:
+            seen.add(place)
+            try:
+                found[place] = read_schedule(file, SIZES)
+            except FormatError as problem:
+                wrong.append(t("simulate.schedule_file", args.lang, place=place, problem=str(problem)))
+    return found, wrong
+
+
 def _show(stored: StoredRun, scenario: Scenario, request: Request, inputs: Inputs, lang: str) -> None:
     """Print the indicators of every system and year, what was simulated, and what was not."""
     import polars as pl
@@ -231,6 +283,8 @@ def _show(stored: StoredRun, scenario: Scenario, request: Request, inputs: Input
         if whole
         else ("、" if lang == "zh" else ", ").join(labels(inputs, "area", lang)[a] for a in request.areas)
     )
+    for one in request.timetables:
+        out(t("simulate.scheduled", lang, place=one.place, count=one.table.height))
     for year in request.years:
         out(t("simulate.heading", lang, title=title, year=year, where=where))
         of_year = table.filter(pl.col("year") == year, pl.col("area").is_in(_TOTALS), pl.col("week") == "year")
@@ -242,11 +296,11 @@ def _show(stored: StoredRun, scenario: Scenario, request: Request, inputs: Input
         answer = stored.table("peak_response").filter(pl.col("year") == year, pl.col("area").is_in(_TOTALS))
         for row in answer.filter(pl.col("system").is_in(_TOGETHER)).iter_rows(named=True):
             out(_peak_line(row, lang))
-        at_once = answer.filter(pl.col("reason") == "no_plan", ~pl.col("system").is_in(_TOGETHER))["system"].to_list()
-        if at_once:
+        told = answer.filter(pl.col("reason") != "", ~pl.col("system").is_in(_TOGETHER)).unique(["reason", "system"])
+        for (reason,), rows in told.sort("reason", "system").group_by(["reason"], maintain_order=True):
             names = labels(inputs, "system", lang)
-            said = ("、" if lang == "zh" else ", ").join(names.get(s, s) for s in at_once)
-            out(t("simulate.no_plan", lang, systems=said))
+            said = ("、" if lang == "zh" else ", ").join(names.get(s, s) for s in rows["system"].to_list())
+            out(t(f"simulate.{reason}", lang, systems=said))
         out("")
     skipped = stored.table("simulation_skipped")
     for (year, system, reason), rows in skipped.group_by(["year", "system", "reason"], maintain_order=True):
@@ -355,6 +409,7 @@ def _json(stored: StoredRun, *, kept: bool) -> dict[str, Any]:
         "hash": manifest["run_id"],
         "folder": str(stored.folder),
         "kept": kept,
+        **({"schedules": manifest["schedules"]} if "schedules" in manifest else {}),
         "seconds": manifest["seconds"],
         "system_seconds": manifest.get("system_seconds", {}),
         "simulation": table.to_dicts(),

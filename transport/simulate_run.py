@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
+from fleets.flights import check_schedule
+from transport import cluster
 from transport.layout import YEARS
 from transport.store import FEEDBACK, MANIFEST, SIMULATION, may_write, read_run, run_id, runs_folder, write_simulation
 from transport.study import model_parts
 from transport.travel import prefectures
 from transport.urban_service import city_fleets
+from transport.weeks.airports import SIZES
 from transport.weeks.feedback import CLASSES, feedback_table
 from transport.weeks.peak_response import peak_response
-from transport.weeks.province import DEFAULT_YEARS, ProvinceError, known_systems, simulate_province
+from transport.weeks.province import DEFAULT_YEARS, ProvinceError, known_systems, scheduled_airports, simulate_province
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +36,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Timetable:
+    """A timetable that takes the place of the flights an airport has by its movements.
+
+    Attributes
+    ----------
+    place
+        Airport.
+    digest
+        Hash of its turnarounds: order, empty lines and the way times are written play no part.
+    table
+        As :func:`fleets.flights.check_schedule` takes it.
+    """
+
+    place: str
+    digest: str
+    table: pl.DataFrame = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Request:
     """What is to be simulated.
 
@@ -40,16 +64,20 @@ class Request:
         In the order of the model.
     whole
         Whether this is what is simulated where nothing is named.
+    timetables
+        Of airports, sorted by place.
     """
 
     years: tuple[int, ...]
     systems: tuple[str, ...]
     areas: tuple[str, ...]
     whole: bool
+    timetables: tuple[Timetable, ...] = ()
 
     def words(self) -> dict[str, Any]:
-        """Return the request as it stands in a manifest."""
-        return {"years": list(self.years), "systems": list(self.systems), "areas": list(self.areas)}
+        """Return the request as it stands in a manifest; without timetables it says nothing about them."""
+        told: dict[str, Any] = {"years": list(self.years), "systems": list(self.systems), "areas": list(self.areas)}
+        return told | ({"schedules": {one.place: one.digest for one in self.timetables}} if self.timetables else {})
 
     def folder(self) -> str:
         """Return the name of the folder of the request in that of the run."""
@@ -65,6 +93,7 @@ def make_request(
     years: Sequence[int] | None = None,
     systems: Sequence[str] | None = None,
     areas: Sequence[str] | None = None,
+    schedules: Mapping[str, pl.DataFrame] | None = None,
 ) -> Request:
     """Return a request with everything that is not named filled in.
 
@@ -74,11 +103,15 @@ def make_request(
         Checked data.
     years, systems, areas
         What to simulate; 2025, 2030 and 2035, all systems and all prefectures by default.
+    schedules
+        Airport -> timetable of a week that takes the place of its flights; the request has another hash and another folder with it.
 
     Raises
     ------
     ProvinceError
-        If a year, system or area is not known, or a list is empty.
+        If a year, system or area is not known, a list is empty, or a timetable is given for something else than an airport of the request.
+    fleets.errors.BlockError
+        If a timetable cannot be used, with all its problems.
     """
     known: dict[str, Sequence[Any]] = {
         "year": YEARS,
@@ -94,7 +127,19 @@ def make_request(
             raise ProvinceError(msg)
         found[kind] = tuple(name for name in known[kind] if name in (default[kind] if named is None else named))
     whole = all(found[kind] == tuple(default[kind]) for kind in known)
-    return Request(found["year"], found["system"], found["area"], whole)
+    given = schedules or {}
+    scheduled_airports(inputs, given, found["system"], found["area"])
+    timetables = tuple(Timetable(place, _digest(given[place]), given[place]) for place in sorted(given))
+    return Request(found["year"], found["system"], found["area"], whole and not timetables, timetables)
+
+
+def _digest(schedule: pl.DataFrame) -> str:
+    check_schedule(schedule, SIZES, contact_share=0.0)
+    # a stand that nobody named is set by a row of the data, whose hash the run has
+    stand = pl.col("stand").cast(pl.String).str.strip_chars().replace("", None) if "stand" in schedule.columns else pl.lit(None)
+    times = pl.col("arrive_min", "depart_min").cast(pl.Float64)
+    plain = schedule.select(times, pl.col("size").cast(pl.String), stand.cast(pl.String).alias("stand"))
+    return hashlib.sha256(plain.sort(plain.columns).write_csv().encode()).hexdigest()
 
 
 def simulation_folder(scenario: Scenario, inputs: Inputs, request: Request) -> Path:
@@ -122,7 +167,8 @@ def stored_simulation(folder: Path, scenario: Scenario, inputs: Inputs, request:
         return None
     stored = read_run(folder)
     same = stored.manifest.get("kind") == SIMULATION and stored.manifest.get("run_id") == run_id(scenario, inputs.data_hash)
-    return stored if same and all(stored.manifest.get(k) == v for k, v in request.words().items()) else None
+    told = request.words()
+    return stored if same and all(stored.manifest.get(k) == told.get(k) for k in (*told, "schedules")) else None
 
 
 def simulate_scenario(
@@ -132,6 +178,7 @@ def simulate_scenario(
     *,
     folder: Path | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     again: bool = False,
     progress: Progress | None = None,
 ) -> StoredRun:
@@ -149,6 +196,8 @@ def simulate_scenario(
         Place of the tables; :func:`simulation_folder` by default.
     workers
         Processes; default the number of cores. The tables do not depend on it.
+    scheduler
+        Address of a Dask scheduler whose workers simulate in their place.
     again
         Simulate even if the same was kept before.
     progress
@@ -163,12 +212,16 @@ def simulate_scenario(
     ------
     transport.store.StoreError
         If the folder holds something else.
+    transport.cluster.ClusterError
+        If the cluster cannot be used.
     """
     place = folder or simulation_folder(scenario, inputs, request)
     kept = None if again else stored_simulation(place, scenario, inputs, request)
     if kept is not None:
         return kept
     may_write(place)
+    if scheduler is not None:
+        cluster.check(scheduler)  # before the models are run
     start = time.perf_counter()
     parts = parts_of(scenario, inputs)
     outcome = simulate_province(
@@ -178,8 +231,10 @@ def simulate_scenario(
         years=request.years,
         systems=request.systems,
         areas=request.areas,
+        schedules={one.place: one.table for one in request.timetables},
         seed=scenario.seed,
         workers=workers,
+        scheduler=scheduler,
         progress=progress,
     )
     every = set(request.systems) == set(known_systems())
@@ -197,6 +252,7 @@ def feedback_scenario(
     years: Sequence[int] = DEFAULT_YEARS,
     folder: Path | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     again: bool = False,
     progress: Progress | None = None,
 ) -> StoredRun:
@@ -204,7 +260,7 @@ def feedback_scenario(
 
     Parameters
     ----------
-    scenario, inputs, folder, workers, again, progress
+    scenario, inputs, folder, workers, scheduler, again, progress
         As in :func:`simulate_scenario`.
     years
         Years of the table.
@@ -225,10 +281,19 @@ def feedback_scenario(
     if kept is not None:
         return kept
     may_write(place)
+    if scheduler is not None:
+        cluster.check(scheduler)  # before the models are run
     start = time.perf_counter()
     parts = parts_of(replace(scenario, capacity="fixed"), inputs)
     table = feedback_table(
-        parts.inputs, parts.params, parts, years=asked.years, seed=scenario.seed, workers=workers, progress=progress
+        parts.inputs,
+        parts.params,
+        parts,
+        years=asked.years,
+        seed=scenario.seed,
+        workers=workers,
+        scheduler=scheduler,
+        progress=progress,
     )
     seconds = time.perf_counter() - start
     return write_simulation(

@@ -9,23 +9,26 @@ the year, and one factor for all weeks (``service_factor``) gives it the right l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fleets.airport_records import TURNAROUND_SCHEMA
+from fleets.depot_gantt import GANTT_SCHEMA
 from transport import pool
 from transport.week_values import WEEKS, WeekValues, week_tariff
 from transport.weeks import airports, bus_depots, taxis
 from transport.weeks.tables import CHECK_SCHEMA, LOAD_SCHEMA, RECORD_SCHEMA, SUMMARY_SCHEMA, simulated, weeks_and_year
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from transport.inputs import Inputs
     from transport.params import Params
     from transport.week_values import CityFleet
     from transport.weeks.case import Builder
+    from transport.weeks.tables import CaseTables
 
 #: Systems of a sample run: (system, area, airport node).
 SAMPLE: tuple[tuple[str, str, str], ...] = (
@@ -40,6 +43,18 @@ FULL: tuple[tuple[str, str, str], ...] = (
     ("taxi_city", "210200", ""),
     ("airport", "210200", "A_DLC"),
 )
+
+
+#: Week of which a run keeps what single vehicles do.
+SHOWN_WEEK = WEEKS[0]
+_WHO = dict.fromkeys(("system", "week", "area", "place"), pl.String)
+#: Tables of single vehicles that a run keeps, with their columns.
+SINGLE: dict[str, dict[str, Any]] = {
+    "depot_gantt": {**_WHO, **GANTT_SCHEMA},
+    "depot_load": {**_WHO, **bus_depots.LOAD_TABLE_SCHEMA},
+    "turnarounds": {**_WHO, **TURNAROUND_SCHEMA},
+    "turnaround_tasks": {**_WHO, **airports.TASK_SCHEMA},
+}
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,15 @@ class SimulationOutcome:
         Mean grid load of the simulated vehicles: system, week, area, place, hour (0-167 from Monday 00:00), kw.
     checks
         Columns check, value, limit, passed.
+    single
+        Tables of :data:`SINGLE`: what single vehicles do in the week :data:`SHOWN_WEEK` of the depots and airports simulated, first replication.
     """
 
     summary: pl.DataFrame
     records: pl.DataFrame
     load_profile: pl.DataFrame
     checks: pl.DataFrame
+    single: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
 
 def simulate_weeks(
@@ -114,7 +132,12 @@ def simulate_weeks(
         msg = f"level={level!r} must be none, sample or full"
         raise ValueError(msg)
     if level == "none":
-        return SimulationOutcome(*(pl.DataFrame(schema=s) for s in (SUMMARY_SCHEMA, RECORD_SCHEMA, LOAD_SCHEMA, CHECK_SCHEMA)))
+        summary, records, load, checks = (
+            pl.DataFrame(schema=s) for s in (SUMMARY_SCHEMA, RECORD_SCHEMA, LOAD_SCHEMA, CHECK_SCHEMA)
+        )
+        return SimulationOutcome(
+            summary, records, load, checks, {name: pl.DataFrame(schema=schema) for name, schema in SINGLE.items()}
+        )
     read = WeekValues(inputs, params, fleets, year, given)
     tariff = week_tariff(inputs, read)
     cases = [
@@ -128,7 +151,14 @@ def simulate_weeks(
         records=pl.concat([d.records for d in done]).sort("system", "area", "place", "week", "start_min", "vehicle"),
         load_profile=pl.concat([d.load for d in done]).sort("system", "area", "place", "week", "hour"),
         checks=pl.concat([d.checks for d in done]).sort("check"),
+        single={name: _single(name, schema, done) for name, schema in SINGLE.items()},
     )
+
+
+def _single(name: str, schema: Mapping[str, Any], done: Sequence[CaseTables]) -> pl.DataFrame:
+    """Return a table of single vehicles in the week that is kept, by area and place."""
+    found = [d.more[name].filter(pl.col("week") == SHOWN_WEEK) for d in done if name in d.more]
+    return pl.concat([pl.DataFrame(schema=schema), *found]).sort("area", "place", maintain_order=True)
 
 
 #: System -> what makes its case of one week.

@@ -35,11 +35,16 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "size",
         parents=parents,
-        help="fewest plugs of a depot, city or airport for limits of its service, and the smallest feeder",
+        help="fewest plugs of a depot, city, airport, truck station or port for limits of its service, and the smallest feeder",
     )
-    parser.add_argument("system", metavar="SYSTEM", help="bus_depot | taxi_city | airport | truck_corridor")
+    parser.add_argument("system", metavar="SYSTEM", help="bus_depot | taxi_city | airport | truck_corridor | shore_power")
     parser.add_argument("--area", required=True, metavar="CODE", help="code of the prefecture, for example 210100")
-    parser.add_argument("--place", default="", metavar="NODE", help="airport or truck station, for example A_SHE")
+    parser.add_argument(
+        "--place",
+        default="",
+        metavar="NODE",
+        help="airport, truck station or port (with its ships where it has several kinds), for example A_SHE or PT_LVSHUN:ro_pax",
+    )
     parser.add_argument(
         "--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help=f"year of the fleet (default {_YEAR})"
     )
@@ -70,6 +75,7 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         metavar="FILE",
         help="airports: your own timetable of a week (.csv: day, arrive, depart, size, stand) instead of one made from the movements",
     )
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the whole table (.parquet or .csv)")
     parser.set_defaults(command=_size)
 
@@ -88,11 +94,13 @@ def _limit(text: str) -> tuple[str, float]:
 
 def _size(args: argparse.Namespace) -> int:
     from fleets.formats import read_schedule
+    from transport.cli import settings
     from transport.inputs import load_inputs
     from transport.scenario import load_scenario
     from transport.scenario_sections import names_of
-    from transport.sizing import SizingError, airport_fleet, place_of, size_place
+    from transport.sizing import SYSTEMS, SizingError, airport_fleet, place_of, size_place
     from transport.sizing_text import sizing_text, sizing_view
+    from transport.weeks.airports import SIZES
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     named = labels(inputs, "area", args.lang)
@@ -100,8 +108,17 @@ def _size(args: argparse.Namespace) -> int:
         err(t("sizing.unknown_area", args.lang, area=args.area))
         return FINDINGS
     scenario = load_scenario(
-        args.scenario, inputs.folder, inputs.levers, names=names_of(inputs.tables), lang=args.lang, simulate="none"
+        args.scenario,
+        inputs.folder,
+        inputs.levers,
+        extra=settings(args.set, args.lang),
+        names=names_of(inputs.tables),
+        lang=args.lang,
+        simulate="none",
     )
+    if args.schedule is not None and args.system in SYSTEMS and args.system != "airport":
+        err(t("sizing.no_schedule", args.lang, system=args.system))
+        return FINDINGS
     try:
         place = place_of(
             inputs,
@@ -112,7 +129,7 @@ def _size(args: argparse.Namespace) -> int:
             year=args.year,
             weeks=args.week,
             limits=dict(args.limit),
-            schedule=None if args.schedule is None else read_schedule(args.schedule),
+            schedule=None if args.schedule is None else read_schedule(args.schedule, SIZES),
         )
     except SizingError as problem:
         err(problem.said(args.lang))

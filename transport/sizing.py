@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
+from fleets.berths import simulate_berths
 from fleets.depot import simulate_bus_depot
 from fleets.replications import interval
 from fleets.sizing import Reading, Sizing, fewest
 from transport.i18n import t
 from transport.sample_checks import values_of
 from transport.week_values import WEEKS, week_tariff
-from transport.weeks import airports, bus_depots, corridors, taxis
+from transport.weeks import airports, berths, bus_depots, corridors, taxis
+from transport.weeks.case import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,14 +66,20 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "taxi_city": {"wait_p95_min": "sizing_wait_limit"},
     "airport": {"missed_share": "sizing_missed_limit", "wait_p95_min": "sizing_wait_limit"},
     "truck_corridor": {"wait_p95_min": "sizing_wait_limit"},
+    "shore_power": {"unconnected_share": "sizing_unconnected_limit"},
 }
+#: Statistics that may be given a limit and have none in the rows, and those that are shown beside the limits.
+OPTIONAL: Mapping[str, tuple[str, ...]] = {"shore_power": ("unconnected_energy_share",)}
+REPORTED: Mapping[str, tuple[str, ...]] = {"shore_power": ("anchorage_wait_p95_h",)}
 SYSTEMS = tuple(LIMITS)
-UNITS = {"missed_share": "dimensionless", "delayed_share": "dimensionless", "wait_p95_min": "min", "swap_wait_p95_min": "min"}
+UNITS = {"wait_p95_min": "min", "swap_wait_p95_min": "min", "anchorage_wait_p95_h": "h"}
+UNITS |= dict.fromkeys(("missed_share", "delayed_share", "unconnected_share", "unconnected_energy_share"), "dimensionless")
 _MODULES: dict[str, ModuleType] = {
     "bus_depot": bus_depots,
     "taxi_city": taxis,
     "airport": airports,
     "truck_corridor": corridors,
+    "shore_power": berths,
 }
 #: Systems whose vehicles are counted by city, and that have no place within it.
 _BY_CITY = ("bus_depot", "taxi_city")
@@ -171,7 +179,7 @@ def _check(system: str, weeks: Sequence[str], limits: Mapping[str, float]) -> No
     for what, given, known in (
         ("system", [system], SYSTEMS),
         ("week", weeks, WEEKS),
-        ("statistic", limits, LIMITS.get(system, {})),
+        ("statistic", limits, (*LIMITS.get(system, {}), *OPTIONAL.get(system, ()))),
     ):
         wrong = [name for name in given if name not in known]
         if wrong or (not given and what == "week"):
@@ -209,7 +217,7 @@ def place_from(
         As in :func:`place_of`.
     """
     _check(system, weeks, limits or {})
-    _check_place(inputs, read, system, area, place)
+    place = _check_place(inputs, read, system, area, place)
     if schedule is not None and system != "airport":
         raise SizingError(key="no_schedule", system=system)
     given = {} if schedule is None else {"schedule": schedule}
@@ -222,11 +230,14 @@ def place_from(
     return Place(cases, {**own, **(limits or {})}, read("sizing_power_factor"), read("sizing_feeder_step"), fleet)
 
 
-def _check_place(inputs: Inputs, read: WeekValues, system: str, area: str, place: str) -> None:
+def _check_place(inputs: Inputs, read: WeekValues, system: str, area: str, place: str) -> str:
+    """Return the place in full: a port with ships of one kind needs no kind."""
     found = _MODULES[system].places(inputs, read)
+    kinds = [p for a, p in found if system == "shore_power" and a == area and p.partition(":")[0] == place]
+    place = kinds[0] if len(kinds) == 1 else place
     without_flows = system == "truck_corridor" and not read.given.get(system)
     if (area, place) in found and not without_flows:
-        return
+        return place
     if system in _BY_CITY and not place:
         raise SizingError(key="no_electric", system=system, area=area, year=read.year)
     if without_flows:
@@ -255,12 +266,20 @@ def size_place(place: Place, *, progress: Progress | None = None, around: int = 
 
     Notes
     -----
+    ``limit`` and ``meets`` are missing for statistics that are shown beside the limits. Fitted berths of a port are searched quay by quay without
+    a feeder, for ships that can and must connect and are sent to a fitted berth; the feeder then with the berths of the answers.
     Plugs are searched without a feeder; the feeder then with the plugs of the answer, and with those that the rows build now; bays and packs of the
     swap stations with the plugs of the rows. All sizes see the same demand. The value of a statistic is the worst of the weeks, with the interval
     of that week over its replications. ``bound`` of a feeder is the lowest peak with which a linear programme can serve the same sessions, as
     apparent power, and ``gap_share`` how far the answer stays above it.
     """
-    return pl.concat([_searched(place, search, progress, around) for search in _searches(place)])
+    found: dict[str, int] = {}
+    tables = []
+    for search in _searches(place, found):
+        table = _searched(place, search, progress, around)
+        found[search.what] = round(table.filter("chosen")["size"][0] / search.step)
+        tables.append(table)
+    return pl.concat(tables)
 
 
 @dataclass(frozen=True)
@@ -293,25 +312,58 @@ class _Search:
 
 
 def _searched(place: Place, search: _Search, progress: Progress | None, around: int) -> pl.DataFrame:
-    simulated = [0]
+    seen: dict[int, dict[str, Reading]] = {}
+    wanted = (*search.limits, *REPORTED.get(place.cases[0].system, ()))
 
     def evaluate(size: int) -> Mapping[str, Reading]:
         if progress is not None:
-            progress(simulated[0], max(_GUESS, simulated[0] + 1), search.what)
-        simulated[0] += 1
-        return _worst([_statistics(search.change(case, size), search.limits) for case in place.cases], search.limits)
+            progress(len(seen), max(_GUESS, len(seen) + 1), search.what)
+        seen[size] = _worst([_statistics(search.change(case, size), search.limits) for case in place.cases], wanted)
+        return seen[size]
 
     found = fewest(evaluate, search.limits, low=search.low, high=search.high, start=search.start, around=around)
     bound = None
     if search.what.startswith("feeder"):
         peaks = [case.simulate(case).more["peak_bound_kw"].value for case in (search.change(c, found.size) for c in place.cases)]
         bound = max(peaks) / place.power_factor
-    return _table(place, search, found, bound)
+    return _table(place, search, found, bound, seen)
 
 
-def _searches(place: Place) -> Iterator[_Search]:
-    """Yield what is sized at a place, each with what was found before it."""
+def _berth_searches(place: Place, found: Mapping[str, int]) -> Iterator[_Search]:
+    """Yield the fitted berths of each quay, whose ships see no other quay, then the feeder of all these."""
     first = place.cases[0]
+    now, most = berths.connections(first), berths.most_connections(first)
+    names = {quay: "berths" if len(now) == 1 else f"berths_{quay}" for quay in now}
+
+    def fit(case: Case, count: int, *, quay: str) -> Case:
+        return berths.with_connections(case, {quay: count})
+
+    for quay, what in names.items():
+        own, top = now[quay], max(most[quay], now[quay])
+        yield _Search(what, "berth", 1.0, partial(fit, quay=quay), place.limits, 0, top, own, float(own))
+    answer = {quay: found[what] for quay, what in names.items()}
+    step_kw = place.feeder_step_kva * place.power_factor
+    load, kw = berths.connected_load_kw(first, answer), first.given["port"].feeder_kw
+    top = math.ceil(load / step_kw)
+    yield _Search(
+        "shore_feeder",
+        "kVA",
+        place.feeder_step_kva,
+        lambda case, n: berths.with_connections(case, answer, n * step_kw),
+        place.limits,
+        0,
+        top,
+        top,
+        kw / place.power_factor,
+    )
+
+
+def _searches(place: Place, found: Mapping[str, int]) -> Iterator[_Search]:
+    """Yield what is sized at a place, each with what was found before it (thing -> size)."""
+    first = place.cases[0]
+    if first.system == "shore_power":
+        yield from _berth_searches(place, found)
+        return
     now = present(first)
     low = len(first.given["stations"]) if first.system == "taxi_city" else 0
     if first.system == "airport" and any(e.electric_units for e in first.given["equipment"]):
@@ -363,7 +415,9 @@ def airport_fleet(place: Place) -> pl.DataFrame:
 
 
 def present(case: Case) -> int:
-    """Return the plugs that the rows build."""
+    """Return the plugs (fitted berths) that the rows build."""
+    if case.system == "shore_power":
+        return sum(berths.connections(case).values())
     if case.system == "taxi_city":
         return sum(p.count for p in case.given["stations"])
     if case.system == "truck_corridor":
@@ -394,6 +448,8 @@ def _with_store(case: Case, count: int, *, field: str) -> Case:
 def _run(case: Case) -> FleetResult:
     """Return the replications of a case without its variants and bounds, which no limit asks for."""
     given = case.given
+    if case.system == "shore_power":
+        return simulate_berths(given["port"], **case.common())
     if case.system != "bus_depot":
         return case.simulate(case).result
     rules = {name: given[name] for name in ("policy", "shaving", "terminus")}
@@ -407,6 +463,9 @@ def _statistics(case: Case, limits: Mapping[str, float]) -> dict[str, Reading]:
         name: Reading(value, low, high)
         for name, value, low, high in result.summary.select("metric", "value", "low", "high").iter_rows()
     }
+    if case.system == "shore_power":
+        shares = berths.unconnected(case, result).items()
+        return found | {name: Reading(*measured(values, "dimensionless", case.confidence)[:3]) for name, values in shares}
     if "missed_share" in limits and "missed_share" not in found:
         found["missed_share"] = _too_late(result, case.confidence)
     if found.get("waiting_at_end", Reading(0.0)).value > 0.0 and present(case) == 0:
@@ -425,14 +484,20 @@ def _too_late(result: FleetResult, confidence: float) -> Reading:
     return Reading(mean, *(None if math.isnan(v) else min(max(v, 0.0), 1.0) for v in (low, high)))
 
 
-def _worst(weeks: Sequence[Mapping[str, Reading]], limits: Mapping[str, float]) -> dict[str, Reading]:
+def _worst(weeks: Sequence[Mapping[str, Reading]], wanted: Sequence[str]) -> dict[str, Reading]:
     """Return each statistic of the week where it is largest."""
-    names = [name for name in weeks[0] if name in limits] or list(weeks[0])
+    names = [name for name in weeks[0] if name in wanted] or list(weeks[0])
     return {name: max((week[name] for week in weeks), key=lambda reading: reading.value) for name in names}
 
 
-def _table(place: Place, search: _Search, found: Sizing, bound: float | None) -> pl.DataFrame:
+def _table(
+    place: Place, search: _Search, found: Sizing, bound: float | None, seen: Mapping[int, Mapping[str, Reading]]
+) -> pl.DataFrame:
     case, step = place.cases[0], search.step
+    shown = [
+        *found.curve.iter_rows(),
+        *((n, m, *seen[n][m], None, None) for n in sorted(seen) for m in REPORTED.get(case.system, ()) if m in seen[n]),
+    ]
     size = found.size * step
     over = search.now / size - 1.0 if size > 0.0 and found.feasible else None
     vehicles = _vehicles(case)
@@ -465,7 +530,7 @@ def _table(place: Place, search: _Search, found: Sizing, bound: float | None) ->
             vehicles,
             case.represented / vehicles,
         )
-        for n, metric, value, low, high, limit, meets in found.curve.iter_rows()
+        for n, metric, value, low, high, limit, meets in shown
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 

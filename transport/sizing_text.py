@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 
-from transport.i18n import t
+from transport.i18n import has_text, t
 from transport.sizing import AROUND
 
 #: Difference between the present size and the answer that is not worth a word.
@@ -26,7 +26,7 @@ def sizing_text(part: pl.DataFrame, lang: str) -> str:
     row = part.filter("chosen").row(0, named=True)
     words = {
         "size": f"{row['size']:g}",
-        "what": t(f"sizing.what_{row['what']}", lang),
+        "what": what_name(row["what"], lang),
         "unit": t(f"sizing.unit_{row['unit']}", lang),
         "present": f"{row['present_size']:,.0f}",
         "evaluations": row["evaluations"],
@@ -45,6 +45,8 @@ def sizing_text(part: pl.DataFrame, lang: str) -> str:
             for m in missed.iter_rows(named=True)
         )
         said.append(t("sizing.infeasible", lang, **words))
+    elif row["size"] == 0.0 and row["present_size"] > 0.0:
+        said.append(t("sizing.none_needed", lang, **words))
     elif row["over_built_share"] is None or abs(row["over_built_share"]) < _SAME:
         said.append(t("sizing.just_right", lang, **words))
     else:
@@ -61,6 +63,20 @@ def sizing_text(part: pl.DataFrame, lang: str) -> str:
     if not row["monotone"] and holds != sorted(holds):
         said.append(t("sizing.not_monotone", lang))
     return ("" if lang == "zh" else " ").join(said)
+
+
+def what_name(what: str, lang: str) -> str:
+    """Return the name of what is sized; berths of one type of ship are told by the ship.
+
+    Parameters
+    ----------
+    what, lang
+        Column of the result of :func:`size_place`, and ``zh`` or ``en``.
+    """
+    key = f"sizing.what_{what}"
+    if has_text(key, lang):
+        return t(key, lang)
+    return t("sizing.what_berths_of", lang, ship=t(f"charging.ship_{what.removeprefix('berths_')}", lang))
 
 
 def sizing_view(part: pl.DataFrame, lang: str, around: int = AROUND) -> pl.DataFrame:
@@ -89,7 +105,7 @@ def sizing_view(part: pl.DataFrame, lang: str, around: int = AROUND) -> pl.DataF
             if r["low"] is None
             else f"{_bare(r['low'], r['metric_unit'])}–{_written(r['high'], r['metric_unit'])}",
             head["limit"]: _written(r["limit"], r["metric_unit"]),
-            head["meets"]: t("sizing.yes" if r["meets"] else "sizing.no", lang),
+            head["meets"]: "" if r["meets"] is None else t("sizing.yes" if r["meets"] else "sizing.no", lang),
             head["note"]: " ".join(t(f"sizing.{key}", lang) for key in ("chosen", "present") if r[key]),
         }
         for r in shown.iter_rows(named=True)

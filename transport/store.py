@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shutil
-import tempfile
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -30,12 +30,20 @@ SIMULATION = "simulate"
 FEEDBACK = f"{SIMULATION}-feedback"
 #: Manifest fields that differ between two runs of the same inputs.
 CLOCK_FIELDS = ("created_at", "seconds", "system_seconds")
-_PACKAGES = ("networkx", "numpy", "polars", "scipy", "simpy")
+_PACKAGES = ("networkx", "numba", "numpy", "polars", "scipy", "simpy")
+#: Folder in a run folder with the files besides the data folder that the run read, and the names of a data pack and a feedback table there.
+KEPT = "inputs"
+KEPT_PACK, KEPT_FEEDBACK = "pack", "feedback.parquet"
 
 
 def runs_folder() -> Path:
     """Return where runs are kept: the environment variable TRANSPORT_RUNS, else ``runs`` in the working folder."""
     return Path(os.environ.get("TRANSPORT_RUNS") or "runs")
+
+
+def in_runs_folder(folder: Path) -> bool:
+    """Return whether a folder lies in the runs folder."""
+    return runs_folder().resolve() in folder.resolve().parents
 
 
 class StoreError(OSError):
@@ -77,19 +85,66 @@ def run_id(scenario: Scenario, data_hash: str) -> str:
 
 
 def write_run(
-    folder: Path, tables: Mapping[str, pl.DataFrame], scenario: Scenario, data_hash: str, *, seconds: float
+    folder: Path,
+    tables: Mapping[str, pl.DataFrame],
+    scenario: Scenario,
+    data_hash: str,
+    *,
+    seconds: float,
+    kept: Mapping[str, bytes] | None = None,
 ) -> StoredRun:
     """Write a run folder atomically.
 
     The tables go to a temporary sibling folder that is renamed at the end: a killed run leaves nothing half-written, and an earlier run
     in the same place stays intact until the new one is complete.
 
+    Parameters
+    ----------
+    folder
+        Place of the run.
+    tables
+        Result tables by name.
+    scenario, data_hash
+        What it was made from.
+    seconds
+        Computing time [s].
+    kept
+        Files besides the data folder that it read (:func:`files_to_keep`), by their paths in ``inputs/``.
+
     Raises
     ------
     StoreError
         If the folder cannot be replaced, for example because another program holds one of its files open.
     """
-    return _write(folder, tables, _about(scenario, data_hash), seconds)
+    return _write(folder, tables, _about(scenario, data_hash), seconds, kept or {})
+
+
+def files_to_keep(scenario: Scenario, pack: Path | None) -> dict[str, bytes]:
+    """Return the files besides the data folder that a run reads, by the paths under which its folder keeps them.
+
+    Parameters
+    ----------
+    scenario
+        With its table of results of simulated weeks, if it takes one.
+    pack
+        Data pack that is laid over the data folder.
+    """
+    from transport.inputs import pack_files
+
+    found = {f"{KEPT_PACK}/{name}": data for name, data in pack_files(pack).items()} if pack is not None else {}
+    table = feedback_file(scenario.feedback) if scenario.feedback else None
+    if table is not None:
+        found[KEPT_FEEDBACK] = table.read_bytes()
+    return found
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what besides the program and its data decides the last digits of a result: Python, machine, packages."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
 
 
 def write_simulation(
@@ -135,25 +190,33 @@ def _about(scenario: Scenario, data_hash: str) -> dict[str, Any]:
         "resolved": scenario.resolved(),
         "data_hash": data_hash,
         "version": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        **surroundings(),
     }
 
 
-def _write(folder: Path, tables: Mapping[str, pl.DataFrame], about: Mapping[str, Any], seconds: float) -> StoredRun:
+def _write(
+    folder: Path,
+    tables: Mapping[str, pl.DataFrame],
+    about: Mapping[str, Any],
+    seconds: float,
+    kept: Mapping[str, bytes] | None = None,
+) -> StoredRun:
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex}")
+    partial.mkdir()  # with the rights of any folder: colleagues may read the runs of a shared folder
     try:
         hashes: dict[str, str] = {}
         for name in sorted(tables):
-            path = partial / f"{name}.parquet"
-            tables[name].write_parquet(path, compression="zstd", statistics=False)
-            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            hashes[name] = write_table(partial / f"{name}.parquet", tables[name])
+        for name, data in (kept or {}).items():
+            path = partial / KEPT / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
         manifest = {
             **about,
             "tables": hashes,
+            **({KEPT: {name: hashlib.sha256(data).hexdigest() for name, data in sorted(kept.items())}} if kept else {}),
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
         }
@@ -164,6 +227,12 @@ def _write(folder: Path, tables: Mapping[str, pl.DataFrame], about: Mapping[str,
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return StoredRun(folder, manifest)
+
+
+def write_table(path: Path, table: pl.DataFrame) -> str:
+    """Write a table as runs keep it and return the sha256 of the file."""
+    table.write_parquet(path, compression="zstd", statistics=False)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def may_write(folder: Path) -> None:
@@ -253,6 +322,19 @@ def read_feedback(named: str) -> pl.DataFrame:
             msg = f"{file} is not what transport simulate --feedback wrote there; make it again with --again"
             raise StoreError(msg)
     return pl.read_parquet(file)
+
+
+def feedback_origin(named: str) -> Mapping[str, Any] | None:
+    """Return the manifest that lies beside the results of simulated weeks a run takes, None where there is none.
+
+    Parameters
+    ----------
+    named
+        As in :func:`feedback_file`.
+    """
+    file = feedback_file(named)
+    about = None if file is None else file.with_name(MANIFEST)
+    return json.loads(about.read_text(encoding="utf-8")) if about is not None and about.is_file() else None
 
 
 def list_runs(root: Path) -> list[StoredRun]:

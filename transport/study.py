@@ -38,7 +38,7 @@ from transport.travel import TravelOutcome, model_travel
 from transport.urban_service import Travelled, city_fleets, transit_share_of_groups, urban_service
 from transport.urban_tables import urban_checks, urban_fit, urban_tables
 from transport.vehicles import VehicleOutcome, model_vehicles
-from transport.weeks.feedback import with_feedback
+from transport.weeks.feedback import feedback_checks, with_feedback
 from transport.weeks.province import given_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from transport.inputs import Inputs
     from transport.params import Params
     from transport.scenario import Scenario
+    from transport.travel import TravelMemory
     from transport.urban_service import UrbanService
+    from transport.vehicles.stocks import KnownPath
 
     Progress = Callable[[int, int, str], None]
     #: Result tables by name from the parts of a run.
@@ -83,16 +85,19 @@ EXTRA_TABLES: tuple[Tables, ...] = (
 
 @dataclass(frozen=True)
 class Given:
-    """Parameters of a run that are made elsewhere, such as those of many draws or of cases that differ in their levers.
+    """Parameters of a run that are made elsewhere: many draws, or cases that differ in their levers.
 
     Attributes
     ----------
     params, plain
         With and without levers; as many draws each.
+    priced
+        Whether a light run counts what shippers pay.
     """
 
     params: Params
     plain: Params
+    priced: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,9 @@ def run(scenario: Scenario, inputs: Inputs, *, progress: Progress | None = None,
     """
     parts = model_parts(scenario, inputs, progress=progress, starts=starts)
     _teller(progress)(STEPS.index("indicators"))
-    return Results(scenario, inputs.data_hash, tables_of(parts))
+    tables = tables_of(parts)
+    checks = pl.concat([tables["checks"], feedback_checks(scenario, inputs)])
+    return Results(scenario, inputs.data_hash, {**tables, "checks": checks})
 
 
 def model_parts(
@@ -136,6 +143,7 @@ def model_parts(
     starts: FreightStarts | None = None,
     response: bool = True,
     given: Given | None = None,
+    light: bool = False,
 ) -> Parts:
     """Run the models of one scenario and make their accounts, without any result table.
 
@@ -149,6 +157,8 @@ def model_parts(
         As in :func:`transport.freight.freight_outcome`.
     given
         Parameters to run on in place of those of the scenario: many draws, or cases with other levers.
+    light
+        Whether only what indicators need is wanted: no result table of freight and of city travel.
     """
     tell = _teller(progress)
     tell(0)
@@ -157,18 +167,34 @@ def model_parts(
     params = scenario_params(scenario, inputs) if given is None else given.params
     held = scenario.hold_year or None
     tell(1)
-    base = None if starts is None else starts.base_of(inputs, params, hold_network_after=held)
-    freight = model_freight(inputs, params, hold_network_after=held, capacity=scenario.capacity, base=base, response=response)
+    bare_base = light and scenario.capacity == "fixed"
+    base = None if starts is None else starts.base_of(inputs, params, hold_network_after=held, light=bare_base)
+    freight = model_freight(
+        inputs,
+        params,
+        hold_network_after=held,
+        capacity=scenario.capacity,
+        base=base,
+        response=response,
+        light=light,
+        plain=given.plain if given is not None and given.priced else None,
+    )
     tell(2)
     passengers = model_passengers(params, inputs=inputs)
     normal = model_passengers(params, inputs=inputs, normal_2020=True)
     tell(3)
     plain = scenario_params(replace(scenario, settings={}), inputs) if given is None else given.plain
-    travel, urban = _city_travel(bare, inputs, params, plain)
+    travel, urban = _city_travel(bare, inputs, params, plain, light=light)
     tell(4)
+    known: dict[str, KnownPath] = {}
     vehicles, vehicles_normal = (
         model_vehicles(
-            inputs, params, activity_of(inputs, params, freight, who, urban), hold_composition_after=held, sales=scenario.sales
+            inputs,
+            params,
+            activity_of(inputs, params, freight, who, urban),
+            hold_composition_after=held,
+            sales=scenario.sales,
+            known=known,
         )
         for who in (passengers, normal)
     )
@@ -190,19 +216,22 @@ def model_parts(
     return make_parts(inputs, params, models, hold_year=held)
 
 
-def _city_travel(bare: Inputs, inputs: Inputs, params: Params, plain: Params) -> tuple[TravelOutcome, UrbanService]:
+def _city_travel(
+    bare: Inputs, inputs: Inputs, params: Params, plain: Params, *, light: bool = False
+) -> tuple[TravelOutcome, UrbanService]:
     """Return city travel and what it means for the vehicles, against the same run before its levers and projects.
 
     That run is made only where a table of the cities or a value that city travel reads is another one without them.
     """
+    memory: TravelMemory = {}
     counted = params.reads()
-    travel = model_travel(inputs, params)
+    travel = model_travel(inputs, params, light=light, memory=memory)
     read = params.reads().filter(pl.col("reads") > counted["reads"])
     keys = list(read.select("parameter", "subject").iter_rows())
     same = all(plain.has(*key) and np.array_equal(plain.get(*key), params.get(*key)) for key in keys)
     same &= all(table is bare.tables.get(name) for name, table in inputs.tables.items() if name.startswith("demand/"))
-    # with a choice of areas no elasticities are worked out, which nobody reads here
-    reference = travel if same else model_travel(bare, plain, travel.areas)
+    # draws and years without levers are taken from the run itself, bit by bit; nobody reads its tables and break-even shares here
+    reference = travel if same else model_travel(bare, plain, travel.areas, light=True, break_even=False, memory=memory)
     return travel, urban_service(Travelled(inputs, params, travel), Travelled(bare, plain, reference))
 
 
@@ -220,13 +249,8 @@ def freight_tables(parts: Parts) -> dict[str, pl.DataFrame]:
 def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
     """Return the result tables (draw 0) of the parts of a run, as in the contract."""
     inputs, params, now = parts.inputs, parts.params, parts.now
-    freight, passengers, infrastructure, travel, simulation = (
-        parts.freight,
-        parts.passengers,
-        parts.infrastructure,
-        parts.travel,
-        parts.simulation,
-    )
+    freight, passengers, infrastructure = parts.freight, parts.passengers, parts.infrastructure
+    travel, simulation = parts.travel, parts.simulation
     table = indicator_table(parts)
     balance = bridge.bridge_table(inputs, params, now.energy)
     cities = urban_fit(inputs, params, parts.urban, now.vehicles)
@@ -251,6 +275,7 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
         "retired_batteries": now.vehicles.retired.frame(),
         "simulation": simulation.summary,
         "simulation_load": simulation.load_profile,
+        **simulation.single,
         "fit": _fit_frame(
             [freight.fit, passengers.fit, now.vehicles.fit, bridge.balance_fit(inputs, balance), travel.fit, cities]
         ),
@@ -280,7 +305,7 @@ def tables_of(parts: Parts) -> dict[str, pl.DataFrame]:
 
 def indicator_table(parts: Parts) -> pl.DataFrame:
     """Return the result table ``indicators`` of the parts of a run."""
-    series = indicators.series_frame(_all_series(parts), indicators.indicator_quality(parts.inputs))
+    series = indicators.series_frame(all_series(parts), indicators.indicator_quality(parts.inputs))
     targets = with_cities(parts.inputs.targets, [area for area, has in parts.travel.has_target.items() if has])
     return attach_targets(series, targets, _actuals(parts.inputs), vintage_year=_vintage(parts.params))
 
@@ -311,16 +336,25 @@ def scenario_inputs(scenario: Scenario, inputs: Inputs) -> Inputs:
     return with_projects(on_network(inputs, scenario.network), scenario)
 
 
-def scenario_params(scenario: Scenario, inputs: Inputs) -> Params:
-    """Return the parameters of a scenario: sampled, then held, then moved by its levers, then by the results of simulated weeks it takes."""
-    params = inputs.params(draws=scenario.draws, seed=scenario.seed)
+def scenario_params(scenario: Scenario, inputs: Inputs, sampled: Params | None = None) -> Params:
+    """Return the parameters of a scenario: sampled, then held, then moved by its levers, then by the results of simulated weeks it takes.
+
+    Parameters
+    ----------
+    scenario, inputs
+        A resolved scenario and its data.
+    sampled
+        What is held and moved; by default as many draws as the scenario has.
+    """
+    params = inputs.params(draws=scenario.draws, seed=scenario.seed) if sampled is None else sampled
     if scenario.hold_year:
         params = params.hold(scenario.hold_year, but=(*scenario.hold_but, SITE_LEVEL))
     params = params.with_levers(lever_settings(inputs.levers, scenario.settings))
     return with_feedback(params, read_feedback(scenario.feedback)) if scenario.feedback else params
 
 
-def _all_series(parts: Parts) -> list[indicators.Series]:
+def all_series(parts: Parts) -> list[indicators.Series]:
+    """Return every indicator of a run ``[draw, year]``; the table ``indicators`` shows the first draw."""
     now, before, freight, infrastructure, travel = parts.now, parts.before, parts.freight, parts.infrastructure, parts.travel
     counted = boundaries(parts.inputs)
     matrix = accounts.readings(now.book, before.book, counted)

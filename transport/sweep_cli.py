@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport import account_cli
+from transport import account_cli, catalogue_cli
 from transport.i18n import t
 from transport.layout import YEARS
 from transport.network_show import err, out
@@ -49,6 +49,8 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser.add_argument("file", help="name of a bundled sweep, or a .toml or .csv file")
     parser.add_argument("--out", type=Path, help="folder of the sweep (default runs/sweep-<name>); taken up where it was stopped")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the results are the same")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run the cases on the Dask cluster of tcp://HOST:8786 instead")
+    catalogue_cli.store_option(parser)
     parser.add_argument("--base", help="scenario that cases start from, in place of the file's")
     parser.add_argument(
         "--table", action="append", default=[], metavar="NAME", help="result table to keep, in place of the file's"
@@ -206,14 +208,29 @@ def _sweep(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     with _shown(args) as tell:
         try:
-            result = run_sweep(sweep, inputs, folder=folder, jobs=max(args.jobs, 1), progress=tell)
+            result = run_sweep(sweep, inputs, folder=folder, jobs=max(args.jobs, 1), scheduler=args.scheduler, progress=tell)
         except KeyboardInterrupt:
             from transport.sweeps import read_result
 
-            done = sum(case["seconds"] is not None for case in read_result(folder).manifest["cases"])
-            err(t("sweep.stopped", args.lang, done=done, count=len(sweep.cases), folder=str(folder)))
+            found = read_result(folder)
+            done = [case["case"] for case in found.manifest["cases"] if case["seconds"] is not None]
+            err(t("sweep.stopped", args.lang, done=len(done), count=len(sweep.cases), folder=str(folder)))
+            catalogue_cli.take_in(_stored_cases(found, done), args)
             return FAILURE
-    return _told(result, inputs, args, time.perf_counter() - start)
+    code = _told(result, inputs, args, time.perf_counter() - start)
+    catalogue_cli.take_in(_stored_cases(result, result.ran), args)
+    return code
+
+
+def _stored_cases(result: SweepResult, names: Sequence[str]) -> list[StoredRun]:
+    """Return the run folders of cases; one that failed has none."""
+    from transport.store import StoreError
+
+    found = []
+    for name in names:
+        with contextlib.suppress(StoreError):
+            found.append(result.case(name))
+    return found
 
 
 def _told(result: SweepResult, inputs: Inputs, args: argparse.Namespace, seconds: float) -> int:

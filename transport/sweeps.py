@@ -21,7 +21,7 @@ import polars as pl
 from transport import __version__, pool
 from transport.freight_start import FreightStarts
 from transport.scenario_words import differences
-from transport.store import StoredRun, StoreError, read_run, run_id, runs_folder, write_run
+from transport.store import StoredRun, StoreError, files_to_keep, read_run, run_id, runs_folder, write_run
 from transport.study import freight_tables, model_parts, tables_of
 from transport.sweep_file import FREIGHT_TABLES, written
 
@@ -124,6 +124,7 @@ def run_sweep(
     *,
     folder: Path | None = None,
     jobs: int = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
     work: Work | None = None,
 ) -> SweepResult:
@@ -139,6 +140,8 @@ def run_sweep(
         Where it is kept; ``runs/sweep-<name>`` by default. A folder of an earlier run is taken up.
     jobs
         Number of processes; the tables are the same bytes for any number.
+    scheduler
+        Address of a Dask scheduler whose workers run the cases in place of local processes; the folders are written here.
     progress
         Called when a case is done; what is there already counts at once.
     work
@@ -154,6 +157,8 @@ def run_sweep(
     ------
     StoreError
         If the folder holds something else.
+    transport.cluster.ClusterError
+        If the cluster cannot be used.
     KeyboardInterrupt
         If the user stops it; what is done is kept and put together first.
     """
@@ -165,11 +170,14 @@ def run_sweep(
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     ids = [run_id(case.scenario, inputs.data_hash) for case in sweep.cases]
     todo = [k for k, case in enumerate(ids) if case not in ids[:k] and not _has(cases / case, sweep.tables)]
-    lanes = _lanes(sweep, inputs, cases, ids, todo, jobs, work or case_tables)
+    lanes = _lanes(sweep, inputs, cases, ids, todo, 1 if scheduler else jobs, work or case_tables)
     tell = _Told(sweep, ids, cases, set(todo), progress)
     try:
         tell()
-        if len(lanes) > 1:
+        if scheduler is not None:
+            for lane in lanes:
+                _run_far(lane, scheduler, tell)
+        elif len(lanes) > 1:
             pool.lanes(run_lane, lanes, tick=tell)
         else:
             for lane in lanes:
@@ -216,15 +224,64 @@ def run_lane(lane: Lane, tell: Callable[[], None] | None = None) -> None:
     """
     starts = FreightStarts()
     for name, scenario in lane.cases:
+        # a process in the place of one that was killed finds what that one had finished
+        if _has(lane.folder / name, lane.tables) or (lane.folder / f"{name}{_ERROR}").is_file():
+            continue
         start = time.perf_counter()
         try:
             tables = lane.work(scenario, lane.inputs, lane.tables, starts)
-            write_run(lane.folder / name, tables, scenario, lane.inputs.data_hash, seconds=time.perf_counter() - start)
+            took, kept = time.perf_counter() - start, files_to_keep(scenario, lane.inputs.pack)
+            write_run(lane.folder / name, tables, scenario, lane.inputs.data_hash, seconds=took, kept=kept)
         except Exception as error:  # noqa: BLE001  (one case must not take the others along)
             text = f"{type(error).__name__}: {error}"
             (lane.folder / f"{name}{_ERROR}").write_text(text, encoding="utf-8")
         if tell is not None:
             tell()
+
+
+@dataclass(frozen=True)
+class _Far:
+    """One case for a worker that has no folder of ours."""
+
+    scenario: Scenario
+    tables: tuple[str, ...]
+    work: Work
+    inputs: Inputs
+    starts: FreightStarts
+
+
+def _run_far(lane: Lane, scheduler: str, tell: Callable[[], None]) -> None:
+    """Run the cases of a lane on a cluster and write what comes back."""
+    from transport.cluster import ClusterError
+
+    for name, scenario in lane.cases:
+        if scenario.feedback:
+            raise ClusterError(key="cluster.feedback", case=name, table=scenario.feedback)
+    # each worker keeps the networks of the cases that came to it
+    shared = (lane.inputs, FreightStarts())
+    todo = [_Far(scenario, lane.tables, lane.work, *shared) for _, scenario in lane.cases]
+
+    def take(k: int, found: tuple[Mapping[str, pl.DataFrame] | str, float]) -> None:
+        (name, scenario), (tables, seconds) = lane.cases[k], found
+        if isinstance(tables, str):
+            (lane.folder / f"{name}{_ERROR}").write_text(tables, encoding="utf-8")
+        else:
+            kept = files_to_keep(scenario, lane.inputs.pack)
+            write_run(lane.folder / name, tables, scenario, lane.inputs.data_hash, seconds=seconds, kept=kept)
+        tell()
+
+    pool.map(_far_case, todo, scheduler=scheduler, take=take, shared=shared)
+
+
+def _far_case(case: _Far) -> tuple[Mapping[str, pl.DataFrame] | str, float]:
+    """Return the tables of a case, or what went wrong with it, and how long it took [s]."""
+    start = time.perf_counter()
+    found: Mapping[str, pl.DataFrame] | str
+    try:
+        found = case.work(case.scenario, case.inputs, case.tables, case.starts)
+    except Exception as error:  # noqa: BLE001  (one case must not take the others along)
+        found = f"{type(error).__name__}: {error}"
+    return found, time.perf_counter() - start
 
 
 def case_tables(scenario: Scenario, inputs: Inputs, names: Sequence[str], starts: FreightStarts) -> dict[str, pl.DataFrame]:

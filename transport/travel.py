@@ -6,23 +6,24 @@ The parts stand in ``transport/cities``; this module puts the cities together an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from transport.cities.base_shares import base_shares, over
+from transport.cities.base_shares import base_shares, over, seed_shares
 from transport.cities.break_even import break_even_shares, green_of
 from transport.cities.calibrate import target_cities
 from transport.cities.choice import nest_coefficients
-from transport.cities.demand import city_demand, demand_anchors
+from transport.cities.demand import based_demand, demand_anchors
 from transport.cities.elasticities import elasticity_frame, no_elasticities
+from transport.cities.flows import city_flows
 from transport.cities.layout import GREEN, MODES, MOTORISED, SEGMENTS
 from transport.cities.roads import city_roads
 from transport.cities.segments import city_residents, prefectures
-from transport.cities.service import city_service
-from transport.cities.traffic import Problem, car_time_index, city_travel
+from transport.cities.service import service_terms
+from transport.cities.traffic import car_time_index
 from transport.layout import BASE_YEAR, NORMAL_YEAR, PROVINCE, year_index
 from transport.passengers import Anchor, fit_table
 from transport.targets import CITY_TARGET, with_cities
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from transport.cities.demand import BaseShares
     from transport.cities.elasticities import CaseSource
+    from transport.cities.flows import CityFlows
     from transport.cities.layout import CityDemand
     from transport.cities.traffic import CityTravel
     from transport.inputs import Inputs, Target
@@ -126,7 +129,19 @@ class TravelOutcome:
     elasticities: pl.DataFrame
 
 
-def model_travel(inputs: CaseSource, params: Params, areas: Sequence[str] | None = None) -> TravelOutcome:
+#: City by city: what its travel was made of and what came of it.
+TravelMemory: TypeAlias = "dict[str, tuple[BaseShares, CityFlows]]"
+
+
+def model_travel(
+    inputs: CaseSource,
+    params: Params,
+    areas: Sequence[str] | None = None,
+    *,
+    light: bool = False,
+    break_even: bool = True,
+    memory: TravelMemory | None = None,
+) -> TravelOutcome:
     """Model the mode shares of all trips of residents in the central cities.
 
     Parameters
@@ -138,6 +153,13 @@ def model_travel(inputs: CaseSource, params: Params, areas: Sequence[str] | None
         Parameters with the levers of the run applied.
     areas
         Prefecture codes; all by default. The figures of a city do not depend on which others are asked for.
+    light
+        Whether to leave out what only the tables of a run need: its segments, fit and elasticities, and the break-even shares of cities
+        without a target, which are then not a number.
+    break_even
+        Whether to look for the break-even shares at all.
+    memory
+        Cities modelled before, with as many draws; draws and years that are alike are taken from there. What is modelled is put in.
 
     Returns
     -------
@@ -155,7 +177,7 @@ def model_travel(inputs: CaseSource, params: Params, areas: Sequence[str] | None
     -----
     Trips by purpose, person group and length (:mod:`transport.cities.demand`), changes of utility against 2019
     (:mod:`transport.cities.service`), shares by an incremental nested logit (:func:`transport.cities.choice.nested_shares`) and car time at
-    the fixed point of congestion (:func:`transport.cities.traffic.solve_city`), city by city.
+    the fixed point of congestion (:func:`transport.cities.flows.city_flows`), city by city.
     """
     known = prefectures(inputs.table("codes"))
     chosen = known if areas is None else tuple(areas)
@@ -164,35 +186,62 @@ def model_travel(inputs: CaseSource, params: Params, areas: Sequence[str] | None
         raise ValueError(msg)
     theta = nest_coefficients(params)
     e_bike = params.get("e_bike_counts_as_cycling")
-    demands, few, cities, segments = [], [], [], []
-    for area in chosen:
-        demand = city_demand(inputs, params, area)
-        problem = Problem.of(demand, city_service(inputs, params, area), city_roads(inputs, params, area), theta)
-        demands.append(demand)
-        few.append(problem.at(list(_BREAK_EVEN_YEARS)))
-        city = city_travel(problem, area)
-        cities.append(_indicators(city, e_bike))
-        segments.append(_segments(city, problem))
-    goal = params.get("green_travel_target_share")[:, year_index(TARGET_YEAR)]
-    counts = e_bike[:, [year_index(y) for y in _BREAK_EVEN_YEARS]]
-    joined = {name: np.stack([city[name] for city in cities]) for name in cities[0]}
-    anchors = _anchors(params, chosen, joined["trips"])
-    anchors += [anchor for demand in demands for anchor in demand_anchors(inputs, params, demand)]
     bound = target_cities(inputs, params, chosen)
     has_target = {area: area in bound for area in chosen}
-    normal, base = break_even_shares(few, counts, goal)
-    # nothing to hold against the literature where the plan's promise reaches no city
-    wanted = areas is None and any(has_target.values())
-    return TravelOutcome(
+    seed, memory = seed_shares(params), {} if memory is None else memory
+    demands, flows = [], []
+    for area in chosen:
+        based, before = memory.get(area, (None, None))
+        demand, based = based_demand(inputs, params, area, seed=seed, known=based)
+        made = city_flows(demand, service_terms(inputs, params, area), city_roads(inputs, params, area), theta, before)
+        demands.append(demand)
+        flows.append(made)
+        memory[area] = based, made
+    indicators = [_indicators(city.travel, e_bike) for city in flows]
+    joined = {name: np.stack([city[name] for city in indicators]) for name in indicators[0]}
+    goal = params.get("green_travel_target_share")[:, year_index(TARGET_YEAR)]
+    counts = e_bike[:, [year_index(y) for y in _BREAK_EVEN_YEARS]]
+    normal, base = np.full((2, len(chosen), params.draws), np.nan)
+    if asked := [k for k, area in enumerate(chosen) if break_even and (has_target[area] or not light)]:
+        normal[asked], base[asked] = break_even_shares([flows[k] for k in asked], counts, goal, TARGET_YEAR)
+    outcome = TravelOutcome(
         areas=chosen,
         modes=MODES,
         **joined,
         break_even_base_share=base,
         break_even_normal_share=normal,
         has_target=has_target,
+        fit=fit_table([], inputs),
+        segments=_no_segments(),
+        elasticities=no_elasticities(),
+    )
+    return outcome if light else _with_tables(outcome, inputs, params, demands, flows, whole=areas is None)
+
+
+def _with_tables(
+    outcome: TravelOutcome,
+    inputs: CaseSource,
+    params: Params,
+    demands: Sequence[CityDemand],
+    flows: Sequence[CityFlows],
+    *,
+    whole: bool,
+) -> TravelOutcome:
+    """Return an outcome with the tables of its first draw; the elasticities only for the whole province."""
+    anchors = _anchors(params, outcome.areas, outcome.trips)
+    anchors += [anchor for demand in demands for anchor in demand_anchors(inputs, params, demand)]
+    elasticities = outcome.elasticities
+    # nothing to hold against the literature where the plan's promise reaches no city
+    if whole and any(outcome.has_target.values()):
+        kept = [(d, f.running) for d, f in zip(demands, flows, strict=True) if outcome.has_target[d.area]]
+        elasticities = elasticity_frame(inputs, params, [d for d, _ in kept], [r for _, r in kept])
+    return replace(
+        outcome,
         fit=fit_table(anchors, inputs),
-        segments=pl.concat(segments).sort("year", "area", maintain_order=True),
-        elasticities=elasticity_frame(inputs, params, *_with_target(demands, few, has_target)) if wanted else no_elasticities(),
+        segments=pl.concat([_segments(f.travel, d) for f, d in zip(flows, demands, strict=True)]).sort(
+            "year", "area", maintain_order=True
+        ),
+        elasticities=elasticities,
     )
 
 
@@ -209,12 +258,12 @@ def plan_targets(inputs: Inputs) -> tuple[Target, ...]:
     return with_cities(inputs.targets, target_cities(inputs, inputs.params()))
 
 
-def _segments(city: CityTravel, problem: Problem) -> pl.DataFrame:
+def _segments(city: CityTravel, demand: CityDemand) -> pl.DataFrame:
     """Return the trips of the first draw by segment and mode in the years of the table; rows without trips are left out."""
     years = [year_index(y) for y in SEGMENT_YEARS]
     # season by season, in order, as everywhere
-    trips = over(problem.season_share[:, None, None, :1, None] * city.share[:, :, :, :1, years], 0)[:, :, 0]
-    trips = np.moveaxis(trips * problem.trips[:, None, 0, years], -1, 0)
+    trips = over(demand.season_share[:, None, None, :1, None] * city.share[:, :, :, :1, years], 0)[:, :, 0]
+    trips = np.moveaxis(trips * demand.trips[:, None, 0, years], -1, 0)
     n_mode, n_year = len(MODES), len(years)
     keys = {
         name: np.tile(np.repeat([segment[k] for segment in SEGMENTS], n_mode), n_year)
@@ -227,18 +276,16 @@ def _segments(city: CityTravel, problem: Problem) -> pl.DataFrame:
             **keys,
             "mode": np.tile(MODES, len(SEGMENTS) * n_year),
             "trips": trips.ravel(),
-            "pkm": (trips * problem.length_km[None, :, :1]).ravel(),
+            "pkm": (trips * demand.length_km[None, :, :1]).ravel(),
         }
     )
     return made.filter(pl.col("trips") > 0)
 
 
-def _with_target(
-    demands: Sequence[CityDemand], few: Sequence[Problem], has_target: Mapping[str, bool]
-) -> tuple[list[CityDemand], list[NDArray[np.bool_]]]:
-    """Return demand and running modes of the cities with a target."""
-    kept = [(d, np.isfinite(p.utility[0, 0, :, :, p.normal])) for d, p in zip(demands, few, strict=True) if has_target[d.area]]
-    return [d for d, _ in kept], [r for _, r in kept]
+def _no_segments() -> pl.DataFrame:
+    """Return the table of segments without rows."""
+    texts = dict.fromkeys(("area", "purpose", "person_group", "length_band", "mode"), pl.String)
+    return pl.DataFrame(schema={"year": pl.Int64, **texts, "trips": pl.Float64, "pkm": pl.Float64})
 
 
 def _indicators(city: CityTravel, e_bike: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -76,11 +76,11 @@ def served(folder: Path, **more: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(120):
+    for _ in range(600):
         if server.poll() is not None:
             pytest.fail(log.read_text(encoding="utf-8", errors="replace"))
         try:

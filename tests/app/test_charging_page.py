@@ -22,8 +22,10 @@ from transport.layout import PROVINCE
 from transport.scenario import load_scenario
 from transport.self_check import SCHEMA as CHECKS
 from transport.sizing import SCHEMA as SIZES
+from transport.sizing_text import what_name
 from transport.store import read_run, run_id
 from transport.week_values import CityFleet, WeekValues
+from transport.weeks import berths
 from transport.weeks.province import known_systems
 from transport.weeks.yearly import yearly_rules
 
@@ -129,8 +131,15 @@ def test_the_sample_of_a_run_is_shown(root: Path, runs: Path, lang: str, inputs:
     assert mine["unit"] == "MW"
     assert not [name for name in table.index if re.fullmatch(r"[a-z0-9_]+", name)], "a statistic without a name"
 
-    # what only a simulated province has, and what is calculated on demand
-    assert sum(box.value == t("charging.only_province", lang) for box in page.info) == 4
+    # depot and airport of the sample, vehicle by vehicle; what only a simulated province has, and what is calculated on demand
+    said = {box.value for box in page.caption}
+    assert {t("charging.sample_depot", lang), t("charging.sample_airport", lang)} <= said
+    seen = frame_with(page, "vehicle", "state", "start_h")
+    assert 0 < seen["vehicle"].nunique() <= run.table("depot_gantt")["vehicle"].n_unique()
+    turnarounds, tasks = run.table("turnarounds"), run.table("turnaround_tasks")
+    assert any(f"{turnarounds.height:,}" in text.value or str(turnarounds.height) in text.value for text in page.markdown)
+    assert frame_with(page, "kind", "missed_pct")["count"].sum() == tasks.height
+    assert sum(box.value == t("charging.only_province", lang) for box in page.info) == 2
     assert {button.key for button in page.button} >= {f"charging_start_{task}" for task in charging_jobs.TASKS}
 
 
@@ -390,7 +399,7 @@ def test_a_refusal_is_said(root: Path, runs: Path) -> None:
 
 
 def wait(job: Any) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         if job.finished():
             return
         time.sleep(0.2)
@@ -440,6 +449,30 @@ def test_a_sizing_tells_its_steps(stored_run: StoredRun, inputs: Inputs, monkeyp
     assert {step for _, _, step in told} == {t(f"charging.step_{name}", "zh") for name in ("models", "plugs", "feeder")}
     assert all(0 <= done < steps for done, steps, _ in told)
     assert set(table.filter(pl.col("metric") == "missed_share")["limit"]) == {1.0}
+
+
+@pytest.mark.parametrize(("place", "first"), [("PT_LVSHUN:ro_pax", "berths"), ("PT_HULUDAO:cargo", "berths_crude_tanker")])
+def test_ports_are_sized_too(
+    stored_run: StoredRun, inputs: Inputs, monkeypatch: pytest.MonkeyPatch, place: str, first: str
+) -> None:
+    params = inputs.params().replace("simulation_replications", "sample", np.full((1, 21), 1.0))
+    read = WeekValues(inputs, params, {}, YEAR)
+    monkeypatch.setattr(sizing, "values_of", lambda *_: (inputs, read))
+    ports = charging_tables.places_of_systems(inputs)["shore_power"]
+    assert ports == berths.places(inputs, read)
+    area = {port: code for code, port in ports}[place]
+    told: list[str] = []
+    asked = {"system": "shore_power", "area": area, "place": place, "year": YEAR, "weeks": ["winter"], "limits": {}}
+    request = {"task": "sizing", "manifest": stored_run.manifest, "lang": "en", **asked}
+    table = charging_jobs.solve(request, inputs, lambda *step: told.append(step[2]))["sizing"]
+    assert first in set(table["what"])
+    assert set(told) == {t("charging.step_models", "en")} | {what_name(what, "en") for what in table["what"]}
+    # every kind of ship has a name, and what is shown beside the limits has a curve without a limit
+    assert not any("_" in step for step in told)
+    waits = table.filter(pl.col("what") == first, pl.col("metric") == "anchorage_wait_p95_h")
+    limited = table.filter(pl.col("what") == first, pl.col("metric") == "unconnected_share")
+    encoded = [json.dumps(charging_charts.size_curve(part, title="x", lang="en").to_dict()) for part in (waits, limited)]
+    assert ["limit" in one.split('"datasets"')[0] for one in encoded] == [False, True]
 
 
 # ---- tables and charts -------------------------------------------------------------------------------------------------------------

@@ -402,7 +402,7 @@ def test_published_figures_have_names_in_both_languages(stored_run: StoredRun, i
 
 
 def wait(job: Any) -> None:
-    for _ in range(900):
+    for _ in range(3000):
         if job.finished():
             return
         time.sleep(0.2)

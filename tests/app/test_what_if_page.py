@@ -299,7 +299,7 @@ def test_a_calculation_reports_its_end_and_its_refusal(stored_run: StoredRun) ->
     wrong = json.loads(json.dumps(stored_run.manifest))
     wrong["resolved"]["projects"] = {"no_such_project": 2027}
     job = calculations.start(what_if_jobs.MODULE, "shift", lang="zh", manifests=[wrong, wrong], year=2030, capacity="fixed")
-    for _ in range(600):
+    for _ in range(3000):
         if job.finished():
             break
         time.sleep(0.2)

@@ -193,6 +193,29 @@ def test_all_faults_of_a_file_at_once(tmp_path):
         "bad.csv row 3, column depart: '8:90",
     ):
         assert part in str(caught.value)
+    file.write_text(
+        "day,arrive,depart,size,stand\n1,7:35,8:30,wide,gate\n\n8,7:35,,narrow,\n7,24:10,24:50,narrow,\n", encoding="utf-8"
+    )
+    with pytest.raises(FormatError) as caught:
+        read_schedule(file, ["narrow"])
+    assert str(caught.value).count("bad.csv row") == 5
+    for part in (
+        "bad.csv row 2, column size: 'wide'; there are narrow",
+        "bad.csv row 2, column stand: 'gate'",
+        "bad.csv row 4, column day: '8'; it must be 1 (Monday) to 7 (Sunday)",
+        "bad.csv row 4, column depart: ''; it must be a time",
+        "bad.csv row 5, column arrive: '24:10:00'; it must be minutes from Monday 00:00",
+    ):
+        assert part in str(caught.value), part
+    # without sizes the table says where its rows stand, and the check names them so
+    file.write_text("arrive_min,depart_min,size\n1,50,narrow\n\n9,50,wide\n", encoding="utf-8")
+    found = read_schedule(file)
+    assert found["row"].to_list() == [2, 4]
+    with pytest.raises(BlockError, match="row 4: size is 'wide'"):
+        check_schedule(found, ["narrow"], contact_share=1.0)
+    file.write_text("arrive_min,depart_min,size\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="there is no turnaround"):
+        read_schedule(file)
     file.write_text("arrive_min,size\n1,narrow\n", encoding="utf-8")
     with pytest.raises(FormatError, match="column depart_min: ''; add the column; there are arrive_min, size"):
         read_schedule(file)

@@ -101,6 +101,22 @@ def test_frequencies_are_repeated_and_chained(tmp_path):
     assert sorted(blocks["start_min"].to_list()) == [360.0, 380.0, 400.0, 403.0]
 
 
+def test_frequencies_of_unknown_trips_are_a_fault(tmp_path):
+    head = "trip_id,start_time,end_time,headway_secs\n"
+    # trips of another day and another route are known, and do not run
+    known = head + "t1,06:00:00,07:00:00,1200\nt6,08:00:00,09:00:00,600\nt4,23:30:00,23:40:00,600\n"
+    assert read_gtfs_blocks(feed(tmp_path, frequencies=known), route_ids=["R1"])["trips"].sum() == 5
+    unknown = known + "t7,06:00:00,07:00:00,1200\n,06:00:00,07:00:00,x\n"
+    with pytest.raises(FormatError) as caught:
+        read_gtfs_blocks(feed(tmp_path, frequencies=unknown))
+    for part in (
+        "frequencies.txt row 5, column trip_id: 't7'; no row of trips.txt has it",
+        "frequencies.txt row 6, column trip_id",
+        "frequencies.txt row 6, column headway_secs: 'x'; it must be a number",
+    ):
+        assert part in str(caught.value)
+
+
 def test_exceptions_of_the_calendar(tmp_path):
     text = "service_id,date,exception_type\nWK,20240506,2\nSU,20240506,1\n"
     blocks = read_gtfs_blocks(feed(tmp_path, calendar_dates=text), service_date="20240506")

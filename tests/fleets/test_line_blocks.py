@@ -115,7 +115,7 @@ def test_the_fleet_of_a_line():
 
 def test_lines_that_run_all_night_have_no_vehicle_twice():
     days = range(7)
-    blocks = line_blocks(line(first="00:00", last="23:59"), days=days).sort("vehicle", "start_min")
+    blocks = line_blocks(line(first="00:00", last="23:59"), days=days, longest_block_min=600.0).sort("vehicle", "start_min")
     pause = pl.col("start_min") - pl.col("end_min").shift().over("vehicle")
     assert blocks.select(pause.min()).item() >= 10.0
     assert blocks["trips"].sum() == 7 * 144
@@ -126,6 +126,40 @@ def test_lines_that_run_all_night_have_no_vehicle_twice():
         usual.filter(pl.col("start_min") >= 1440)["vehicle"].to_list()
         == usual.filter(pl.col("start_min") < 1440)["vehicle"].to_list()
     )
+
+
+@pytest.mark.parametrize(("first", "last"), [("00:00", "23:50"), ("05:00", "04:50")])
+def test_round_the_clock_seven_buses_run_on_over_midnight(first, last):
+    # a cycle of 70 min at a headway of 10 min: the same seven buses, one behind the other, from the first to the last departure of the week
+    blocks = line_blocks(line(first=first, last=last), days=range(7))
+    assert blocks["vehicle"].to_list() == list(range(7))
+    assert blocks["trips"].sum() == 7 * 144
+    begin = blocks["start_min"].min()
+    assert blocks["start_min"].to_list() == [begin + 10.0 * k for k in range(7)]
+    # the last departure of the week is that of bus (7 x 144 - 1) mod 7, and its trip of an hour ends the last block
+    assert blocks["end_min"].max() == begin + 10.0 * (7 * 144 - 1) + 60.0
+    assert blocks["end_min"].to_list() == [begin + 10.0 * (7 * 144 - 7 + k) + 60.0 for k in range(7)]
+
+
+def test_a_day_off_or_a_rest_at_night_ends_the_blocks():
+    all_day = line(first="00:00", last="23:50")
+    # Tuesday off: two stretches, each with its own blocks
+    apart = line_blocks(all_day, days=(0, 2, 3))
+    assert apart.height == 14
+    assert (apart["end_min"] < 1440.0 + 61.0).sum() == 7
+    assert apart.filter(pl.col("start_min") >= 2880.0)["trips"].sum() == 288
+    # a longest block holds on both sides of midnight
+    assert (
+        (line_blocks(all_day, days=(0, 1), longest_block_min=600.0).select(pl.col("end_min") - pl.col("start_min")) <= 600.0)
+        .to_series()
+        .all()
+    )
+    # lines that rest at night, or leave twice a day at long headways, are as on single days
+    for usual in (line(), line(first="00:00", last="22:00"), line(first="06:00", last="18:00", headway_min=720.0)):
+        days = [line_blocks(usual, days=(day,)) for day in (0, 1)]
+        both = line_blocks(usual, days=(0, 1))
+        assert both.height == sum(one.height for one in days)
+        assert both["km"].sum() == sum(one["km"].sum() for one in days)
 
 
 def test_all_faults_at_once():

@@ -17,6 +17,8 @@ from fleets.swap import SwapSite, SwapStation
 from fleets.visits import simulate_station
 
 VISITS, SKIPPED, RUNS = 5000, 800, 10
+#: A case between others, or one that another formula tests as well.
+BETWEEN = {"marks": pytest.mark.slow}
 SERVICES = {
     "constant": (0.0, lambda _, n: np.ones(n)),
     "exponential": (1.0, lambda draw, n: draw.exponential(1.0, n)),
@@ -49,7 +51,7 @@ def meets(run, exact, *, seed=7, widest=0.25, replications=RUNS):
         assert row["high"] - row["low"] < 2.0 * widest * value, (name, value, row)
 
 
-@pytest.mark.parametrize(("rate", "mean", "servers"), [(0.07, 10.0, 1), (0.08, 50.0, 5), (0.3, 10.0, 4)])
+@pytest.mark.parametrize(("rate", "mean", "servers"), [(0.07, 10.0, 1), (0.08, 50.0, 5), pytest.param(0.3, 10.0, 4, **BETWEEN)])
 def test_mmc(rate, mean, servers):
     def run(streams):
         visits = {"arrival_min": arrivals(streams, rate), "service_min": service(streams, "exponential", mean)}
@@ -60,7 +62,7 @@ def test_mmc(rate, mean, servers):
     meets(run, exact | {"p95": queueing.mmc_wait_quantile_min(rate, mean, servers, 0.95)}, widest=0.5)
 
 
-@pytest.mark.parametrize(("rate", "mean", "servers"), [(0.08, 9.0, 1), (0.08, 50.0, 5), (0.2, 42.0, 11)])
+@pytest.mark.parametrize(("rate", "mean", "servers"), [(0.08, 9.0, 1), pytest.param(0.08, 50.0, 5, **BETWEEN), (0.2, 42.0, 11)])
 def test_mdc(rate, mean, servers):
     def run(streams):
         visits = {"arrival_min": arrivals(streams, rate), "service_min": np.full(VISITS, mean)}
@@ -69,7 +71,16 @@ def test_mdc(rate, mean, servers):
     meets(run, {"wait": queueing.mdc_wait_min(rate, mean, servers)}, widest=0.35)
 
 
-@pytest.mark.parametrize("kind", SERVICES)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("constant", **BETWEEN),  # M/D/1 of test_mdc
+        pytest.param("exponential", **BETWEEN),  # M/M/1 of test_mmc
+        "two_kinds",
+        pytest.param("erlang", **BETWEEN),
+        "lognormal",
+    ],
+)
 def test_mg1(kind):
     def run(streams):
         visits = {"arrival_min": arrivals(streams, 0.06), "service_min": service(streams, kind, 10.0)}
@@ -78,7 +89,7 @@ def test_mg1(kind):
     meets(run, {"wait": queueing.mg1_wait_min(0.06, 10.0, SERVICES[kind][0])}, widest=0.4)
 
 
-@pytest.mark.parametrize("kind", ["exponential", "lognormal"])
+@pytest.mark.parametrize("kind", [pytest.param("exponential", **BETWEEN), "lognormal"])
 def test_loss_does_not_depend_on_the_distribution(kind):
     def run(streams):
         visits = {"arrival_min": arrivals(streams, 0.1), "service_min": service(streams, kind, 50.0)}
@@ -121,7 +132,8 @@ def test_finite_fleet(fleet, servers):
 
 
 @pytest.mark.parametrize(
-    ("kind", "full_power"), [("constant", 1.0), ("two_kinds", 3.0), ("lognormal", 1.0), ("exponential", 2.5)]
+    ("kind", "full_power"),
+    [("constant", 1.0), ("two_kinds", 3.0), ("lognormal", 1.0), pytest.param("exponential", 2.5, **BETWEEN)],
 )
 def test_shared_feeder_whatever_the_distribution(kind, full_power):
     rate = 0.6 * full_power / 20.0
@@ -183,7 +195,7 @@ def test_two_stations_in_a_row():
     meets(run, {"wait": queueing.mmc_wait_min(0.08, 9.0, 1)})
 
 
-@pytest.mark.parametrize("packs", [4, 6])
+@pytest.mark.parametrize("packs", [4, pytest.param(6, **BETWEEN)])
 def test_swap_station(packs):
     # packs charge at 1 % a minute; an exchange takes no time and there is a bay for everybody
     rate, mean, n = 0.06, 50.0, 3000

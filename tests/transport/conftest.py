@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
+import pickle
 import shutil
 from dataclasses import replace
 from functools import cache
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from transport.freight import FreightOutcome
     from transport.freight_model import BaseModel, FreightModel
+    from transport.freight_start import FreightStarts
     from transport.inputs import Inputs
     from transport.parts import Parts
     from transport.store import StoredRun
@@ -44,11 +47,38 @@ def small_data(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> P
 
 
 @pytest.fixture(scope="session")
-def base_model(inputs: Inputs) -> BaseModel:
-    """Return the solved base year of the bundled data: networks, demand, calibration; made once for all tests of a worker."""
-    from transport.freight_model import solve_base
+def base_year(inputs: Inputs, shared: Shared) -> FreightStarts:
+    """Return networks and base year of the bundled data without levers, solved once for all workers; tests take a copy (``starts``)."""
+    from transport.freight_start import FreightStarts
 
-    return solve_base(inputs, inputs.params())
+    made: list[FreightStarts] = []
+
+    def make(folder: Path) -> None:
+        counted = replace(inputs, reads={})  # a run that starts here counts what the base year read
+        made.append(FreightStarts())
+        made[0].base_of(counted, counted.params())
+        folder.mkdir()
+        with (folder / "starts.pickle").open("wb") as file:
+            pickle.dump(made[0], file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    folder = shared("base_year", make)
+    if made:
+        return made[0]
+    with (folder / "starts.pickle").open("rb") as file:
+        found: FreightStarts = pickle.load(file)  # noqa: S301  (another worker of these tests wrote it)
+    return found
+
+
+@pytest.fixture(scope="module")
+def starts(base_year: FreightStarts) -> FreightStarts:
+    """Return the base year of the bundled data for runs of one file; a run that takes it is the same bit by bit (``test_sweeps``)."""
+    return copy.copy(base_year)  # it replaces its list, never changes it
+
+
+@pytest.fixture(scope="session")
+def base_model(inputs: Inputs, base_year: FreightStarts) -> BaseModel:
+    """Return the solved base year of the bundled data: networks, demand, calibration."""
+    return copy.copy(base_year).base_of(inputs, inputs.params())
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +90,19 @@ def fixed_model(inputs: Inputs, base_model: BaseModel) -> FreightModel:
 
 
 @pytest.fixture(scope="session")
-def fixed_freight(inputs: Inputs, fixed_model: FreightModel) -> FreightOutcome:
-    """Return the outcome of ``fixed_model``."""
+def fixed_freight(inputs: Inputs, shared: Shared, request: pytest.FixtureRequest) -> FreightOutcome:
+    """Return the outcome of ``fixed_model``, made once for all workers."""
     from transport.freight import freight_outcome
 
-    return freight_outcome(inputs, inputs.params(), fixed_model)
+    def make(folder: Path) -> None:
+        model = request.getfixturevalue("fixed_model")
+        folder.mkdir()
+        with (folder / "outcome.pickle").open("wb") as file:
+            pickle.dump(freight_outcome(inputs, inputs.params(), model), file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    with (shared("fixed_freight", make) / "outcome.pickle").open("rb") as file:
+        found: FreightOutcome = pickle.load(file)  # noqa: S301  (another worker of these tests wrote it)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -94,24 +132,28 @@ def parts_of(inputs: Inputs, fixed_freight: FreightOutcome) -> Callable[..., Par
 
 
 @pytest.fixture(scope="session")
-def baseline_run(shared: Shared) -> StoredRun:
+def baseline_run(shared: Shared, request: pytest.FixtureRequest) -> StoredRun:
     """Return the baseline without simulation at the fixed speed, run by the command line; what it printed stands beside the folder (``.txt``)."""
-    return run_by_command(shared, "baseline", "run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json")
+    return run_by_command(shared, request, "baseline", "run", "baseline", "--simulate", "none", "--capacity", "fixed", "--json")
 
 
 @pytest.fixture(scope="session")
-def lever_run(shared: Shared) -> StoredRun:
+def lever_run(shared: Shared, request: pytest.FixtureRequest) -> StoredRun:
     """Return the baseline with another rail tariff, without simulation, at the equilibrium of every year; as ``baseline_run``, but with the texts."""
     tariff = "rail_tariff=2025:0.95,2030:0.9"
-    return run_by_command(shared, "lever", "run", "baseline", "--simulate", "none", "--set", tariff, "--lang", "en")
+    return run_by_command(shared, request, "lever", "run", "baseline", "--simulate", "none", "--set", tariff, "--lang", "en")
 
 
-def run_by_command(shared: Shared, name: str, *argv: str) -> StoredRun:
+def run_by_command(shared: Shared, request: pytest.FixtureRequest, name: str, *argv: str) -> StoredRun:
+    """Return a run of the command line, made once for all workers on the base year that they share."""
+    from transport import study
     from transport.cli import main
     from transport.store import read_run
 
     def make(folder: Path) -> None:
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        starts, model_parts = copy.copy(request.getfixturevalue("base_year")), study.model_parts
+        with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "model_parts", lambda *args, **kwargs: model_parts(*args, **{**kwargs, "starts": starts}))
             code = main([*argv, "--out", str(folder)])
         folder.with_suffix(".txt").write_text(printed.getvalue(), encoding="utf-8")
         assert code == 0, argv

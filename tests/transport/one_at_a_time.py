@@ -374,7 +374,7 @@ def _repeated(outcome: FreightOutcome, draws: int) -> FreightOutcome:
 
 def _by_draw(parts: Parts) -> list[NDArray[np.float64]]:
     """Return energy, carbon, turnover and the series of the indicators ``[draw, ...]``."""
-    made = [series.values for series in study._all_series(parts)]
+    made = [series.values for series in study.all_series(parts)]
     for books in (parts.now, parts.before):
         made += [np.moveaxis(books.energy.quantity, 1, 0), np.moveaxis(books.co2_t, 2, 0)]
         made += [np.moveaxis(books.turnover.tkm, 1, 0), np.moveaxis(books.converted_tkm, 1, 0)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transport import account_cli, store, study
+from transport import account_cli, catalogue_cli, store, study
 from transport.attribution import FACTORS, LINES
 from transport.cli import main
 from transport.params import ParameterError
@@ -181,6 +181,7 @@ def test_compare_runs_both_scenarios_as_the_options_say(
 
     monkeypatch.setattr(study, "run", run)
     monkeypatch.setattr(store, "write_run", lambda *_, **__: None)
+    monkeypatch.setattr(catalogue_cli, "take_in", lambda *_: None)
     options = ["--sales", "tco", "--network", "fine", "--capacity", "fixed", "--set", "rail_tariff=0.9"]
     assert call(capsys, "compare", "baseline", "plan_2030", *options)[0] == 1
     assert [s.name for s in seen] == ["baseline", "plan_2030"]

@@ -48,6 +48,15 @@ EXPECTED: dict[str, list[Place]] = {
         ("parameters/nameless.csv", 1, "unit", "column.missing"),
         ("parameters/nameless.csv", 2, "parameter", "key.duplicate"),
     ],
+    "correlation.matrix": [
+        ("correlations.csv", 0, "correlation", "correlation.matrix"),
+        ("correlations.csv", 5, "with_subject", "correlation.matrix"),
+    ],
+    "correlation.unknown": [
+        ("correlations.csv", 2, "parameter", "correlation.unknown"),
+        ("correlations.csv", 3, "with_subject", "correlation.unknown"),
+        ("correlations.csv", 4, "correlation", "value.range"),
+    ],
     "distribution.range": [
         ("parameters/energy.csv", 2, "distribution", "distribution.range"),
         ("parameters/energy.csv", 3, "distribution", "distribution.range"),

@@ -28,7 +28,7 @@ from transport.layout import year_index
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transport.freight_model import FreightModel
+    from transport.freight_model import BaseModel, FreightModel
     from transport.inputs import Inputs
 
 YEAR = 2030
@@ -41,9 +41,9 @@ def load(fixed_model: FreightModel) -> YearLoad:
 
 
 @pytest.fixture(scope="module")
-def settled(inputs: Inputs, fixed_model: FreightModel) -> FreightModel:
+def settled(inputs: Inputs, base_model: BaseModel) -> FreightModel:
     """Return the year in equilibrium."""
-    return solve_year(inputs, inputs.params(), YEAR, prepared=fixed_model.prepared)
+    return solve_year(inputs, inputs.params(), YEAR, base=base_model)
 
 
 @pytest.fixture(scope="module")

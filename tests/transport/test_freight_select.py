@@ -24,7 +24,7 @@ from transport.study import scenario_params
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transport.freight_model import FreightModel
+    from transport.freight_model import BaseModel, FreightModel
     from transport.inputs import Inputs
     from transport.study import Results
 
@@ -49,8 +49,8 @@ class Speed:
 
 
 @pytest.fixture(scope="module")
-def speeds(inputs: Inputs, fixed_model: FreightModel) -> dict[str, Speed]:
-    settled = solve_year(inputs, inputs.params(), YEAR, prepared=fixed_model.prepared)
+def speeds(inputs: Inputs, base_model: BaseModel, fixed_model: FreightModel) -> dict[str, Speed]:
+    settled = solve_year(inputs, inputs.params(), YEAR, base=base_model)
     return {"equilibrium": Speed.of(settled), "fixed": Speed.of(fixed_model)}
 
 
@@ -145,8 +145,10 @@ def test_equilibrium_spreads_hauls_that_one_path_holds(inputs: Inputs, speeds: d
 # --- the model of one year
 
 
-def test_one_year_at_fixed_delays_is_that_year_of_the_whole_model(inputs: Inputs, fixed_model: FreightModel) -> None:
-    one = solve_year(inputs, inputs.params(), YEAR, prepared=fixed_model.prepared, capacity="fixed")
+def test_one_year_at_fixed_delays_is_that_year_of_the_whole_model(
+    inputs: Inputs, base_model: BaseModel, fixed_model: FreightModel
+) -> None:
+    one = solve_year(inputs, inputs.params(), YEAR, base=base_model, capacity="fixed")
     np.testing.assert_array_equal(one.speed.fitted.constants, fixed_model.fixed.fitted.constants)
     np.testing.assert_array_equal(one.speed.solution.flows[NOW], fixed_model.fixed.solution.flows[NOW])
     np.testing.assert_array_equal(one.speed.solution.costs[NOW], fixed_model.fixed.solution.costs[NOW])

@@ -8,12 +8,14 @@ from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 
 from tests.transport.one_at_a_time import OneAtATime, keys_read
 from transport import study
 from transport.inputs import REFERENCE_PREFIX, Inputs
+from transport.layout import YEARS
 from transport.params import Params
 from transport.scenario import load_scenario
 from transport.week_values import CityFleet
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
     from transport.store import StoredRun
     from transport.study import Results
 
+#: Sizes of the simulated samples: what a simulation reads does not depend on them.
+SMALL = {
+    ("depot_buses", "all"): 40.0,
+    ("taxi_sample", "sample"): 80.0,
+    ("airport_movements", "A_SHE"): 60_000.0,
+    ("simulation_replications", "sample"): 2.0,
+}
 #: Parts of the sweep over all rows, for several workers.
 PARTS = 8
 
@@ -62,6 +71,8 @@ def reads(inputs: Inputs, results: Results, baseline_run: StoredRun) -> Reads:
     scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
     fresh = replace(inputs, reads={})
     params = study.scenario_params(scenario, fresh)
+    for key, number in SMALL.items():
+        params = params.replace(*key, np.full((1, len(YEARS)), number))
     fleets = {("bus_depot", "210100"): CityFleet(5000.0, 46_000.0), ("taxi_city", "210100"): CityFleet(9000.0, 128_000.0)}
     study.simulate_weeks(fresh, params, fleets, year=study.SIMULATED_YEAR, seed=scenario.seed, level=scenario.simulate)
     simulated = frozenset(keys_read(params))

@@ -135,9 +135,44 @@ def test_sampling_is_deterministic_by_name() -> None:
     assert not np.array_equal(first.get("energy", "truck") - 2.0, bus)
 
 
-def test_more_draws_keep_the_first_ones() -> None:
-    few, many = (Params.from_frame(frame(), draws=draws, seed=7).get("energy", "bus") for draws in (10, 100))
-    assert np.array_equal(few, many[:10])
+def test_some_draws_are_those_of_all() -> None:
+    whole = Params.from_frame(frame(), draws=50, seed=7)
+    some = Params.from_frame(frame(), draws=50, seed=7, only=(31, 4))
+    assert some.draws == 3
+    for key in (("energy", "bus"), ("share", "all"), ("factor", "all")):
+        assert np.array_equal(some.get(*key), whole.get(*key)[[0, 31, 4]])
+    assert np.array_equal(
+        Params.from_frame(frame(), draws=50, seed=7, only=()).get("share"), Params.from_frame(frame()).get("share")
+    )
+    with pytest.raises(ValueError, match="draws 0 to 50 of a design with draws 0 to 49"):
+        Params.from_frame(frame(), draws=50, only=(50,))
+
+
+def test_each_slice_of_a_range_holds_one_draw() -> None:
+    truck = Params.from_frame(frame(), draws=101, seed=7).get("energy", "truck")[1:, 0]
+    assert sorted(np.floor((truck - 2.0) / 2.0 * 100.0).tolist()) == list(range(100))
+
+
+def test_quantiles_are_given_by_case() -> None:
+    drawn = {("energy", "truck"): np.asarray([np.nan, 0.25, np.nan]), ("share", "all"): np.asarray([np.nan, np.nan, 1.0])}
+    params = Params.from_quantiles(frame(), drawn, draws=3)
+    assert params.get("energy", "truck")[:, 0].tolist() == [3.0, 2.5, 3.0]
+    assert params.get("share")[:, year_index(2030)].tolist() == pytest.approx([0.6, 0.6, 0.7])
+    assert params.get("energy", "bus")[:, 0].tolist() == [1.2, 1.2, 1.2]
+
+
+@given(
+    st.lists(st.integers(2010, 2040), min_size=2, max_size=6, unique=True).map(sorted),
+    st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4),
+)
+def test_years_of_a_draw_are_joined_as_those_of_the_central_run(years: list[int], levels: list[float]) -> None:
+    rows = [
+        ("a", "all", year, 1.0 + k % 3, 0.5 * (1.0 + k % 3), 2.0 + 2 * (k % 3), "uniform", "t") for k, year in enumerate(years)
+    ]
+    found = Params.from_quantiles(frame(rows), {("a", "all"): np.asarray([np.nan, *levels])}, draws=len(levels) + 1).get("a")
+    for level, drawn in zip(levels, found[1:], strict=True):
+        ends = [low + level * (high - low) for *_, low, high, _, _ in rows]
+        assert drawn.tolist() == pytest.approx(np.interp(YEARS, years, ends), rel=1e-13)
 
 
 def test_fixed_rows_do_not_vary() -> None:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from transport import study
 from transport.i18n import has_text, texts
 from transport.layout import BASE_YEAR, PROVINCE, QUALITY_ORDER
 from transport.prefecture_profile import (
@@ -32,12 +31,12 @@ from transport.scorecard import headline_rows
 from transport.text import number, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from transport.inputs import Inputs
-    from transport.parts import Parts
+    from transport.study import Results
 
     Found = tuple[pl.DataFrame, list[Unplaced]]
 
@@ -46,9 +45,8 @@ FIVE = {"210100", "210200", "210300", "210400", "210700"}
 
 
 @pytest.fixture(scope="module")
-def tables(parts_of: Callable[..., Parts]) -> Mapping[str, pl.DataFrame]:
-    made = study.tables_of(parts_of("plan_2030"))
-    return {name: made[name] for name in NEEDED}
+def tables(results: Results) -> Mapping[str, pl.DataFrame]:
+    return {name: results.tables[name] for name in NEEDED}
 
 
 @pytest.fixture(scope="module")

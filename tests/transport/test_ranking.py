@@ -14,23 +14,18 @@ import pytest
 from fleets import tco
 from transport import projects
 from transport.cli import main
-from transport.freight_start import FreightStarts
 from transport.freight_works import COST_SUBJECT
 from transport.rank_cli import named
 from transport.ranking import COLUMNS, DEFAULT_YEAR, _opening, _own_year, rank
 from transport.scenario import load_scenario
 
 if TYPE_CHECKING:
+    from transport.freight_start import FreightStarts
     from transport.inputs import Inputs
     from transport.scenario import Scenario
 
 YEAR = 2030
 SIDING, OPEN_ROAD = "siding_laobian_steel", "road_huajin_aramco"
-
-
-@pytest.fixture(scope="module")
-def starts() -> FreightStarts:
-    return FreightStarts()
 
 
 @pytest.fixture(scope="module")

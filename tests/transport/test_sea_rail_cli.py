@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -20,12 +23,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def told(shared: Shared) -> dict[str, object]:
+def told(shared: Shared, request: pytest.FixtureRequest) -> dict[str, object]:
     def make(folder: Path) -> None:
-        import contextlib
-        import io
-
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        base_year = copy.copy(request.getfixturevalue("base_year"))
+        with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sea_rail_needs, "solve_base", base_year.base_of)
             assert main(["sea-rail", "baseline", "--capacity", "fixed", "--year", "2025", "--target", "14.5", "--json"]) == 0
         folder.mkdir()
         (folder / "answer.json").write_text(printed.getvalue(), encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transport.shapley import coalitions, split
+from transport.shapley import coalitions, mean_over_orders, prefixes, random_orders, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,3 +132,51 @@ def test_the_split_of_a_sum_is_the_sum_of_the_splits(one: Game, other: Game) -> 
 def test_a_player_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="named twice in a, b, a"):
         split(lambda s: np.asarray(float(len(s))), ["a", "b", "a"])
+
+
+# ---- random orders ----
+
+
+@given(games(), st.integers(1, 4), st.integers(0, 99))
+def test_shares_of_random_orders_sum_to_the_whole(game: Game, pairs: int, seed: int) -> None:
+    orders = random_orders(PLAYERS, pairs, np.random.default_rng(seed))
+    assert all(sorted(order) == sorted(PLAYERS) for order in orders)
+    assert all(a == b[::-1] for a, b in zip(orders[::2], orders[1::2], strict=True))
+    known = {s: np.asarray(game[s]) for s in prefixes(orders)}
+    shares = mean_over_orders(known, orders)
+    assert sum(shares.value.values()) == pytest.approx(game[frozenset(PLAYERS)] - game[frozenset()], abs=1e-9)
+
+
+@given(games())
+def test_all_orders_are_the_exact_split(game: Game) -> None:
+    orders = [order for order in permutations(PLAYERS) if order < order[::-1]]
+    both = [o for order in orders for o in (order, order[::-1])]
+    shares = mean_over_orders({s: np.asarray(game[s]) for s in prefixes(both)}, both)
+    exact = split(value_of(game), PLAYERS)
+    for player in PLAYERS:
+        assert shares.value[player] == pytest.approx(exact[player], abs=1e-9)
+
+
+def test_the_error_of_random_orders_is_that_of_their_mean() -> None:
+    """A hundred estimates from two pairs each spread as far as their standard errors say."""
+    game = {s: float(len(s) ** 3 + 5 * ("a" in s and "d" not in s)) for s in sets(PLAYERS)}
+    found, told = [], []
+    for seed in range(300):
+        orders = random_orders(PLAYERS, 6, np.random.default_rng(seed))
+        shares = mean_over_orders({s: np.asarray(game[s]) for s in prefixes(orders)}, orders)
+        found.append(float(shares.value["b"]))
+        told.append(float(shares.error["b"]) ** 2)
+    assert np.var(found) == pytest.approx(np.mean(told), rel=0.25)
+    assert np.mean(found) == pytest.approx(float(split(value_of(game), PLAYERS)["b"]), abs=4.0 * np.sqrt(np.mean(told) / 300))
+
+
+def test_one_pair_has_no_error() -> None:
+    orders = random_orders(PLAYERS, 1, np.random.default_rng(0))
+    assert np.isnan(mean_over_orders({s: np.asarray(1.0 * len(s)) for s in prefixes(orders)}, orders).error["a"])
+
+
+def test_orders_name_each_player_once() -> None:
+    with pytest.raises(ValueError, match="every player once"):
+        random_orders(["a", "a"], 1, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="at least one pair"):
+        random_orders(["a"], 0, np.random.default_rng(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ ONE_CAUSE = {
 def side(inputs: Inputs, base_model: BaseModel) -> Callable[..., Side]:
     """Return a function from levers and speed to a side."""
 
+    @functools.lru_cache(maxsize=3)  # most tests compare with the side without levers
     def make(capacity: str = "fixed", **levers: float) -> Side:
         scenario = load_scenario("baseline", inputs.folder, inputs.levers, extra=levers, draws=1)
         params = scenario_params(scenario, inputs)

@@ -14,11 +14,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from fleets.formats import read_schedule
 from tests.transport.weeks.small_province import BIG, FLEETS, SMALL, small_models, small_params
 from transport import simulate_run, store
-from transport.cli import main
+from transport.cli import _tell_origin, main
 from transport.scenario import load_scenario
 from transport.store import StoreError, may_write, read_run, run_id, write_run
+from transport.week_values import WEEKS, WeekValues
 from transport.weeks import feedback, province
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def test_it_prints_keeps_and_reads_again(tmp_path: Path, inputs: Inputs, monkeyp
     assert folder.name.startswith("simulate-")
     stored = read_run(folder)
     assert stored.manifest["areas"] == [SMALL]
-    assert "charge on arrival in the simulation" in text
+    # buses and taxis have a plan
+    assert "charge on arrival" not in text
     assert "210000" not in stored.table("peak_response")["area"].to_list()
     use = stored.table("simulation").filter(
         pl.col("area") == "selected",
@@ -167,6 +170,66 @@ def test_requests(inputs: Inputs) -> None:
         simulate_run.make_request(inputs, systems=[])
 
 
+FLIGHTS = "day,arrive,depart,size,stand\n" + "".join(
+    f"{day},{hour}:10,{hour}:58,narrow_body,remote\n" for day in range(1, 8) for hour in (8, 9)
+)
+#: An airport of a few movements, with the timetable above in place of them.
+AIRPORT = ("--years", "2030", "--systems", "airport", "--areas", "210600", "--workers", "1")
+
+
+def test_a_timetable_takes_the_place_of_the_flights(tmp_path: Path, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "flights.csv"
+    file.write_text(FLIGHTS, encoding="utf-8")
+    argv = (*AIRPORT, "--schedule", f"A_DDG={file}")
+    text, _ = asked(*argv, "--lang", "en")
+    assert "Timetable handed in for A_DDG: 14 turnarounds a week" in text
+    assert "charge on arrival in the simulation" in text
+    scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
+    (folder,) = (tmp_path / "runs" / run_id(scenario, inputs.data_hash)).iterdir()
+    stored = read_run(folder)
+    flown = stored.table("simulation").filter(pl.col("metric") == "turnarounds", pl.col("place") == "A_DDG")
+    # the same flights in every week, and 52 such weeks by their weights in the year
+    weeks = dict(flown.select("week", "value").iter_rows())
+    read = WeekValues(inputs, inputs.params(), {}, 2030)
+    weight = sum(read("week_weight", week) for week in WEEKS)
+    assert {w: weeks[w] for w in WEEKS} == dict.fromkeys(WEEKS, 14.0)
+    assert weeks["year"] == pytest.approx(14.0 * weight)
+    assert stored.table("turnarounds").filter(pl.col("week") == "winter")["arrive_min"].to_list()[:2] == [490.0, 550.0]
+    # the same flights in other words are the same question, other flights another one
+    monkeypatch.setattr(simulate_run, "simulate_province", None)
+    head, *lines = FLIGHTS.splitlines()
+    file.write_text("\n".join([head, *reversed(lines)]), encoding="utf-8")
+    told = json.loads(asked(*argv, "--json")[0])
+    assert (told["kept"], told["schedules"]) == (True, stored.manifest["schedules"])
+    file.write_text("\n".join([head, *lines[1:]]), encoding="utf-8")
+    tables = {"A_DDG": read_schedule(file)}
+    other = simulate_run.make_request(inputs, years=[2030], systems=["airport"], areas=["210600"], schedules=tables)
+    plain = simulate_run.make_request(inputs, years=[2030], systems=["airport"], areas=["210600"])
+    assert len({other.folder(), plain.folder(), folder.name}) == 3
+    for request in (other, plain):
+        assert simulate_run.stored_simulation(folder, scenario, inputs, request) is None
+    with pytest.raises(province.ProvinceError, match="timetable of A_SHE: no such airport is simulated; there are A_DDG"):
+        simulate_run.make_request(inputs, areas=["210600"], schedules={"A_SHE": tables["A_DDG"]})
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_is_wrong_with_timetables_comes_at_once(tmp_path: Path, lang: str) -> None:
+    file = tmp_path / "flights.csv"
+    file.write_text("day,arrive,depart,size\n1,8:10,8:58,jumbo\n9,8:10,8:58,narrow_body\n", encoding="utf-8")
+    given = (f"A_DDG={file}", f"A_DDG={file}", f"A_SHE={file}", "A_DDG", f"A_DDX={tmp_path / 'none.csv'}")
+    printed, told = asked(*AIRPORT, *(word for one in given for word in ("--schedule", one)), "--lang", lang, code=2)
+    assert not printed
+    lines = told.splitlines()
+    assert len(lines) == len(given)
+    for part in ("flights.csv row 2, column size: 'jumbo'", "flights.csv row 3, column day: '9'"):
+        assert part in lines[0]
+    assert [word in line for word, line in zip(("A_DDG", "A_SHE", "A_DDG", "A_DDX"), lines[1:], strict=True)] == [True] * 4
+    _, told = asked(*TAXIS, "--schedule", f"A_DDG={file}", "--lang", lang, code=2)
+    assert "airport" in told
+    _, told = asked("--feedback", "--schedule", f"A_DDG={file}", "--lang", lang, code=2)
+    assert "--schedule" in told
+
+
 def test_tables_have_the_columns_of_the_contract(tmp_path: Path, root: Path) -> None:
     folder = tmp_path / "made"
     options = ("--years", "2030", "--areas", "210600", SMALL, "--systems", "bus_depot", "taxi_city", "airport", "shore_power")
@@ -213,6 +276,39 @@ def test_feedback_is_made_kept_and_found(tmp_path: Path, monkeypatch: pytest.Mon
     assert made.scenario_hash() == load_scenario("plan_2030", inputs.folder, inputs.levers, feedback=str(folder)).scenario_hash()
     assert made.scenario_hash() != plain.scenario_hash()
     assert "feedback" not in plain.resolved()["run"]
+    # the table of this run is no news; of another scenario, another pack or other charging it is, and plugs are what is looked up
+    assert feedback.feedback_differences(plain, inputs) == []
+    assert feedback.feedback_checks(plain, inputs).is_empty()
+    assert feedback.feedback_checks(made, inputs)["passed"].to_list() == [True] * 4
+    extra = {
+        "depot_plugs_per_bus": 0.5,
+        "managed_charging_share": 0.2,
+        "charger_power": 2.0,
+        "taxi_swap_share": 0.5,
+        "rail_tariff": 0.9,
+    }
+    other = load_scenario("baseline", inputs.folder, inputs.levers, feedback=name, extra=extra)
+    packed = replace(inputs, data_hash="0" * 64)
+    assert feedback.feedback_differences(other, packed) == [
+        ("scenario", "", "plan_2030", "baseline"),
+        ("data", "", inputs.data_hash[:24], "0" * 24),
+        ("levers", "managed_charging_share", '{"2025": 0.1, "2030": 0.3}', "0.2"),
+        ("levers", "taxi_swap_share", "", "0.5"),
+    ]
+    checks = feedback.feedback_checks(other, packed)
+    assert dict(checks.select("check", "value").iter_rows())["feedback.other_levers"] == 2.0
+    assert checks["passed"].to_list() == [True, False, False, False]
+    for lang, words in (("en", ("baseline", "taxi_swap_share not set, here 0.5")), ("zh", ("警告", "taxi_swap_share为未设置"))):
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            _tell_origin(other, inputs, lang)
+            _tell_origin(made, inputs, lang)
+        assert told.getvalue().count("\n") == 1
+        for word in words:
+            assert word in told.getvalue()
+    alone = tmp_path / "alone.parquet"
+    shutil.copy(folder / "feedback.parquet", alone)
+    lost = load_scenario("plan_2030", inputs.folder, inputs.levers, feedback=str(alone))
+    assert [one.what for one in feedback.feedback_differences(lost, inputs)] == ["origin"]
     changed = tmp_path / "changed"
     shutil.copytree(folder, changed)
     table.with_columns(value=pl.lit(2.0)).write_parquet(changed / "feedback.parquet")

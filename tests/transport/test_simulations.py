@@ -150,6 +150,24 @@ def test_the_year_weighs_the_weeks(outcome, params):
     assert sum(weights.values()) == pytest.approx(365 / 7, abs=0.01)
 
 
+def test_single_vehicles_of_the_winter_week_are_kept(params, outcome):
+    empty = simulate_weeks(Tables(), params, {}, year=2030, seed=1, level="none")
+    for name, schema in simulations.SINGLE.items():
+        table = outcome.single[name]
+        assert dict(table.schema) == schema
+        assert dict(empty.single[name].schema) == schema
+        assert empty.single[name].is_empty()
+        assert set(table.select("area", "week").unique().iter_rows()) == {("210100", "winter")}
+    gantt, load = outcome.single["depot_gantt"], outcome.single["depot_load"]
+    assert gantt["vehicle"].n_unique() == 40
+    # the curve is the load of the week that stands in the summary
+    assert load["kw"].sum() / 4.0 == pytest.approx(cell(outcome, "bus_depot", "winter", "grid_kwh"), rel=1e-9)
+    turnarounds, tasks = outcome.single["turnarounds"], outcome.single["turnaround_tasks"]
+    low, high = (cell(outcome, "airport", "winter", "turnarounds", end) for end in ("low", "high"))
+    assert low <= turnarounds.height <= high
+    assert set(tasks["turnaround"]) <= set(turnarounds["turnaround"])
+
+
 def test_same_seed_same_bytes_and_workers_do_not_matter(params, outcome, monkeypatch):
     again = simulate_weeks(Tables(), params, FLEETS, year=2030, seed=1)
     # a pool that takes the tasks in another order returns the same
@@ -158,6 +176,9 @@ def test_same_seed_same_bytes_and_workers_do_not_matter(params, outcome, monkeyp
     for name in ("summary", "records", "load_profile", "checks"):
         assert_frame_equal(getattr(outcome, name), getattr(again, name), check_exact=True)
         assert_frame_equal(getattr(outcome, name), getattr(backwards, name), check_exact=True)
+    for name, table in outcome.single.items():
+        assert_frame_equal(table, again.single[name], check_exact=True)
+        assert_frame_equal(table, backwards.single[name], check_exact=True)
     other = simulate_weeks(Tables(), params, FLEETS, year=2030, seed=2)
     assert not other.summary["value"].equals(outcome.summary["value"])
 
@@ -174,7 +195,10 @@ def test_managed_charging_answers_the_peak(outcome, params):
     assert cell(more, "taxi_city", "winter", "km") == cell(outcome, "taxi_city", "winter", "km")
 
 
-def test_fewer_plugs_wait_longer(outcome, params):
+def test_fewer_plugs_wait_longer(outcome, params, monkeypatch):
+    # depots and weeks do not know each other
+    monkeypatch.setattr(simulations, "SAMPLE", [s for s in simulations.SAMPLE if s[0] == "bus_depot"])
+    monkeypatch.setattr(simulations, "WEEKS", ("winter",))
     scarce = params.replace("depot_plugs_per_bus", "all", np.full((1, 21), 0.06))
     less = simulate_weeks(Tables(), scarce, FLEETS, year=2030, seed=1)
     assert cell(less, "bus_depot", "winter", "wait_mean_min") > cell(outcome, "bus_depot", "winter", "wait_mean_min") + 10.0

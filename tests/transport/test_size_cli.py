@@ -13,8 +13,8 @@ import pytest
 from transport import sizing
 from transport.cli import main
 from transport.i18n import has_text, t
-from transport.sizing import LIMITS, SCHEMA, place_from, present, size_place, with_plugs
-from transport.sizing_text import sizing_text, sizing_view
+from transport.sizing import LIMITS, SCHEMA, SizingError, place_from, present, size_place, with_plugs
+from transport.sizing_text import sizing_text, sizing_view, what_name
 from transport.week_values import CityFleet, WeekValues
 from transport.weeks import airports
 
@@ -115,6 +115,71 @@ def test_other_systems_are_sized_too(inputs: Inputs, read: WeekValues, system: s
         assert {"bays", "packs"} <= set(table["what"])
 
 
+# ---- fitted berths -----------------------------------------------------------------------------------------------------------------
+
+PORT = "PT_LVSHUN"
+
+
+@pytest.fixture(scope="module")
+def port(inputs: Inputs, read: WeekValues) -> pl.DataFrame:
+    params = read.params.replace("shore_power_ships", "ro_pax", np.full((1, 21), 0.9))
+    ferries = WeekValues(inputs, params, {}, 2030)
+    return size_place(place_from(inputs, ferries, "shore_power", "210200", place=PORT, seed=3), around=1)
+
+
+def test_one_fitted_berth_less_does_not_do(port: pl.DataFrame) -> None:
+    assert dict(port.schema) == SCHEMA
+    assert port["what"].unique(maintain_order=True).to_list() == ["berths", "shore_feeder"]
+    assert set(port["place"]) == {f"{PORT}:ro_pax"}
+    for part in port.partition_by("what"):
+        limited = part.filter(pl.col("metric") == "unconnected_share")
+        chosen = limited.filter("chosen").row(0, named=True)
+        assert chosen["size"] > 0.0
+        assert chosen["value"] <= chosen["limit"]
+        below = limited.filter(pl.col("size") < chosen["size"])
+        assert below.height
+        assert not below["meets"].any()
+        # a fitted berth has no part in who waits for a berth: shown beside the limits, and the same at all sizes
+        waits = part.filter(pl.col("metric") == "anchorage_wait_p95_h")
+        assert set(waits["size"]) == set(limited["size"])
+        assert waits["limit"].null_count() == waits["meets"].null_count() == waits.height
+        assert waits["value"].n_unique() == 1
+    berths_, feeder = (part.filter("chosen").row(0, named=True) for part in port.partition_by("what"))
+    # in steps, and never more than all ships of the answer at once
+    assert feeder["size"] % 50.0 == 0.0
+    assert feeder["size"] < berths_["size"] * 3000.0 / 0.9 / 0.9
+
+
+def test_berths_are_told_in_both_languages(port: pl.DataFrame) -> None:
+    for lang in ("zh", "en"):
+        for part in port.partition_by("what"):
+            text, view = sizing_text(part, lang), sizing_view(part, lang)
+            assert f"{part.filter('chosen')['size'][0]:g}" in text
+            assert t("sizing.metric_anchorage_wait_p95_h", lang) in view[view.columns[1]].to_list()
+        none = port.filter(pl.col("what") == "berths").with_columns(size=pl.lit(0.0), feasible=pl.lit(value=True))
+        assert sizing_text(none, lang) == t(
+            "sizing.none_needed",
+            lang,
+            what=t("sizing.what_berths", lang),
+            present=f"{none['present_size'][0]:g}",
+            unit=t("sizing.unit_berth", lang),
+            evaluations=none["evaluations"][0],
+        )
+        assert what_name("berths_container", lang) == t("sizing.what_berths_of", lang, ship=t("charging.ship_container", lang))
+
+
+def test_a_limit_on_energy_and_a_port_with_several_kinds_of_ships(inputs: Inputs, read: WeekValues) -> None:
+    place = place_from(
+        inputs, read, "shore_power", "210200", place=PORT, limits={"unconnected_share": 1.0, "unconnected_energy_share": 0.0}
+    )
+    table = size_place(place, around=0).filter(pl.col("what") == "berths", "chosen")
+    at = dict(table.select("metric", "value").iter_rows())
+    assert at["unconnected_energy_share"] == 0.0
+    assert table["feasible"].all()
+    with pytest.raises(SizingError, match=r"no place PT_DALIANWAN in 210200 .* PT_DALIANWAN:cargo, PT_DALIANWAN:ro_pax"):
+        place_from(inputs, read, "shore_power", "210200", place="PT_DALIANWAN")
+
+
 def test_plugs_are_spread_evenly(inputs: Inputs, read: WeekValues) -> None:
     case = placed(inputs, read, "taxi_city").cases[0]
     stations = [*case.given["stations"], *case.given["stations"]]
@@ -198,14 +263,35 @@ def test_a_timetable_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert pl.read_csv(tmp_path / "sizing_fleet.csv").height == 1
     file.write_text(head + "1,8:10,8:58,jumbo,remote\n1,25:99,8:58,narrow_body,gate\n", encoding="utf-8")
     assert main(argv) == 2
-    assert "25:99" in capsys.readouterr().err
-    file.write_text(head + "1,8:10,8:58,jumbo,remote\n", encoding="utf-8")
-    assert main(argv) == 2
-    assert "row 0: size is 'jumbo'; there are narrow_body, regional, wide_body" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    # everything at once, by the rows of the file
+    for part in (
+        "flights.csv row 2, column size: 'jumbo'; there are narrow_body, regional, wide_body",
+        "flights.csv row 3, column arrive: '25:99",
+        "flights.csv row 3, column stand: 'gate'; there are contact, remote",
+    ):
+        assert part in said
     assert main([*argv[:-4], "--schedule", str(tmp_path / "none.csv"), "--lang", "en"]) == 2
     assert "none.csv" in capsys.readouterr().err
     assert main(["size", "taxi_city", "--area", "210100", "--schedule", str(file), "--lang", "en"]) == 2
     assert "only an airport has a timetable" in capsys.readouterr().err
+
+
+def test_levers_are_set_as_in_a_run(monkeypatch: pytest.MonkeyPatch, inputs: Inputs, read: WeekValues) -> None:
+    taken: list[Any] = []
+
+    def values(_: Any, scenario: Any, *__: Any) -> tuple[Inputs, WeekValues]:
+        taken.append(scenario)
+        return inputs, read
+
+    monkeypatch.setattr(sizing, "values_of", values)
+    argv = ["size", "airport", "--area", "210100", "--place", "A_SHE", "--limit", "missed_share=1", "wait_p95_min=600", "--json"]
+    assert main([*argv, "--set", "apron_plugs_per_unit=0.5", "--set", "charger_power=2025:1.1,2030:1.3"]) == 0
+    assert taken[0].settings["apron_plugs_per_unit"] == 0.5
+    assert taken[0].settings["charger_power"] == {2025: 1.1, 2030: 1.3}
+    assert main([*argv, "--set", "no_such_lever=1"]) == 2
+    assert main([*argv, "--set", "charger_power"]) == 2
+    assert len(taken) == 1
 
 
 @pytest.mark.usefixtures("quick")

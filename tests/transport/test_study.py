@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from transport.freight_start import FreightStarts
 from transport.layout import YEARS
 from transport.scenario import load_scenario
 from transport.store import write_run
@@ -17,6 +16,7 @@ from transport.study import Results, run
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from transport.freight_start import FreightStarts
     from transport.inputs import Inputs
     from transport.params import LeverValue
     from transport.scenario import Capacity
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 #: The fixed speed tells what levers do in a third of the time; the equilibrium of every year has tests of its own, the slow ones repeat these with it.
 SPEEDS = ["fixed", pytest.param("equilibrium", marks=pytest.mark.slow)]
-#: Networks and base year, solved once for all runs of these tests; a run that takes them is the same bit by bit (``test_sweeps``).
-STARTS = FreightStarts(most=1)
 READING = ["scope", "boundary", "base", "variant"]
 
 
-def ran(inputs: Inputs, name: str, *, capacity: Capacity = "fixed", draws: int = 1, **levers: LeverValue) -> Results:
+def ran(
+    inputs: Inputs, starts: FreightStarts, name: str, *, capacity: Capacity = "fixed", draws: int = 1, **levers: LeverValue
+) -> Results:
     scenario = load_scenario(name, inputs.folder, inputs.levers, extra=levers, draws=draws, simulate="none", capacity=capacity)
-    return run(scenario, inputs, starts=STARTS)
+    return run(scenario, inputs, starts=starts)
 
 
 def tables_of(stored: StoredRun) -> dict[str, pl.DataFrame]:
@@ -148,25 +148,27 @@ def test_no_lever_moves_the_past(results: Results, lever_run: StoredRun) -> None
             np.testing.assert_allclose(plan[column].sum(), base[column].sum(), rtol=1e-12, err_msg=f"{name}.{column}")
 
 
-def test_a_lever_at_its_default_is_bit_identical(inputs: Inputs, baseline: Results) -> None:
+def test_a_lever_at_its_default_is_bit_identical(inputs: Inputs, starts: FreightStarts, baseline: Results) -> None:
     defaults = {lever.lever: lever.default for lever in inputs.levers}
-    neutral = ran(inputs, "baseline", **defaults)
+    neutral = ran(inputs, starts, "baseline", **defaults)
     for name in ("indicators", "freight", "energy", "stock", "passengers", "green_travel"):
         assert neutral.tables[name].equals(baseline.tables[name]), name
 
 
 @pytest.mark.slow
-def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(inputs: Inputs, baseline: Results) -> None:
-    more = ran(inputs, "baseline", clean_sales_share_private_car={2030: 0.9})
+def test_electrifying_a_class_outside_operating_transport_leaves_the_headline(
+    inputs: Inputs, starts: FreightStarts, baseline: Results
+) -> None:
+    more = ran(inputs, starts, "baseline", clean_sales_share_private_car={2030: 0.9})
     for indicator in ("operating_co2_intensity", "operating_co2_intensity_level", "operating_co2"):
         assert series(more, indicator).equals(series(baseline, indicator)), indicator
     assert not series(more, "land_oil").equals(series(baseline, "land_oil"))
 
 
 @pytest.mark.slow  # a whole run each; the levers of loads and of coastal ships have tests of their own
-def test_fuller_trucks_burn_less_per_tonne_km_and_win_freight(inputs: Inputs, baseline: Results) -> None:
+def test_fuller_trucks_burn_less_per_tonne_km_and_win_freight(inputs: Inputs, starts: FreightStarts, baseline: Results) -> None:
     """One lever moves both the price of a tonne and the fuel it takes."""
-    fuller = ran(inputs, "baseline", loaded_km_share_tractor_trailer={2030: 0.1})
+    fuller = ran(inputs, starts, "baseline", loaded_km_share_tractor_trailer={2030: 0.1})
 
     def at_2030(results: Results) -> tuple[float, float]:
         tkm = results.tables["turnover"].filter(pl.col("mode") == "road", pl.col("service") == "freight", pl.col("year") == 2030)[
@@ -183,8 +185,8 @@ def test_fuller_trucks_burn_less_per_tonne_km_and_win_freight(inputs: Inputs, ba
 
 
 @pytest.mark.slow
-def test_a_shift_to_water_is_carried_and_fuelled(inputs: Inputs, baseline: Results) -> None:
-    cheaper = ran(inputs, "baseline", coastal_service={2030: 0.5})
+def test_a_shift_to_water_is_carried_and_fuelled(inputs: Inputs, starts: FreightStarts, baseline: Results) -> None:
+    cheaper = ran(inputs, starts, "baseline", coastal_service={2030: 0.5})
 
     def coastal(results: Results) -> tuple[float, float]:
         tkm = results.tables["turnover"].filter(
@@ -202,10 +204,12 @@ def test_a_shift_to_water_is_carried_and_fuelled(inputs: Inputs, baseline: Resul
 
 
 @pytest.mark.parametrize("capacity", SPEEDS)
-def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Results, capacity: Capacity) -> None:
+def test_the_first_of_many_draws_is_the_central_run(
+    inputs: Inputs, starts: FreightStarts, baseline: Results, capacity: Capacity
+) -> None:
     """Tables hold the first draw: they must not change when more draws are asked for."""
-    baseline = baseline if capacity == "fixed" else ran(inputs, "baseline", capacity=capacity)
-    drawn = ran(inputs, "baseline", capacity=capacity, draws=2)
+    baseline = baseline if capacity == "fixed" else ran(inputs, starts, "baseline", capacity=capacity)
+    drawn = ran(inputs, starts, "baseline", capacity=capacity, draws=2)
     for name in ("indicators", "freight", "energy", "turnover", "green_travel"):
         first, central = drawn.tables[name], baseline.tables[name]
         for column in (c for c, dtype in central.schema.items() if dtype == pl.Float64):
@@ -215,8 +219,8 @@ def test_the_first_of_many_draws_is_the_central_run(inputs: Inputs, baseline: Re
 
 
 @pytest.mark.parametrize("capacity", SPEEDS)
-def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs, capacity: Capacity) -> None:
-    rebound = ran(inputs, "rebound_only", capacity=capacity)
+def test_rebound_only_changes_loads_and_nothing_else(inputs: Inputs, starts: FreightStarts, capacity: Capacity) -> None:
+    rebound = ran(inputs, starts, "rebound_only", capacity=capacity)
     freight = rebound.tables["freight"].group_by("year").agg(pl.col("t").sum()).sort("year").filter(pl.col("year") >= 2020)
     # the years are equilibria of their own, found to a gap of 1e-4 from the same start
     np.testing.assert_allclose(freight["t"], freight["t"][0], rtol=1e-6)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transport import study
 from transport.cities.layout import ROAD_MODES
 from transport.cities.service import service_levels
 from transport.layout import BASE_YEAR, NORMAL_YEAR, YEARS, year_index
-from transport.params import Lever
+from transport.params import Lever, Params
 from transport.study import indicator_table
 from transport.travel import model_travel
 from transport.urban_service import (
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from transport.inputs import Inputs
-    from transport.params import Params
     from transport.parts import Parts
     from transport.travel import TravelOutcome
     from transport.urban_service import UrbanService
@@ -265,6 +265,33 @@ def test_no_draw_depends_on_its_neighbours(inputs: Inputs) -> None:
         np.testing.assert_array_equal(found[0].shift_km[name][0], found[1].shift_km[name][0], err_msg=name)
         np.testing.assert_array_equal(found[0].city_km[name][:, 0], found[1].city_km[name][:, 0], err_msg=name)
     assert len(set(found[1].shift_km["private_car"][:, AT_2030])) == 3
+
+
+def test_cases_along_the_draws_are_those_alone(inputs: Inputs, params: Params) -> None:
+    """Draws that differ in their levers alone: each is the run of its own, and one without levers moves nothing to the last bit."""
+    cases = [
+        params,
+        lever(params, "city_car_occupancy", "all", "scale", 1.2),
+        params,
+        lever(lever(params, "car_restraint_share", "all", "add", 0.2), "bus_lane_share", "all", "add", 0.1),
+    ]
+    travel, together = study._city_travel(inputs, inputs, Params.stack(cases), Params.stack([params] * len(cases)), light=True)
+    for k in (1, 3):
+        whole, alone = study._city_travel(inputs, inputs, cases[k], params)
+        for name in CLASSES:
+            np.testing.assert_allclose(together.city_km[name][:, k], alone.city_km[name][:, 0], rtol=1e-11, err_msg=name)
+            np.testing.assert_allclose(together.shift_km[name][k], alone.shift_km[name][0], rtol=1e-9, atol=1e-2, err_msg=name)
+        np.testing.assert_allclose(travel.green_share[:, k], whole.green_share[:, 0], rtol=1e-11)
+        bound = [i for i, area in enumerate(travel.areas) if travel.has_target[area]]
+        np.testing.assert_allclose(travel.break_even_base_share[bound, k], whole.break_even_base_share[bound, 0], rtol=1e-9)
+        assert together.shift_km["private_car"][k, AT_2030] != 0.0
+    for name in CLASSES:
+        assert not together.shift_km[name][[0, 2]].any(), name
+    # what only the tables of a run need is left out, and only that
+    assert travel.segments.is_empty()
+    assert travel.elasticities.is_empty()
+    assert travel.fit.is_empty()
+    assert travel.segments.schema == whole.segments.schema
 
 
 def fuel(parts: Parts, names: tuple[str, ...], carrier: str) -> float:

@@ -277,7 +277,8 @@ def size_curve(part: pl.DataFrame, *, title: str, lang: str) -> Any:
                 alt.Tooltip("value:Q", title=title, format=".2f"),
             ],
         ),
-        base.mark_line(color=FEEDER_COLOUR, strokeDash=[5, 4]).encode(y="limit:Q"),
         base.mark_text(dy=-14, fontSize=12, fontWeight="bold").encode(y="value:Q", text="mark:N"),
     ]
+    if shown["limit"].null_count() < shown.height:
+        layers.insert(2, base.mark_line(color=FEEDER_COLOUR, strokeDash=[5, 4]).encode(y="limit:Q"))
     return alt.layer(*layers).properties(height=230)

@@ -11,6 +11,7 @@ import polars as pl
 from transport.app.calculations import serve
 from transport.app.what_if_jobs import scenario_of
 from transport.i18n import has_text, labels, t
+from transport.sizing_text import what_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,12 @@ def _in_words(tell: Tell, inputs: Inputs, lang: str) -> Tell:
 
     def say(step: int, steps: int, name: str) -> None:
         key = f"charging.step_{name}"
-        said = t(key, lang) if has_text(key, lang) else " ".join(names.get(word, word) for word in name.split())
+        if has_text(key, lang):
+            said = t(key, lang)
+        elif has_text(f"sizing.what_{name}", lang) or name.startswith("berths_"):
+            said = what_name(name, lang)
+        else:
+            said = " ".join(names.get(word, word) for word in name.split())
         tell(step, steps, said)
 
     return say

@@ -11,6 +11,7 @@ from fleets.corridor_arrivals import ENERGIES
 from transport.i18n import has_text, labels, t
 from transport.layout import PROVINCE
 from transport.week_values import WEEKS
+from transport.weeks.berths import KINDS
 from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
@@ -146,14 +147,25 @@ def _place_names(data: Inputs, lang: str) -> dict[str, str]:
 
 
 def places_of_systems(data: Inputs) -> dict[str, list[tuple[str, str]]]:
-    """Return the (area, place) that can be sized by system: prefectures, and airports that have movements."""
+    """Return the (area, place) that can be sized by system: prefectures, airports with movements, truck stations, and ports with their ships."""
     codes = data.table("codes").filter(pl.col("list") == "area")["code"].to_list()
     cities = [(code, "") for code in codes if len(code) == _CODE and code.isdigit() and code != PROVINCE]
     moved = set(data.parameters.filter(pl.col("parameter") == "airport_movements")["subject"].to_list())
     nodes = data.table("networks/nodes").filter(pl.col("node_id").is_in(list(moved)))
     airports = sorted(nodes.select("area", "node_id").rows())
     stations = data.table("networks/energy_stations").filter(pl.col("energy") == "plug").select("area", "station")
-    return {"bus_depot": cities, "taxi_city": cities, "airport": airports, "truck_corridor": sorted(stations.unique().rows())}
+    trucks = sorted(stations.unique().rows())
+    return {"bus_depot": cities, "taxi_city": cities, "airport": airports, "truck_corridor": trucks, "shore_power": _ports(data)}
+
+
+def _ports(data: Inputs) -> list[tuple[str, str]]:
+    """Return (area, port:kind of ships) of the ports with calls, sorted."""
+    area = dict(data.table("networks/nodes").select("node_id", "area").iter_rows())
+    found = set()
+    for kind, parameter in zip(KINDS, ("ro_pax_port_share", "port_cargo", "cruise_calls"), strict=True):
+        rows = data.parameters.filter(pl.col("parameter") == parameter, pl.col("value") > 0.0)
+        found |= {(subject.partition(":")[0], kind) for subject in rows["subject"].to_list()}
+    return sorted((area[port], f"{port}:{kind}") for port, kind in found)
 
 
 def clock(hour: int, lang: str) -> str:
@@ -229,6 +241,9 @@ def metric_name(metric: str, data: Inputs, lang: str) -> str:
     key = f"charging.metric_{metric}"
     if has_text(key, lang):
         return t(key, lang)
+    plain = metric.removesuffix("_unmanaged")
+    if plain != metric and (named := metric_name(plain, data, lang)) != plain:
+        return t("charging.metric_without_plan", lang, what=named)
     energy, _, rest = metric.partition("_")
     if energy in ENERGIES and has_text(f"charging.metric_of_{rest}", lang):
         return t(

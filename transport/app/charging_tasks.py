@@ -126,6 +126,9 @@ def choose_source(run: StoredRun, lang: str) -> Source | None:
             called[key] = t(
                 "charging.source_part" if part else "charging.source_province", lang, year=year, areas=places, systems=systems
             )
+            scheduled = sorted(stored.manifest.get("schedules", {}))
+            if scheduled:
+                called[key] = t("charging.source_scheduled", lang, source=called[key], airports=" ".join(scheduled))
     if "simulation" in run.manifest["tables"] and not state.table(run, "simulation").is_empty():
         known["sample", SIMULATED_YEAR] = Source(run, run, SIMULATED_YEAR, is_province=False)
         called["sample", SIMULATED_YEAR] = t("charging.source_sample", lang, year=SIMULATED_YEAR)

@@ -37,6 +37,7 @@ def main() -> None:
         st.Page(VIEWS / "what_if.py", title=t("what_if.page", lang), url_path="what_if"),
         st.Page(VIEWS / "cities.py", title=t("cities.page", lang), url_path="cities"),
         st.Page(VIEWS / "charging.py", title=t("charging.page", lang), url_path="charging"),
+        st.Page(VIEWS / "uncertainty.py", title=t("uncertainty.page", lang), url_path="uncertainty"),
         st.Page(VIEWS / "accounts.py", title=t("app.accounts.page", lang), url_path="accounts"),
         st.Page(VIEWS / "prefectures.py", title=t("prefecture.page", lang), url_path="prefectures"),
     ]

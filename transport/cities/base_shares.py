@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transport.cities.flow_kernels import rake_rows
 from transport.cities.layout import BANDS, MODES, SEASONS, SEGMENTS
 from transport.cities.segments import DAYS_PER_YEAR
 from transport.layout import NORMAL_YEAR, year_index
@@ -121,26 +122,20 @@ def rake(seed: Array, weight: Array, target: Array) -> tuple[Array, Array]:
     Iterative proportional fitting (Deming and Stephan 1940): the shares nearest to the seed in relative entropy. Each draw stops by itself,
     so none depends on another.
     """
-    running = (target > 0).astype(np.float64)
-    usable = over(seed * running, 1)
+    usable = over(seed * (target > 0), 1)
     if not bool(np.all(usable > 0)):
         segment = int(np.argmin(usable.min(axis=1)))
         name = " ".join(SEGMENTS[segment]) if seed.shape[0] == len(SEGMENTS) else str(segment)
         msg = f"no mode of the city has a seed in segment {name}; give mode_seed_share rows above zero there"
         raise BaseShareError(msg)
-    factor = running
-    for _ in range(_MOST_SWEEPS):
-        scaled = seed * factor
-        share = scaled / over(scaled, 1)[:, None]
-        made = over(weight[:, None] * share, 0)
-        open_ = np.any(np.abs(made - target) > _TOLERANCE, axis=0)
-        if not bool(open_.any()):
-            break
-        step = factor * np.divide(target, made, out=np.ones_like(made), where=made > 0)
-        step = np.maximum(step / step.max(axis=0), _LEAST_FACTOR) * running
-        # A draw that has converged stands still: no draw may depend on how long another one takes.
-        factor = np.where(open_, step, factor)
-    gap = np.abs(made - target)
+    pattern, weights, wanted = (np.array(np.moveaxis(a, -1, 0), dtype=np.float64, order="C") for a in (seed, weight, target))
+    one = (pattern == pattern[:1]).all(axis=(1, 2)) & (weights == weights[:1]).all(axis=1) & (wanted == wanted[:1]).all(axis=1)
+    one[0] = False
+    made, factors, left = np.empty_like(pattern), np.empty_like(wanted), np.empty_like(wanted)
+    rake_rows(pattern, weights, wanted, one, np.array([_TOLERANCE, _LEAST_FACTOR]), _MOST_SWEEPS, made, factors, left)
+    for found in (made, factors, left):
+        found[one] = found[0]
+    share, factor, gap = (np.ascontiguousarray(np.moveaxis(a, 0, -1)) for a in (made, factors, left))
     if float(gap.max()) > _ALLOWED:
         mode = int(np.argmax(gap.max(axis=1)))
         name = MODES[mode] if seed.shape[1] == len(MODES) else str(mode)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transport.cities.flow_kernels import KNOWN, SOLVE
+from transport.cities.flows import solved, trips_of
 from transport.cities.layout import GREEN, MODES
-from transport.cities.traffic import Problem, fold, solve
-from transport.layout import BASE_YEAR
+from transport.layout import BASE_YEAR, NORMAL_YEAR, year_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from transport.cities.flows import CityFlows
     from transport.cities.layout import Array
 
+#: Years that are looked at, 2019 first; the target year follows.
+_BEFORE = (NORMAL_YEAR, BASE_YEAR)
 _E_BIKE = MODES.index("e_bike")
 _TOLERANCE = 1e-12
 _MOST_ITERATIONS = 100
@@ -31,17 +34,19 @@ def green_of(by_mode: Array, e_bike: Array) -> Array:
     return total
 
 
-def break_even_shares(problems: Sequence[Problem], e_bike: Array, target: Array) -> Array:
+def break_even_shares(cities: Sequence[CityFlows], e_bike: Array, target: Array, year: int) -> Array:
     """Return the green shares of 2019 and 2020 that lead to the target share, array ``[year, area, draw]``.
 
     Parameters
     ----------
-    problems
-        The cities in 2019, 2020 and the target year (:meth:`~transport.cities.traffic.Problem.at`).
+    cities
+        The cities with their travel.
     e_bike
         Share of e-bike trips that count as green, in 2019, in 2020 and in the target year [dimensionless], array ``[draw, 3]``.
     target
         Green share wanted [dimensionless], array ``[draw]``.
+    year
+        Target year.
 
     Raises
     ------
@@ -55,43 +60,53 @@ def break_even_shares(problems: Sequence[Problem], e_bike: Array, target: Array)
     method on log odds, where the answer is almost a straight line. One factor, hence one answer seen in two years: 2019 is the year of the
     base shares, 2020 that of the plan, in which the pandemic kept people off buses.
     """
-    few = Problem.side_by_side(problems)
-    cities, draws = len(problems), target.shape[0]
-    counts = np.tile(e_bike, (cities, 1))
-    goal = np.tile(target, cities)
-    running = np.isfinite(few.utility[..., few.normal])
-    green = np.zeros((len(MODES), cities * draws))
-    green[[MODES.index(m) for m in GREEN]] = 1.0
-    green[_E_BIKE] = counts[:, 2] > 0
-    total = fold(few.trips[None])
-    trips = few.season_share[:, None, :, None] * few.trips[None]
-    volume: list[Array] = []
+    return np.stack([_of_city(city, e_bike, target, year) for city in cities], axis=1)
 
-    def odds(log_factor: Array) -> tuple[Array, Array]:
-        scaled = few.base * np.exp(log_factor * green)
-        real = np.where(running, scaled, 0.0)
-        closed = real[:, :, 0].copy()
+
+def _of_city(flows: CityFlows, e_bike: Array, target: Array, year: int) -> Array:
+    """Return the green shares of 2019 and 2020 of one city, array ``[year, draw]``."""
+    years = [*(year_index(y) for y in _BEFORE), year_index(year)]
+    city, found = flows.cut(years)
+    draws, last = target.shape[0], len(years) - 1
+    green = np.zeros((draws, len(MODES)))
+    green[:, [MODES.index(m) for m in GREEN]] = 1.0
+    green[:, _E_BIKE] = e_bike[:, last] > 0
+    total = trips_of(found).sum(axis=0)
+    need = np.full((draws, len(years)), KNOWN)
+
+    def based(log_factor: Array) -> Array:
+        scaled = city.base * np.exp(log_factor[:, None] * green)[..., None]
+        real = scaled * city.running[..., None]
+        closed = real[:, 0].copy()
         for i in range(1, len(MODES)):
-            closed += real[:, :, i]
-        shares, now = solve(replace(few, base=scaled / closed[:, :, None]), volume[-1] if volume else None)
-        volume[:] = [now]
-        share = green_of(np.stack([fold(trips * s) for s in shares]), counts) / total
-        return np.log(share[:, 2] / (1.0 - share[:, 2]) * (1.0 - goal) / goal), share[:, :2]
+            closed += real[:, i]
+        return np.asarray(scaled / closed[:, None])
 
-    x = np.zeros(cities * draws)
-    gap, before = odds(x)
-    slope = np.full_like(x, 0.7)
+    def odds() -> Array:
+        share = (green_of(trips_of(found), e_bike) / total)[:, last]
+        return np.asarray(np.log(share / (1.0 - share) * (1.0 - target) / target))
+
+    # with the factor one the answer is the run itself
+    x, slope = np.zeros(draws), np.full(draws, 0.7)
+    gap = odds()
     for _ in range(_MOST_ITERATIONS):
         # An element that has converged stands still: no draw or city may depend on how long another one takes.
         open_ = np.abs(gap) >= _TOLERANCE
         if not bool(open_.any()):
-            return np.ascontiguousarray(before.T).reshape(2, cities, draws)
+            break
         step = np.where(open_, np.clip(x - gap / slope, -_WIDEST, _WIDEST) - x, 0.0)
         if bool(np.any(open_ & (step == 0.0))):
             break
-        new, before = odds(x + step)
+        need[:, last] = np.where(open_, SOLVE, KNOWN)
+        solved(city._replace(base=based(x + step)), need, found, area=flows.travel.area, years=years)
+        new = odds()
         slope = np.divide(new - gap, step, out=slope, where=np.abs(step) > _TOLERANCE)
         slope = np.clip(slope, 0.05, 10.0)
-        x, gap = x + step, new
-    msg = f"no green share of {BASE_YEAR} leads to the target: {float(np.max(np.abs(gap))):.2e} left in log odds"
-    raise ArithmeticError(msg)
+        x, gap = x + step, np.where(open_, new, gap)
+    if not bool(np.all(np.abs(gap) < _TOLERANCE)):
+        msg = f"no green share of {BASE_YEAR} leads to the target: {float(np.max(np.abs(gap))):.2e} left in log odds"
+        raise ArithmeticError(msg)
+    need[:, :last], need[:, last] = SOLVE, KNOWN
+    solved(city._replace(base=based(x)), need, found, area=flows.travel.area, years=years)
+    share = green_of(trips_of(found), e_bike) / total
+    return np.ascontiguousarray(share[:, :last].T)

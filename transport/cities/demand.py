@@ -110,24 +110,68 @@ def city_demand(inputs: TableSource, params: Params, area: str) -> CityDemand:
     in every year: a change of ages or of car ownership changes who travels, not how much. Lengths are lognormal; the bands cut them.
     Compact growth moves trips to the next shorter band. Base shares: :func:`transport.cities.base_shares.rake`.
     """
+    return based_demand(inputs, params, area)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class BaseShares:
+    """Annual base shares of one city and what they were raked from.
+
+    Attributes
+    ----------
+    given
+        Seed ``[segment, mode, draw]``, trips of 2019 ``[segment, draw]`` and shares of the modes ``[mode, draw]`` [dimensionless].
+    annual, factor
+        Of :func:`transport.cities.base_shares.rake`.
+    """
+
+    given: tuple[Array, Array, Array]
+    annual: Array
+    factor: Array
+
+    @classmethod
+    def of(cls, seed: Array, weight: Array, target: Array, known: BaseShares | None) -> BaseShares:
+        """Rake, unless it was done with the same numbers."""
+        given = (seed, weight, target)
+        if known is not None and all(np.array_equal(a, b) for a, b in zip(given, known.given, strict=True)):
+            return known
+        return cls(given, *rake(*given))
+
+
+def based_demand(
+    inputs: TableSource, params: Params, area: str, *, seed: Array | None = None, known: BaseShares | None = None
+) -> tuple[CityDemand, BaseShares]:
+    """Return the trips of one city as :func:`city_demand` does, with the base shares of the whole year.
+
+    Parameters
+    ----------
+    inputs, params, area
+        As :func:`city_demand`.
+    seed
+        Of :func:`transport.cities.base_shares.seed_shares`, which is common to all cities, if it is known.
+    known
+        Base shares made before, taken if they are of the same numbers.
+    """
     pattern = trip_pattern(inputs, params, area)
     made = pattern.total * pattern.weight / over(pattern.weight, 0)
     in_band, length_km = band_moments(pattern.mean_km, pattern.spread)
     spread_out = by_segment(made) * segments_of(in_band)[..., None]
     total = pattern.total[:, _NORMAL]
     weight = spread_out[:, :, _NORMAL] / total
-    seed = seed_shares(params)
+    seed = seed_shares(params) if seed is None else seed
     target = base_shares(params, (area,))[0]
-    annual, factor = rake(seed, weight, target)
+    based = BaseShares.of(seed, weight, target, known)
+    annual, factor = based.annual, based.factor
     running = target > 0
     if not bool(running[_METRO].all()):
         boardings = params.get("metro_boardings_per_km_day") * params.get("first_metro_length") * DAYS_PER_YEAR
         entry = (boardings / params.get("boardings_per_trip", "metro"))[:, _NORMAL] / total
         # The share of trips that a line of this length takes where there was none, as for entry odds of trips made on it.
         virtual = virtual_metro(seed, factor, weight, entry / (1.0 + entry))
+        annual = annual.copy()
         annual[:, _METRO] = np.where(running[_METRO], annual[:, _METRO], virtual)
     seasons = season_shares(params, cold_days(inputs.table("observed/climate"), area))
-    return CityDemand(
+    demand = CityDemand(
         area=area,
         trips=grown_compactly(spread_out, of_area(params, "compact_growth_share", area)),
         base=by_season(params, annual, running, seasons),
@@ -135,6 +179,7 @@ def city_demand(inputs: TableSource, params: Params, area: str) -> CityDemand:
         length_km=segments_of(length_km),
         peak_share=np.stack([params.get("peak_trip_share", purpose)[:, _NORMAL] for purpose, _, _ in SEGMENTS]),
     )
+    return demand, based
 
 
 def trip_pattern(inputs: TableSource, params: Params, area: str) -> TripPattern:

@@ -19,6 +19,8 @@ GREEN: tuple[str, ...] = ("walk", "cycle", "bus", "metro")
 MOTORISED: tuple[str, ...] = ("bus", "metro", "taxi", "ride_hailing", "car", "other")
 #: Modes whose vehicles stand in road traffic with a number that follows from the trips.
 ROAD_MODES: tuple[str, ...] = ("taxi", "ride_hailing", "car")
+#: Modes that road traffic slows down.
+SLOWED: tuple[str, ...] = ("bus", "taxi", "ride_hailing", "car")
 #: Nests of the choice of mode and the modes in each.
 NESTS: dict[str, tuple[str, ...]] = {
     "active": ("walk", "cycle", "e_bike"),
@@ -100,6 +102,45 @@ class CityService:
     utility: Array
     traffic: Array
     barred: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTerms:
+    """Utility of the modes in one city against 2019 by the parts it is made of, some hundredth of the size of the whole.
+
+    Attributes
+    ----------
+    area
+        Prefecture code.
+    modes
+        Mode of each term.
+    weight
+        What the term counts for a traveller, array ``[term, traveller, draw]``.
+    level
+        Change of the term against 2019 times its coefficient, array ``[term, band, draw, year]``: ``weight x level`` is utility.
+    flat
+        Change of utility that is alike for all travellers and lengths [dimensionless], array ``[mode, draw, year]``; minus infinity where a
+        mode does not run.
+    cold
+        What comes on top of it in the cold months [dimensionless], array ``[mode, draw, year]``.
+    pace_weight
+        What a minute counts for a traveller [dimensionless], array ``[traveller, draw]``.
+    pace
+        Change of utility per unit of that weight and per unit by which the car time index exceeds one [dimensionless], array
+        ``[mode of SLOWED, band, draw, year]``.
+    barred
+        As in :class:`CityService`.
+    """
+
+    area: str
+    modes: tuple[str, ...]
+    weight: Array
+    level: Array
+    flat: Array
+    cold: Array
+    pace_weight: Array
+    pace: Array
+    barred: Array
 
 
 @dataclass(frozen=True, slots=True)

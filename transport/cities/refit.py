@@ -9,11 +9,11 @@ import polars as pl
 
 from transport.cities.choice import nest_coefficients
 from transport.cities.demand import city_demand
+from transport.cities.flows import city_flows
 from transport.cities.layout import MODES
 from transport.cities.metro import metro_length_km
 from transport.cities.roads import city_roads
-from transport.cities.service import city_service
-from transport.cities.traffic import solve_city
+from transport.cities.service import service_terms
 from transport.layout import NORMAL_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def refit_preferences(inputs: TableSource, params: Params) -> pl.DataFrame:
     rows = dict(found)
     for _ in range(MOST_ITERATIONS):
         moved = _with(first, found)
-        trips = {d.area: solve_city(d, city_service(inputs, moved, d.area), roads, theta).trips[:, 0] for d, roads in fixed}
+        made = [city_flows(d, service_terms(inputs, moved, d.area), roads, theta) for d, roads in fixed]
+        trips = {flows.travel.area: flows.travel.trips[:, 0] for flows in made}
         wanted = {key: _wanted(key, targets, trips, length, first) for key in targets}
         gaps = {key: float(np.log(wanted[key] / _made(key, target, trips))) for key, target in targets.items()}
         if max(abs(gap) for gap in gaps.values()) < TOLERANCE:

@@ -20,7 +20,7 @@ from transport.cities.attributes import (
     traveller_weights,
     unit_share,
 )
-from transport.cities.layout import BANDS, MODES, SEASONS, SEGMENTS, TRAVELLERS, CityService
+from transport.cities.layout import BANDS, MODES, SEASONS, SEGMENTS, SLOWED, TRAVELLERS, CityService, ServiceTerms
 from transport.cities.metro import metro_length_km
 from transport.cities.segments import of_area
 from transport.layout import YEARS, year_index
@@ -104,27 +104,77 @@ def city_service(inputs: TableSource, params: Params, area: str) -> CityService:
     Car trips that are barred stand in ``barred``: who would have driven chooses among the other modes.
     A first metro line has ``b[metro_length] ln(km / first_metro_length)`` and minus infinity before it opens.
     """
-    shape = (len(TRAVELLERS), len(BANDS), params.draws, len(YEARS))
-    utility = {mode: np.zeros(shape) for mode in MODES}
-    weights = {money: traveller_weights(params, money=money)[:, None] for money in (False, True)}
-    damped = damping(params)[None]
+    return whole_service(service_terms(inputs, params, area))
+
+
+def service_terms(inputs: TableSource, params: Params, area: str) -> ServiceTerms:
+    """Return the change of the utility of the modes in a city against 2019 by its parts.
+
+    Parameters
+    ----------
+    inputs, params, area
+        As :func:`city_service`, whose equations these are.
+
+    Raises
+    ------
+    ValueError
+        As :func:`city_service`.
+    """
+    weights = {money: traveller_weights(params, money=money) for money in (False, True)}
+    damped = damping(params)
+    found: dict[tuple[str, bool, bool], tuple[Array, Array]] = {}
     for level in service_levels(params, area):
         change = level.level - at_normal(level.level)
         if not level.attribute or not bool(np.any(change)):
             continue
-        weight = weights[level.part == "outlay"] * damped
-        if level.paid is not None:
-            weight = weight * level.paid[:, None]
-        utility[level.mode] += coefficient(params, level.attribute) * level.weight * weight * change[None]
+        # minutes, yuan and yuan that only some pay count differently for the travellers of a mode: three terms at most
+        key = (level.mode, level.part == "outlay", level.paid is not None)
+        counted = coefficient(params, level.attribute) * level.weight * (damped * change)
+        if key in found:
+            found[key] = (found[key][0], found[key][1] + counted)
+        else:
+            weight = weights[key[1]] if level.paid is None else weights[key[1]] * level.paid
+            found[key] = (weight[..., 0], counted)
+    flat = {mode: np.zeros((params.draws, len(YEARS))) for mode in MODES}
     for mode, gain in _gains(params, area).items():
-        utility[mode] += gain
+        flat[mode] += gain
     for mode in _WITH_HABITS:
-        utility[mode] += _log(positive(params.get("travel_preference_recovery", mode), "travel_preference_recovery", mode))
-    utility["metro"] += _metro(inputs, params, area)
-    cold = np.stack([_cleared(params, area, mode) for mode in MODES])
+        flat[mode] += _log(positive(params.get("travel_preference_recovery", mode), "travel_preference_recovery", mode))
+    flat["metro"] += _metro(inputs, params, area)
+    return ServiceTerms(
+        area=area,
+        modes=tuple(mode for mode, _, _ in found),
+        weight=np.array([weight for weight, _ in found.values()]).reshape(len(found), len(TRAVELLERS), params.draws),
+        level=np.array([level for _, level in found.values()]).reshape(len(found), len(BANDS), params.draws, len(YEARS)),
+        flat=np.stack([flat[mode] for mode in MODES]),
+        cold=np.stack([_cleared(params, area, mode) for mode in MODES]),
+        pace_weight=weights[False][..., 0],
+        pace=_pace(params, area, damped),
+        barred=_barred(params, area),
+    )
+
+
+def whole_service(terms: ServiceTerms) -> CityService:
+    """Return the utility of all travellers and lengths from its parts.
+
+    Parameters
+    ----------
+    terms
+        Of :func:`service_terms`.
+    """
+    shape = (len(TRAVELLERS), len(BANDS), *terms.flat.shape[1:])
+    utility = {mode: np.zeros(shape) for mode in MODES}
+    for mode, weight, level in zip(terms.modes, terms.weight, terms.level, strict=True):
+        utility[mode] += weight[:, None, :, None] * level[None]
+    for mode, flat in zip(MODES, terms.flat, strict=True):
+        utility[mode] += flat
     made = np.stack([utility[mode].reshape(len(SEGMENTS), *shape[2:]) for mode in MODES], axis=1)
-    seasons = [made + cold[None] if season == "cold" else made for season in SEASONS]
-    return CityService(area=area, utility=np.stack(seasons), traffic=_traffic(params, area), barred=_barred(params, area))
+    seasons = [made + terms.cold[None] if season == "cold" else made for season in SEASONS]
+    traffic = np.zeros_like(made)
+    for mode, pace in zip(SLOWED, terms.pace, strict=True):
+        per_index = terms.pace_weight[:, None, :, None] * pace[None]
+        traffic[:, MODES.index(mode)] = per_index.reshape(len(SEGMENTS), *shape[2:])
+    return CityService(area=terms.area, utility=np.stack(seasons), traffic=traffic, barred=terms.barred)
 
 
 def service_levels(params: Params, area: str) -> list[Level]:
@@ -419,13 +469,11 @@ def _cleared(params: Params, area: str, mode: str) -> Array:
     return found
 
 
-def _traffic(params: Params, area: str) -> Array:
-    """Return the change of utility per unit by which the car time index exceeds one, array ``[segment, mode, draw, year]``."""
-    weight = traveller_weights(params, money=False)[:, None] * damping(params)[None]
+def _pace(params: Params, area: str, damped: Array) -> Array:
+    """Return the change of utility per minute's weight and unit of the car time index, array ``[mode of SLOWED, band, draw, year]``."""
     _, slope = bus_time_ratio(params, area)
-    made = np.zeros((len(SEGMENTS), len(MODES), params.draws, len(YEARS)))
-    for mode, attribute in _IN_TRAFFIC.items():
+    found = []
+    for mode in SLOWED:
         minutes = _under_way(params, mode) * (slope[None] if mode == "bus" else np.ones((1, 1, len(YEARS))))
-        per_index = coefficient(params, attribute) * weight * minutes[None]
-        made[:, MODES.index(mode)] = per_index.reshape(len(SEGMENTS), params.draws, len(YEARS))
-    return made
+        found.append(coefficient(params, _IN_TRAFFIC[mode]) * (damped * minutes))
+    return np.stack(found)

@@ -59,7 +59,7 @@ class CityTravel:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What the fixed point of one or several cities needs; several cities stand side by side on the draw axis.
+    """What the fixed point of one city needs.
 
     Attributes
     ----------
@@ -158,18 +158,8 @@ class Problem:
         few: dict[str, Array] = {name: np.ascontiguousarray(getattr(self, name)[..., cut]) for name in _YEARLY}
         return replace(self, **few, normal=0)  # type: ignore[arg-type]  # the names are those of arrays
 
-    @classmethod
-    def side_by_side(cls, problems: Sequence[Problem]) -> Problem:
-        """Return one problem with the draws of several cities one after the other."""
-        return cls(
-            **{name: np.concatenate([getattr(p, name) for p in problems], axis=-2) for name in _YEARLY},
-            **{name: np.concatenate([getattr(p, name) for p in problems], axis=-1) for name in _FIXED},
-            theta={nest: np.concatenate([p.theta[nest] for p in problems]) for nest in NESTS},
-            normal=problems[0].normal,
-        )
 
-
-#: Fields of :class:`Problem` with a year axis, and those without.
+#: Fields of :class:`Problem` with a year axis.
 _YEARLY = (
     "trips",
     "utility",
@@ -183,7 +173,6 @@ _YEARLY = (
     "barred",
     "other_traffic",
 )
-_FIXED = ("base", "season_share", "length_km", "peak_share")
 
 
 def solve_city(demand: CityDemand, service: CityService, roads: CityRoads, theta: Mapping[str, Array]) -> CityTravel:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transport.layout import EnergyUse, WorkUse
     from transport.params import Params
     from transport.vehicles.sales import SalesModel
+    from transport.vehicles.stocks import KnownPath
     from transport.vehicles.tables import Activity, Array
 
 
@@ -91,7 +92,13 @@ class VehicleOutcome:
 
 
 def model_vehicles(
-    inputs: Inputs, params: Params, activity: Activity, *, hold_composition_after: int | None = None, sales: SalesModel = "path"
+    inputs: Inputs,
+    params: Params,
+    activity: Activity,
+    *,
+    hold_composition_after: int | None = None,
+    sales: SalesModel = "path",
+    known: dict[str, KnownPath] | None = None,
 ) -> VehicleOutcome:
     """Model stock and energy of all vehicle classes.
 
@@ -107,6 +114,8 @@ def model_vehicles(
         Year whose mix of powertrains, ages and traction is kept afterwards, so that only activity and loads change.
     sales
         Sales by powertrain after the base year: ``path`` (rows and levers), ``tco`` (logit of costs of ownership), ``held`` (as in the base year).
+    known
+        Cohorts by class of another call on the same parameters with other turnover; taken where they are the same and added to.
 
     Returns
     -------
@@ -128,7 +137,7 @@ def model_vehicles(
         if spec.stock_driver == "locomotive":
             paths[spec.name] = stocks.locomotive_path(spec, params, activity, electrified)
         elif spec.stock_driver != "none":
-            paths[spec.name] = stocks.stock_path(spec, params, activity, hold, shares)
+            paths[spec.name] = stocks.stock_path(spec, params, activity, hold, shares, known)
     for spec in classes:
         if spec.climate:
             enters = np.array([clean["nev_only"][spec.name, p.powertrain] for p in spec.pairs], dtype=np.float64)

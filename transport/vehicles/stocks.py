@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from transport.vehicles.sales import SalesRule
     from transport.vehicles.tables import Activity, Array, VehicleClass
 
+    #: Need and shares in sales of a class, and the cohorts that follow.
+    KnownPath = tuple[Array, Array, StockPath]
+
 #: Ages are followed up to this multiple of the upper end of the Weibull scale, where hardly anything is left; the last bin is open.
 _AGES_PER_SCALE = 2.2
 
@@ -104,21 +107,51 @@ def _used_trade(spec: VehicleClass, params: Params) -> UsedTrade | None:
     return UsedTrade(rate, age, spread) if rate.any() else None
 
 
-def stock_path(spec: VehicleClass, params: Params, activity: Activity, hold: int | None, shares: SalesRule) -> StockPath:
-    """Return the cohorts of a class that makes up for its missing vehicles with sales by ``shares``; ``hold`` is a position on the year axis."""
+def stock_path(
+    spec: VehicleClass,
+    params: Params,
+    activity: Activity,
+    hold: int | None,
+    shares: SalesRule,
+    known: dict[str, KnownPath] | None = None,
+) -> StockPath:
+    """Return the cohorts of a class that makes up for its missing vehicles with sales by ``shares``.
+
+    Parameters
+    ----------
+    spec, params, activity, shares
+        The class, and what decides about its stock.
+    hold
+        Position on the year axis of the year whose composition is kept.
+    known
+        Cohorts found before on the same parameters and ``hold``; those of a class with the same need and sales are taken from there.
+    """
     required = required_stock(spec, params, activity)
+    wanted = required, shares(spec, required)
+    if known is not None and spec.name in known:
+        *before, path = known[spec.name]
+        if all(np.array_equal(a, b) for a, b in zip(wanted, before, strict=True)):
+            return path
+    path = _turned_over(spec, params, *wanted)
+    path = path if hold is None else fleet.held_composition(path, hold)
+    if known is not None:
+        known[spec.name] = *wanted, path
+    return path
+
+
+def _turned_over(spec: VehicleClass, params: Params, required: Array, share: Array) -> StockPath:
+    """Return the cohorts of a class from its need and the shares of the powertrains in its sales."""
     chance = _survival(params, spec.name)
     first = fleet.initial_stock(required[:, 0], _initial_share(params, spec, required.shape[0]), chance, _growth(params, spec))
-    path = turn_over(
+    return turn_over(
         first,
-        shares(spec, required),
+        share,
         chance,
         required_stock=required,
         used=_used_trade(spec, params),
         early_scrap=_early_scrap(spec, params, chance.shape[-1]),
         register_outflow=spec.register_outflow,
     )
-    return path if hold is None else fleet.held_composition(path, hold)
 
 
 def locomotive_path(spec: VehicleClass, params: Params, activity: Activity, electrified: Array) -> StockPath:

@@ -43,7 +43,13 @@ _KG_PER_T = 1000.0
 #: Metrics of charging at night only that stand beside those of charging in gaps.
 _AT_NIGHT = ("missed_share", "delay_mean_min", "delay_p95_min", "equipment_kwh", "peak_kw")
 _CHARGES: dict[str, Any] = {"item": pl.String, "charges_per_day": pl.Float64}
-_TASK_COLUMNS = ("turnaround", "task", "kind", "asked_min", "start_min", "end_min", "delay_min", "state")
+TASK_SCHEMA: dict[str, Any] = {
+    "turnaround": pl.Int64,
+    "task": pl.String,
+    "kind": pl.String,
+    **dict.fromkeys(("asked_min", "start_min", "end_min", "delay_min"), pl.Float64),
+    "state": pl.String,
+}
 
 
 def places(inputs: Inputs, read: WeekValues) -> list[tuple[str, str]]:
@@ -56,10 +62,21 @@ def places(inputs: Inputs, read: WeekValues) -> list[tuple[str, str]]:
     read
         Values of the year.
     """
-    nodes = inputs.table("networks/nodes").filter(pl.col("kind") == "airport").select("area", "node_id")
-    known = set(read.params.subjects("airport_movements"))
-    found = [(str(a), str(n)) for a, n in nodes.iter_rows() if n in known]
-    return sorted((a, n) for a, n in found if read("airport_movements", n) > 0.0)
+    known = known_airports(inputs)
+    return sorted((area, node) for node, area in known.items() if read("airport_movements", node) > 0.0)
+
+
+def known_airports(inputs: Inputs) -> dict[str, str]:
+    """Return the airports that can be simulated, with their prefectures: node -> area, sorted by node.
+
+    Parameters
+    ----------
+    inputs
+        Table networks/nodes: node_id, kind, area; parameter airport_movements.
+    """
+    nodes = inputs.table("networks/nodes").filter(pl.col("kind") == "airport").select("node_id", "area")
+    known = set(inputs.parameters.filter(pl.col("parameter") == "airport_movements")["subject"].to_list())
+    return {str(node): str(area) for node, area in sorted(nodes.iter_rows()) if node in known}
 
 
 def case(
@@ -90,7 +107,8 @@ def case(
     tariff
         Tariff of the energy.
     schedule
-        Timetable of the week (:func:`fleets.flights.check_schedule`) instead of one made from the movements of the year.
+        Timetable of the week (:func:`fleets.flights.check_schedule`) instead of one made from the movements of the year: it is flown as it stands,
+        whatever the season of the movements; load on stand, ice and batteries stay those of the week.
 
     Returns
     -------
@@ -323,7 +341,7 @@ def simulate(case: Case) -> CaseResult:
         planned.result,
         variants=variants,
         more=more,
-        tables={"turnarounds": first.drop("replication"), "turnaround_tasks": tasks.select(_TASK_COLUMNS)},
+        tables={"turnarounds": first.drop("replication"), "turnaround_tasks": tasks.select(list(TASK_SCHEMA))},
     )
 
 

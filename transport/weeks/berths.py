@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fleets.berth_calls import Calls, Port, Quay, ShipType
+from fleets.berth_calls import FULL, NONE, SHORE, STATES, WEAK, Calls, Port, Quay, ShipType
 from fleets.berths import expected_calls, simulate_berths
 from transport.freight_model import growth_level
 from transport.infrastructure import stays_above
@@ -25,6 +25,9 @@ from transport.week_values import WEEKS
 from transport.weeks.case import Case, CaseResult, Measure, exact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fleets.records import FleetResult
     from fleets.tariff import Tariff
     from transport.inputs import Inputs
     from transport.week_values import WeekValues
@@ -41,6 +44,9 @@ GOODS: dict[str, tuple[str, ...]] = {
     "general_cargo": ("general_cargo", "steel"),
     "vehicle_carrier": ("finished_vehicles",),
 }
+#: States of calls that berths or feeder leave without shore power.
+_LEFT_OUT = (STATES[WEAK], STATES[NONE], STATES[FULL])
+_G_PER_T = 1e6
 _DAYS_PER_YEAR = 365.0
 _DAYS_PER_WEEK = 7.0
 _HOURS_PER_DAY = 24.0
@@ -200,6 +206,100 @@ def simulate(case: Case) -> CaseResult:
     seen = (pl.col("replication") == 0) & (pl.col("leave_min").is_null() | (pl.col("leave_min") >= 0.0))
     calls = result.blocks.filter(seen).drop("replication")
     return CaseResult(result, variants={"full_compliance": full}, more=more, tables={"berth_calls": calls})
+
+
+def connections(case: Case) -> dict[str, int]:
+    """Return the fitted berths of each quay, named as its ships.
+
+    Parameters
+    ----------
+    case
+        Of :func:`case`.
+    """
+    return {quay.name: int(quay.connections or 0) for quay in case.given["port"].quays}
+
+
+def with_connections(case: Case, fitted: Mapping[str, int], feeder_kw: float = math.inf) -> Case:
+    """Return the same ships with other fitted berths, as a plan sees them: every ship that can and must connect does, if there is one free.
+
+    Parameters
+    ----------
+    case
+        Of :func:`case`.
+    fitted
+        Fitted berths of the quays that are looked at; ships of other quays are left out, and see nothing of these.
+    feeder_kw
+        Grid power of all connections [kW].
+
+    Notes
+    -----
+    The share of fitted berths that a week draws says where ships lie that nobody sends anywhere; here they are sent to a fitted berth, so
+    that only number and feeder limit them. All draws of a ship stay those of the week.
+    """
+    port: Port = case.given["port"]
+    ships = tuple(replace(ship, equipped_berths=1.0, compliance=1.0) for ship in port.ships if ship.quay in fitted)
+    quays = tuple(replace(quay, connections=fitted[quay.name]) for quay in port.quays if quay.name in fitted)
+    return replace(case, given={**case.given, "port": replace(port, ships=ships, quays=quays, feeder_kw=feeder_kw)})
+
+
+def most_connections(case: Case) -> dict[str, int]:
+    """Return the berths of each quay for its longest ships.
+
+    Parameters
+    ----------
+    case
+        Of :func:`case`.
+    """
+    port: Port = case.given["port"]
+    longest = {ship.quay: ship.longest_m + port.clearance_m for ship in port.ships}
+    return {quay.name: max(1, round(quay.length_m / longest[quay.name])) for quay in port.quays}
+
+
+def connected_load_kw(case: Case, fitted: Mapping[str, int]) -> float:
+    """Return the grid power of ships at all fitted berths [kW].
+
+    Parameters
+    ----------
+    case
+        Of :func:`case`.
+    fitted
+        Fitted berths by quay.
+    """
+    port: Port = case.given["port"]
+    return sum(fitted.get(ship.quay, 0) * ship.hotel_kw for ship in port.ships) / port.efficiency
+
+
+def unconnected(case: Case, result: FleetResult) -> dict[str, list[float]]:
+    """Return what the berths leave without shore power of the calls that can and must have it, by replication.
+
+    Parameters
+    ----------
+    case, result
+        A week and its ships.
+
+    Returns
+    -------
+    dict
+        ``unconnected_share`` of the calls and ``unconnected_energy_share`` of their energy: no free connection, or no room on the feeder.
+        Equipment that is out of order counts for neither side. 0 where no such ship berths in the week.
+    """
+    port: Port = case.given["port"]
+    able = result.blocks.filter((pl.col("berth_min") >= 0.0) & pl.col("state").is_in([STATES[SHORE], *_LEFT_OUT]))
+    left = pl.col("state").is_in(_LEFT_OUT)
+    own_kwh = pl.col("auxiliary_fuel_t") / (port.fuel_g_per_kwh / _G_PER_T)
+    sums = able.group_by("replication").agg(
+        left.mean().alias("calls"),
+        own_kwh.filter(left).sum().alias("lost"),
+        pl.col("shore_kwh").sum().alias("given"),
+    )
+    of = {r["replication"]: r for r in sums.iter_rows(named=True)}
+    calls, energy = [], []
+    for replication in range(case.replications):
+        row = of.get(replication, {"calls": 0.0, "lost": 0.0, "given": 0.0})
+        total = row["lost"] + row["given"]
+        calls.append(float(row["calls"]))
+        energy.append(float(row["lost"] / total) if total > 0.0 else 0.0)
+    return {"unconnected_share": calls, "unconnected_energy_share": energy}
 
 
 def _yearly(read: WeekValues, port: str, kind: str) -> dict[str, float]:

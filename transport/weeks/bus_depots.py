@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 #: Replications whose peak is compared with its lower bound.
 _BOUNDED = 2
 _MONTHS_PER_WEEK = 12 / (365.25 / 7)
+LOAD_TABLE_SCHEMA = dict.fromkeys(
+    ("start_min", "kw", "feeder_kw", "unmanaged_kw", "price_cny_per_kwh", "unserved_kwh"), pl.Float64
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +371,8 @@ def _load_table(case: Case, managed: FleetResult, unmanaged: FleetResult) -> pl.
             "unmanaged_kw": unmanaged.load_kw.mean(axis=0),
             "price_cny_per_kwh": price.reshape(-1, step).mean(axis=1)[(minute % DAY_MIN) // step],
             "unserved_kwh": unserved,
-        }
+        },
+        schema=LOAD_TABLE_SCHEMA,
     )
 
 

@@ -1,6 +1,7 @@
 """Energy stations of trucks on the freight network in one week: who drives past by the assigned flows, what they take, and how they queue.
 
-The demand of the year is :mod:`transport.weeks.corridor_demand`; the weeks share it out and add nothing to it.
+The demand of the year is :mod:`transport.weeks.corridor_demand`; the weeks share it out and add nothing to it. Trucks at plugs, gas and hydrogen cannot wait for
+hours; exchange packs can (``managed_charging_share`` of swap stores), and then the same week is simulated without it beside.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fleets.corridor_arrivals import corridor_arrivals
 from transport.week_values import WEEKS
 from transport.weeks.case import Case, CaseResult, exact
 from transport.weeks.corridor_demand import ELECTRIC, CorridorDemand, corridor_demand, open_sites
+from transport.weeks.price_plans import beside, pack_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,8 @@ _WHOLE = ("places", "packs", "pack_chargers")
 _HOUR_COLUMNS = ("station", "energy", "hour", "arrivals", "served", "queue_mean", "wait_mean_min", "lost", "kw", "capacity_per_h")
 #: Largest spread of the charges over the one that leaves only empty and full batteries.
 _WIDEST = 0.9
+#: What waiting packs may cost the trucks, beside the same without it.
+_SERVICE = ("swap_lost", "swap_served_share", "swap_wait_p95_min")
 _KNOTS = ("cold", "freezing", "mild", "hot")
 
 
@@ -89,6 +93,8 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
     arrivals = week_arrivals(read, demand, batteries, area, week)
     expected = max(1.0, round(float(arrivals["vehicles_per_h"].sum())))
     frame = read.frame(week)
+    stations = _equipment(read, demand)
+    packs = stations.filter(pl.col("energy") == "swap", pl.col("packs") > 0.0)
     return Case(
         SYSTEM,
         area,
@@ -96,11 +102,12 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         week,
         simulate,
         {
-            "stations": _equipment(read, demand),
+            "stations": stations,
             "arrivals": arrivals,
             "batteries": batteries,
             "full_soc": read("target_soc", "truck"),
             "efficiency": demand.efficiency,
+            "pack_plan": None if packs.is_empty() else pack_plan(read, tariff, week),
         },
         seed=seed,
         replications=round(read("simulation_replications", level)),
@@ -112,10 +119,21 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
 
 
 def simulate(case: Case) -> CaseResult:
-    """Run the station."""
+    """Run the station, and with the same demand where no pack waits for a cheaper hour.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+    """
     given = dict(case.given)
-    found = simulate_corridor(given.pop("stations"), given.pop("arrivals"), **given, **case.common())
-    return CaseResult(found.result, tables={"station_hours": found.station_hours.select(_HOUR_COLUMNS)})
+    stations, arrivals, plan = (given.pop(name) for name in ("stations", "arrivals", "pack_plan"))
+    found = simulate_corridor(stations, arrivals, pack_plan=plan, **given, **case.common())
+    table = {"station_hours": found.station_hours.select(_HOUR_COLUMNS)}
+    if plan is None:
+        return CaseResult(found.result, tables=table)
+    plain = simulate_corridor(stations, arrivals, **given, **case.common()).result
+    return CaseResult(found.result, variants={"unmanaged": plain}, more=beside(plain, _SERVICE), tables=table)
 
 
 def week_arrivals(
@@ -190,12 +208,12 @@ def _season(read: WeekValues, energy: str, area: str, week: str) -> float:
 
 def _equipment(read: WeekValues, demand: CorridorDemand) -> pl.DataFrame:
     """Return what the station has, scaled, as the simulation takes it."""
-    scale, strength = max(0.0, read("corridor_places_scale")), read("corridor_power_scale")
+    strength, energies = read("corridor_power_scale"), demand.sites["energy"].to_list()
+    scale = pl.Series([max(0.0, read("corridor_places_scale", energy)) for energy in energies], dtype=pl.Float64)
     sites = demand.sites.with_columns(pl.col(*_SCALED).cast(pl.Float64) * scale).with_columns(pl.col(*_WHOLE).round())
     electric, plugs = pl.col("energy").is_in(ELECTRIC), pl.col("energy") == "plug"
     power = pl.when(electric).then(pl.col("power_kw") * strength)
     chargers = pl.when(plugs).then("places").otherwise(pl.col("pack_chargers").fill_null(0.0))
-    energies = sites["energy"].to_list()
     return sites.select(
         "station",
         "energy",

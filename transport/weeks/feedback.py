@@ -6,6 +6,7 @@ factors on rows of the year model and shares, never energy, so that every kWh is
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,11 +15,12 @@ import polars as pl
 from fleets.depot import minimum_fleet
 from transport import pool
 from transport.layout import BASE_YEAR, YEARS, year_index
+from transport.store import feedback_origin
 from transport.urban_service import city_fleets
 from transport.week_values import WEEKS, WeekValues, week_tariff
 from transport.weeks.case import Measure, measured
 from transport.weeks.province import DEFAULT_YEARS, MODULES, ProvinceError, given_of
-from transport.weeks.tables import case_tables, weeks_and_year
+from transport.weeks.tables import CHECK_SCHEMA, case_tables, weeks_and_year
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
     from fleets.tariff import Tariff
     from transport.inputs import Inputs
-    from transport.params import Params
+    from transport.params import Lever, Params
+    from transport.scenario import Scenario
     from transport.week_values import CityFleet
     from transport.weeks.case import Case, CaseResult
     from transport.weeks.province import Progress, YearModels
@@ -59,6 +62,8 @@ NEUTRAL: dict[str, float] = {
 #: Rows that say what the others stand for: supply at each ratio, and electric vehicles behind each city.
 SUPPLY, VEHICLES = "supply_kw_per_vehicle", "vehicles"
 _MOST_LOSS = 0.95
+#: Letters of a hash that tell two packs of data apart for a reader.
+_HASH_SHOWN = 24
 FEEDBACK_SCHEMA: dict[str, Any] = {
     "system": pl.String,
     "area": pl.String,
@@ -103,6 +108,7 @@ def feedback_table(
     ratios: Sequence[float] = RATIOS,
     seed: int,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Simulate a few cities with more and fewer plugs and return what the year model takes from them.
@@ -119,6 +125,8 @@ def feedback_table(
         Seed of the run; a city sees the same week at every supply.
     workers
         Processes; the table does not depend on it.
+    scheduler
+        Address of a Dask scheduler whose workers simulate in their place.
     progress
         Called after each case.
 
@@ -157,7 +165,8 @@ def feedback_table(
             task = tasks[count - 1]
             progress(count, len(tasks), f"{task.system} {task.read.year} {task.place.label} x{task.ratio:g}")
 
-    found = pool.map(_simulate, tasks, workers=workers, done=tell)
+    supplies = list({id(task.read): task.read for task in tasks}.values())  # each stands in many tasks and is large
+    found = pool.map(_simulate, tasks, workers=workers, done=tell, scheduler=scheduler, shared=supplies)
     grouped: dict[tuple[str, int, _Place], dict[float, list[tuple[_Task, _Found]]]] = {}
     for task, result in zip(tasks, found, strict=True):
         by_ratio = grouped.setdefault((task.system, task.read.year, task.place), {})
@@ -258,6 +267,93 @@ def _of_year(rows: pl.DataFrame, factor: str, supply: NDArray[np.float64]) -> ND
         total += count * np.interp(supply, of[SUPPLY]["value"].to_numpy(), of[factor]["value"].to_numpy())
         weight += count
     return total / weight
+
+
+class Difference(NamedTuple):
+    """What a table of feedback was made with and a run has otherwise; empty where there is nothing to name."""
+
+    what: str
+    lever: str
+    then: str
+    now: str
+
+
+#: What is compared: where the table comes from, and for which scenario, data and charging levers it was made.
+COMPARED = ("origin", "scenario", "data", "levers")
+
+
+def feedback_differences(scenario: Scenario, inputs: Inputs) -> list[Difference]:
+    """Return in what the table of feedback that a run takes belongs to another run.
+
+    Parameters
+    ----------
+    scenario
+        Of the run, with the table it takes.
+    inputs
+        Of the run.
+
+    Returns
+    -------
+    list
+        ``what`` of :data:`COMPARED`; none for a run without a table.
+
+    Notes
+    -----
+    Levers on charging count at their values; those of plugs and their power are left out, because a run looks up its own supply in the table.
+    All other levers move fleets and roads, and not what happens at a plug: of them only the name of the scenario is compared.
+    """
+    if not scenario.feedback:
+        return []
+    made = feedback_origin(scenario.feedback)
+    if made is None:
+        return [Difference("origin", "", "", "")]
+    found = []
+    for what, then, now in (("scenario", made.get("scenario"), scenario.name), ("data", made.get("data_hash"), inputs.data_hash)):
+        if then != now:
+            found.append(Difference(what, "", str(then or "?")[:_HASH_SHOWN], str(now)[:_HASH_SHOWN]))
+    settings = [{k: json.dumps(v) for k, v in about["set"].items()} for about in (made["resolved"], scenario.resolved())]
+    for lever in _charging_levers(inputs):
+        then, now = (given.get(lever.lever, "") for given in settings)
+        # a lever at its default is one that nobody set
+        then, now = ("" if text == json.dumps(lever.default) else text for text in (then, now))
+        if then != now:
+            found.append(Difference("levers", lever.lever, then, now))
+    return found
+
+
+def feedback_checks(scenario: Scenario, inputs: Inputs) -> pl.DataFrame:
+    """Return the checks of a run that takes a table of feedback: how many differences there are of each kind; empty for other runs.
+
+    Parameters
+    ----------
+    scenario, inputs
+        As in :func:`feedback_differences`.
+
+    Returns
+    -------
+    table
+        Columns check, value, limit, passed.
+    """
+    found = [one.what for one in feedback_differences(scenario, inputs)]
+    kinds = COMPARED if scenario.feedback else ()
+    counts = [float(found.count(what)) for what in kinds]
+    return pl.DataFrame(
+        {
+            "check": [f"feedback.other_{what}" for what in kinds],
+            "value": counts,
+            "limit": [0.0] * len(kinds),
+            "passed": [n == 0.0 for n in counts],
+        },
+        schema=CHECK_SCHEMA,
+    )
+
+
+def _charging_levers(inputs: Inputs) -> list[Lever]:
+    """Return the levers on charging that the table does not look up, sorted."""
+    effects = inputs.table("lever_effects")
+    charging = set(effects.filter(pl.col("domain") == "charging")["parameter"].to_list())
+    looked_up = {parameter for pair in _SUPPLY.values() for parameter, _ in pair}
+    return sorted((v for v in inputs.levers if v.parameter in charging - looked_up), key=lambda v: v.lever)
 
 
 def _subjects(params: Params, factor: str, group: str) -> list[str]:

@@ -22,8 +22,8 @@ PEAK_WEEKS = ("winter", "summer")
 ALL = "all"
 #: Areas of the rows that are sums already.
 _SUMS = (PROVINCE, SELECTED)
-#: Why a system leaves nothing out: in the simulation everybody charges on arrival.
-NO_PLAN = "no_plan"
+#: Why a system leaves nothing out: the simulation knows no plan, nobody is managed, or vehicles on their way cannot wait for hours.
+REASONS = NO_PLAN, NONE_MANAGED, CANNOT_WAIT = "no_plan", "none_managed", "cannot_wait"
 #: What a system has that is simulated at once too.
 _TWIN = "peak_kw_unmanaged"
 #: System -> segments of the rows that are its charging; trucks at service areas are not the depots of the rows.
@@ -31,6 +31,9 @@ _SEGMENTS: dict[str, tuple[str, ...]] = {
     "bus_depot": ("bus_depot",),
     "taxi_city": ("taxi_station", "swap_store"),
 }
+#: Systems that would have a plan if somebody were managed, and the one where only exchange packs can wait.
+_PLANNED = frozenset(_SEGMENTS)
+_ON_THE_WAY = "truck_corridor"
 _METRICS = ("evening_kw_unmanaged", "evening_kw", "evening_response_kw")
 _KW_PER_GW = 1e6
 _SCHEMA: dict[str, Any] = {
@@ -73,8 +76,9 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params, *, whole: 
         and summer in which the province charges most; ``response_kw`` is what management leaves out, ``response_share`` its share of the
         charging load, ``share_of_provincial_peak`` its share of the load of the whole grid with the interval ``low`` to ``high``.
         ``response_share_of_rows`` is eq. 49 of the year model for the same segments (all segments, private piles among them, for all systems
-        together) and ``difference`` the simulated share less that one. ``reason`` is ``no_plan`` where the simulation knows no plan for the system, so that
-        nothing is left out whatever the managed share of the rows, and empty elsewhere.
+        together) and ``difference`` the simulated share less that one. ``reason`` says why nothing is left out, and is empty elsewhere: ``no_plan`` where the
+        simulation knows no plan for the system, whatever the managed share of the rows, ``none_managed`` where that share is 0, ``cannot_wait`` for
+        trucks at service areas, of which only exchange packs can wait.
 
     Notes
     -----
@@ -124,10 +128,16 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params, *, whole: 
                     *ends,
                     stated,
                     None if stated is None else share - stated,
-                    "" if system in planned or (system == together and planned) else NO_PLAN,
+                    "" if system in planned or (system == together and planned) else _reason(str(system)),
                 )
             )
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").sort("year", "area", "system")
+
+
+def _reason(system: str) -> str:
+    if system == _ON_THE_WAY:
+        return CANNOT_WAIT
+    return NONE_MANAGED if system in _PLANNED else NO_PLAN
 
 
 def _without_flows(tables: Mapping[str, pl.DataFrame], year: int) -> bool:

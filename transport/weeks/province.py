@@ -124,6 +124,8 @@ class Task(NamedTuple):
     level: str
     seed: int
     tariff: Tariff
+    #: Timetable of an airport instead of the one made from its movements.
+    schedule: pl.DataFrame | None = None
 
 
 class _Place(NamedTuple):
@@ -146,8 +148,10 @@ def simulate_province(
     years: Sequence[int] = DEFAULT_YEARS,
     systems: Sequence[str] | None = None,
     areas: Sequence[str] | None = None,
+    schedules: Mapping[str, pl.DataFrame] | None = None,
     seed: int,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> ProvinceOutcome:
     """Simulate the charging of a province over the representative weeks of some years.
@@ -166,10 +170,15 @@ def simulate_province(
         Of :func:`known_systems`; all by default.
     areas
         Prefecture codes; all by default.
+    schedules
+        Airport -> timetable of a week (:func:`fleets.flights.check_schedule`) instead of the one made from its movements: the same flights in
+        every year and week, so that the year has 52 of these weeks and no season of its own.
     seed
         Seed of the run.
     workers
         Processes; default the number of cores. The result does not depend on it.
+    scheduler
+        Address of a Dask scheduler whose workers simulate in their place.
     progress
         Called after each case.
 
@@ -180,13 +189,14 @@ def simulate_province(
     Raises
     ------
     ProvinceError
-        If a system or an area is not known, or nothing is asked for.
+        If a system or an area is not known, nothing is asked for, or a timetable is given for something else than an airport of these areas.
     fleets.errors.ConservationError
         If a simulation loses energy or vehicles.
     """
     wanted = _wanted("system", systems, known_systems())
     known = prefectures(inputs.table("codes"))
     here = _wanted("area", areas, known)
+    flown = scheduled_airports(inputs, schedules or {}, wanted, here)
     tasks: list[tuple[_Place, Task]] = []
     skipped: list[tuple[str, int, str, str, str]] = []
     fleets: list[tuple[str, int, str, float, float]] = []
@@ -207,15 +217,19 @@ def simulate_province(
                 skipped += [(system, year, area, "", "no_flows") for area in here]
                 continue
             found = [(area, place) for area, place in places_of(system, inputs, read) if area in here]
+            if system == "airport":
+                # who has a timetable flies, whatever the movements of the year say
+                found = sorted({*found, *((area, place) for place, (area, _) in flown.items())})
             reason = "no_electric_vehicles" if system in _BY_CITY else "no_place"
             with_one = {area for area, _ in found}
             skipped += [(system, year, area, "", reason) for area in here if area not in with_one]
             tasks += [
-                (_Place(system, year, area, place), Task(system, read, area, place, week, _LEVEL, seed, tariff))
+                (_Place(system, year, area, place), Task(system, read, area, place, week, _LEVEL, seed, tariff, table))
                 for area, place in found
+                for table in (flown[place][1] if system == "airport" and place in flown else None,)
                 for week in WEEKS
             ]
-    done = _run([task for _, task in tasks], [_size(task) for _, task in tasks], workers, progress)
+    done = _run([task for _, task in tasks], [_size(task) for _, task in tasks], workers, progress, scheduler)
     seconds: dict[tuple[str, int], float] = {}
     for (at, _), (_, spent) in zip(tasks, done, strict=True):
         seconds[at.system, at.year] = seconds.get((at.system, at.year), 0.0) + spent
@@ -278,8 +292,9 @@ def simulate_task(task: Task) -> tuple[CaseTables, float]:
     The checks against closed forms need the single sessions, so that they are made here; the queue of a place is checked in one week.
     """
     start = time.process_time()
+    given = {} if task.schedule is None else {"schedule": task.schedule}
     case = MODULES[task.system].case(
-        task.read, task.area, task.place, task.week, level=task.level, seed=task.seed, tariff=task.tariff
+        task.read, task.area, task.place, task.week, level=task.level, seed=task.seed, tariff=task.tariff, **given
     )
     outcome = case.simulate(case)
     spent = time.process_time() - start
@@ -424,6 +439,34 @@ def _scaled(load: pl.DataFrame, tables: CaseTables, year: int) -> pl.DataFrame:
     return _with_year(load.with_columns(pl.col("kw") * tables.load_factor), year)
 
 
+def scheduled_airports(
+    inputs: Inputs, schedules: Mapping[str, pl.DataFrame], systems: Sequence[str], areas: Sequence[str]
+) -> dict[str, tuple[str, pl.DataFrame]]:
+    """Return airport -> (area, timetable), sorted by airport.
+
+    Parameters
+    ----------
+    inputs
+        Table networks/nodes.
+    schedules
+        Airport -> timetable.
+    systems, areas
+        What is simulated.
+
+    Raises
+    ------
+    ProvinceError
+        If a timetable is given for something else than an airport that is simulated.
+    """
+    known = airports.known_airports(inputs)
+    wrong = [place for place in schedules if "airport" not in systems or known.get(place) not in areas]
+    if wrong:
+        there = [place for place, area in known.items() if "airport" in systems and area in areas]
+        msg = f"timetable of {', '.join(wrong)}: no such airport is simulated; there are {', '.join(there) or 'none'}"
+        raise ProvinceError(msg)
+    return {place: (known[place], schedules[place]) for place in sorted(schedules)}
+
+
 def _wanted(kind: str, named: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
     if named is None:
         return tuple(known)
@@ -444,7 +487,11 @@ def _size(task: Task) -> float:
 
 
 def _run(
-    tasks: Sequence[Task], sizes: Sequence[float], workers: int | None, progress: Progress | None
+    tasks: Sequence[Task],
+    sizes: Sequence[float],
+    workers: int | None,
+    progress: Progress | None,
+    scheduler: str | None = None,
 ) -> list[tuple[CaseTables, float]]:
     """Return what the tasks come to, in their order; the largest are begun first, so that no process waits for one at the end."""
     order = sorted(range(len(tasks)), key=lambda i: -sizes[i])
@@ -454,6 +501,8 @@ def _run(
             task = tasks[order[count - 1]]
             progress(count, len(tasks), f"{task.system} {task.read.year} {task.area} {task.week}")
 
-    found = pool.map(simulate_task, [tasks[i] for i in order], workers=workers, done=tell)
+    years = list({id(task.read): task.read for task in tasks}.values())  # each stands in many tasks and is large
+    ordered = [tasks[i] for i in order]
+    found = pool.map(simulate_task, ordered, workers=workers, done=tell, scheduler=scheduler, shared=years)
     by_task = dict(zip(order, found, strict=True))
     return [by_task[i] for i in range(len(tasks))]

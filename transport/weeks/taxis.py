@@ -1,8 +1,13 @@
-"""Electric taxis of a city in one week: two shifts or one, stations in rings around the centre, plugs and battery swap."""
+"""Electric taxis of a city in one week: two shifts or one, stations in rings around the centre, plugs and battery swap.
+
+A share of the packs in the swap stores (``managed_charging_share``) waits for cheaper hours, a share of the drivers at plugs keeps away from the dearest;
+the same week with nobody managed is simulated beside.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +19,7 @@ from fleets.taxi_zones import place_sites, ring_zones
 from fleets.taxis import Taxis, simulate_taxis, station_table
 from transport.week_values import taxi_factor
 from transport.weeks.case import Case, CaseResult, exact
+from transport.weeks.price_plans import beside, expected_swaps, pack_plan, price_reaction
 
 if TYPE_CHECKING:
     from fleets.tariff import Tariff
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
 RINGS: tuple[str, ...] = ("core", "inner", "outer")
 #: First angle of the plugs and of the swap stations, so that they do not stand on each other [rad].
 _PLUG_TURN, _SWAP_TURN = 1.0, 2.0
+#: What a plan may cost those who drive, beside the same without it.
+_SERVICE = ("lost_hours_per_day", "lost_km_share", "stock_outs", "stock_out_share", "swap_wait_p95_min", "wait_p95_min", "towed")
 
 
 def places(inputs: Inputs, read: WeekValues) -> list[tuple[str, str]]:
@@ -124,6 +132,8 @@ def case(read: WeekValues, area: str, place: str, week: str, *, level: str, seed
         "zones": city_zones(read, radii),
         "stations_km": place_sites(radii, share, n_station, turn=_PLUG_TURN),
         "swap_stations_km": place_sites(radii, share, n_swap, turn=_SWAP_TURN),
+        "pack_plan": pack_plan(read, tariff, week) if n_swap else None,
+        "reaction": price_reaction(read, tariff, week) if n_station else None,
     }
     more = {
         "service_factor": exact(service, "dimensionless"),
@@ -188,7 +198,25 @@ def city_zones(read: WeekValues, radii_km: list[float]) -> Zones:
 
 
 def simulate(case: Case) -> CaseResult:
-    """Run the taxis of the city."""
+    """Run the taxis of the city, and with the same demand where nobody is managed.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+    """
     given = dict(case.given)
-    result = simulate_taxis(given.pop("taxis"), **given, **case.common())
-    return CaseResult(result, tables={"stations": station_table(result, given["stations"], given["swap_stations"])})
+    taxis, plan, reaction = (given.pop(name) for name in ("taxis", "pack_plan", "reaction"))
+    unmanaged = result = simulate_taxis(taxis, **given, **case.common())
+    stations, stores = given["stations"], given["swap_stations"]
+    if plan is not None or reaction is not None:
+        if plan is not None:
+            usual = expected_swaps(unmanaged, [f"swap_{i}" for i in range(len(stores))])
+            given["swap_stations"] = [
+                replace(store, plan=replace(plan, expected_per_h=swaps)) for store, swaps in zip(stores, usual, strict=True)
+            ]
+        result = simulate_taxis(taxis, **given, reaction=reaction, **case.common())
+    table = {"stations": station_table(result, stations, stores)}
+    if result is unmanaged:
+        return CaseResult(result, tables=table)
+    return CaseResult(result, variants={"unmanaged": unmanaged}, more=beside(unmanaged, _SERVICE), tables=table)

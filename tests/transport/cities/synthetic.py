@@ -6,13 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from transport.cities.layout import MODES, NESTS, ROAD_MODES, SEASONS, SEGMENTS, CityDemand, CityRoads, CityService
+from transport.cities.layout import (
+    BANDS,
+    MODES,
+    NESTS,
+    ROAD_MODES,
+    SEASONS,
+    SEGMENTS,
+    SLOWED,
+    TRAVELLERS,
+    CityDemand,
+    CityRoads,
+    CityService,
+    ServiceTerms,
+)
 from transport.layout import YEARS
 
 N_MODE, N_SEGMENT, N_SEASON, N_YEAR = len(MODES), len(SEGMENTS), len(SEASONS), len(YEARS)
 METRO = MODES.index("metro")
-#: Modes that stand in road traffic.
-SLOWED = tuple(MODES.index(m) for m in ("bus", "taxi", "ride_hailing", "car", "other"))
+#: Modes that stand in road traffic here.
+ON_ROADS = tuple(MODES.index(m) for m in ("bus", "taxi", "ride_hailing", "car", "other"))
 
 
 def theta(value: float = 0.6, draws: int = 1) -> dict[str, np.ndarray]:
@@ -47,8 +60,32 @@ def service(draws: int = 1, *, metro: bool = True, slope: float = -0.4) -> CityS
     if not metro:
         utility[:, :, METRO] = -np.inf
     traffic = np.zeros((N_SEGMENT, N_MODE, draws, N_YEAR))
-    traffic[:, list(SLOWED)] = slope
+    traffic[:, list(ON_ROADS)] = slope
     return CityService(area="210100", utility=utility, traffic=traffic)
+
+
+def terms(
+    draws: int = 1, seed: int | None = None, *, metro: bool = True, slope: float = -0.4, barred: float = 0.0
+) -> ServiceTerms:
+    """Return the parts of a service that stays as in 2019, or drifts after it with a seed."""
+    later = (np.asarray(YEARS) > 2019).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    drift = 0.0 if seed is None else 1.0
+    flat = drift * rng.normal(0.0, 0.3, (N_MODE, draws, 1)) * later
+    if not metro:
+        flat[METRO] = -np.inf
+    modes = ("bus", "bus", "car")
+    return ServiceTerms(
+        area="210100",
+        modes=modes,
+        weight=rng.uniform(0.5, 1.5, (len(modes), len(TRAVELLERS), draws)),
+        level=drift * rng.normal(0.0, 0.3, (len(modes), len(BANDS), draws, 1)) * later,
+        flat=flat,
+        cold=drift * rng.uniform(0.0, 0.2, (N_MODE, draws, 1)) * later,
+        pace_weight=rng.uniform(0.5, 1.5, (len(TRAVELLERS), draws)),
+        pace=slope * rng.uniform(0.5, 1.5, (len(SLOWED), len(BANDS), draws, 1)) * np.ones(N_YEAR),
+        barred=barred * later * np.ones((draws, 1)),
+    )
 
 
 def roads(draws: int = 1, **changes: Any) -> CityRoads:

@@ -7,42 +7,41 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.transport.cities.synthetic import demand, roads, service, theta
+from tests.transport.cities.synthetic import demand, roads, terms, theta
 from transport.cities.break_even import break_even_shares, green_of
-from transport.cities.layout import GREEN, MODES
-from transport.cities.traffic import Problem, city_travel
-from transport.layout import YEARS, year_index
+from transport.cities.flows import CityFlows, city_flows
+from transport.cities.layout import GREEN, MODES, CityDemand
+from transport.cities.service import whole_service
+from transport.cities.traffic import solve_city
+from transport.layout import year_index
 
 I2019, I2020, I2030 = (year_index(y) for y in (2019, 2020, 2030))
 E_BIKE = MODES.index("e_bike")
 
 
-def problem(seed: int = 3, draws: int = 1) -> Problem:
-    rng = np.random.default_rng(seed)
-    now = service(draws)
-    drift = rng.normal(0.0, 0.3, (*now.utility.shape[:-1], 1)) * (np.asarray(YEARS) > 2019)
-    city = replace(demand(draws, seed), area="210100")
-    return Problem.of(city, replace(now, utility=drift), roads(draws, delay=0.6), theta(0.6, draws))
+def flows(city: CityDemand, seed: int = 3) -> CityFlows:
+    draws = city.base.shape[-1]
+    return city_flows(city, terms(draws, seed), roads(draws, delay=0.6), theta(0.6, draws))
 
 
-def break_even(problems: list[Problem], e_bike: np.ndarray, target: np.ndarray, *, year: int = 2020) -> np.ndarray:
-    return break_even_shares([p.at([2019, 2020, 2030]) for p in problems], e_bike, target)[year - 2019]
+def break_even(cities: list[CityFlows], e_bike: np.ndarray, target: np.ndarray, *, year: int = 2020) -> np.ndarray:
+    return np.asarray(break_even_shares(cities, e_bike, target, 2030)[year - 2019])
 
 
-def green_share(solved: Problem, e_bike: float) -> np.ndarray:
-    trips = city_travel(solved, "210100").trips
-    return green_of(trips, np.full(trips.shape[1:], e_bike)) / trips.sum(axis=0)
+def green_share(city: CityDemand, e_bike: float) -> np.ndarray:
+    trips = solve_city(city, whole_service(terms(seed=3)), roads(delay=0.6), theta(0.6)).trips
+    return np.asarray(green_of(trips, np.full(trips.shape[1:], e_bike)) / trips.sum(axis=0))
 
 
 @pytest.mark.parametrize("e_bike", [0.0, 1.0])
 def test_put_back_it_gives_the_target(e_bike: float) -> None:
     """A factor on the green base shares found by bisection, so that 2020 shows the break-even share, must make 2030 show 70 %."""
-    city = problem()
+    city = demand()
     counts = np.full((1, 3), e_bike)
-    found = break_even([city], counts, np.array([0.7]))[0, 0]
+    found = break_even([flows(city)], counts, np.array([0.7]))[0, 0]
     green = [MODES.index(m) for m in GREEN] + ([E_BIKE] if e_bike else [])
 
-    def scaled(log_factor: float) -> Problem:
+    def scaled(log_factor: float) -> CityDemand:
         base = city.base.copy()
         base[:, :, green] *= np.exp(log_factor)
         return replace(city, base=base / base.sum(axis=2, keepdims=True))
@@ -55,14 +54,14 @@ def test_put_back_it_gives_the_target(e_bike: float) -> None:
     assert share[0, I2020] == pytest.approx(found, abs=1e-9)
     assert share[0, I2030] == pytest.approx(0.7, abs=1e-9)
     # the same base shares, seen in the year before the pandemic
-    normal = break_even([city], counts, np.array([0.7]), year=2019)[0, 0]
+    normal = break_even([flows(city)], counts, np.array([0.7]), year=2019)[0, 0]
     assert share[0, I2019] == pytest.approx(normal, abs=1e-9)
     assert normal != pytest.approx(found, abs=1e-3)
-    assert break_even([scaled(0.5 * (low + high))], counts, np.array([0.7]))[0, 0] == pytest.approx(found, abs=1e-9)
+    assert break_even([flows(scaled(0.5 * (low + high)))], counts, np.array([0.7]))[0, 0] == pytest.approx(found, abs=1e-9)
 
 
 def test_cities_and_draws_do_not_touch_each_other() -> None:
-    two = [problem(3, 4), problem(5, 4)]
+    two = [flows(demand(4, seed), seed) for seed in (3, 5)]
     counts, goal = np.ones((4, 3)), np.full(4, 0.7)
     together = break_even(two, counts, goal)
     assert together.shape == (2, 4)
@@ -71,15 +70,15 @@ def test_cities_and_draws_do_not_touch_each_other() -> None:
 
 
 def test_a_higher_target_needs_a_greener_base() -> None:
-    found = [break_even([problem()], np.ones((1, 3)), np.array([goal]))[0, 0] for goal in (0.5, 0.6, 0.7)]
+    found = [break_even([flows(demand())], np.ones((1, 3)), np.array([goal]))[0, 0] for goal in (0.5, 0.6, 0.7)]
     assert found[0] < found[1] < found[2]
 
 
 def test_a_target_out_of_reach_is_an_error() -> None:
     """Where most trips have no green mode at all, no base share leads to the target."""
-    city = problem()
+    city = demand()
     base = city.base.copy()
     base[:, 10:, [MODES.index(m) for m in (*GREEN, "e_bike")]] = 0.0
     base /= base.sum(axis=2, keepdims=True)
     with pytest.raises(ArithmeticError, match="no green share of 2020 leads to the target"):
-        break_even([replace(city, base=base)], np.ones((1, 3)), np.array([0.9]))
+        break_even([flows(replace(city, base=base))], np.ones((1, 3)), np.array([0.9]))

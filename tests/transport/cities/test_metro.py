@@ -126,7 +126,7 @@ def test_a_comparison_that_holds_a_year_holds_the_lines_too(inputs: Inputs, para
 
 
 def test_a_draw_does_not_depend_on_its_neighbours(inputs: Inputs) -> None:
-    few, many = inputs.params(draws=3, seed=4), inputs.params(draws=9, seed=4)
+    few, many = inputs.params(draws=9, seed=4, only=(1, 2)), inputs.params(draws=9, seed=4)
     np.testing.assert_array_equal(metro_length_km(inputs, many, DALIAN)[:3], metro_length_km(inputs, few, DALIAN))
     assert np.ptp(metro_length_km(inputs, many, SHENYANG)[:, year_index(2026)]) > 0
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fleets.berths import CALL_SCHEMA
+from fleets.berths import CALL_SCHEMA, Calls, Port, Quay, ShipType, simulate_berths
 from transport import infrastructure
 from transport.layout import year_index
 from transport.params import lever_settings
@@ -22,7 +22,6 @@ from transport.weeks import berths
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleets.berths import Port
     from transport.inputs import Inputs
     from transport.params import LeverValue, Params
     from transport.weeks.case import Case
@@ -311,3 +310,51 @@ SHOWN = [
     ("210800", "PT_BAYUQUAN:cargo"),
     ("210700", "PT_JINZHOU:cargo"),
 ]
+
+
+# --- fitted berths of a plan --------------------------------------------------------------------------------------------------------
+
+
+def three_at_once(inputs: Inputs, read: WeekValues) -> Case:
+    """Return a port where three ships of 930 kW lie at once and a fourth alone, none of them sent to a fitted berth."""
+    case = make(inputs, read, "PT_LVSHUN:ro_pax", replications=1)
+    calls = Calls(0.0, "listed", at_min=(60.0, 120.0, 180.0, 3000.0))
+    ship = ShipType("ferry", "q", calls, length_m=100.0, stay_h=10.0, stay_cv=0.0, hotel_kw=930.0, equipped_ships=1.0)
+    port = Port((ship,), (Quay("q", 400.0, connections=1),), efficiency=0.93)
+    return replace(case, given={**case.given, "port": port})
+
+
+@pytest.mark.parametrize(
+    ("fitted", "feeder_kw", "calls", "energy"),
+    [
+        (0, np.inf, 1.0, 1.0),
+        (1, np.inf, 0.5, 0.5),
+        (2, np.inf, 0.25, 0.25),
+        (3, np.inf, 0.0, 0.0),
+        # 930 kW on board are 1,000 kW of the grid
+        (3, 2000.0, 0.25, 0.25),
+        (3, 999.0, 1.0, 1.0),
+    ],
+)
+def test_calls_without_a_connection_by_hand(
+    inputs: Inputs, read: Read, fitted: int, feeder_kw: float, calls: float, energy: float
+) -> None:
+    case = berths.with_connections(three_at_once(inputs, read()), {"q": fitted}, feeder_kw)
+    found = berths.unconnected(case, simulate_berths(case.given["port"], **case.common()))
+    assert found["unconnected_share"] == pytest.approx([calls])
+    assert found["unconnected_energy_share"] == pytest.approx([energy])
+
+
+def test_berths_and_load_of_a_quay(inputs: Inputs, read: Read) -> None:
+    case = three_at_once(inputs, read())
+    assert berths.connections(case) == {"q": 1}
+    assert berths.most_connections(case) == {"q": 4}
+    assert berths.connected_load_kw(case, {"q": 3}) == pytest.approx(3000.0)
+    assert berths.with_connections(case, {}).given["port"].ships == ()
+    # nobody who must connect: nobody is left out
+    quiet = replace(case.given["port"].ships[0], equipped_ships=0.0)
+    none = berths.with_connections(
+        replace(case, given={**case.given, "port": replace(case.given["port"], ships=(quiet,))}), {"q": 0}
+    )
+    found = berths.unconnected(none, simulate_berths(none.given["port"], **none.common()))
+    assert found == {"unconnected_share": [0.0], "unconnected_energy_share": [0.0]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from transport.checks import check_data
 from transport.inputs import on_network
@@ -17,6 +18,7 @@ from transport.layout import YEARS, WorkKey, WorkUse, year_index
 from transport.week_values import WEEKS, WeekValues, week_tariff
 from transport.weeks import corridors
 from transport.weeks.corridor_demand import CorridorDemand, corridor_demand, nearest_stations, open_sites, placed
+from transport.weeks.tables import case_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -303,7 +305,10 @@ def test_a_worker_returns_the_same(winter: tuple[Case, CaseResult]) -> None:
 def test_too_few_places_are_waits_and_lost_trucks(inputs: Inputs, params: Params, demand: dict[str, CorridorDemand]) -> None:
     asked, lost, waits = [], [], []
     for scale in (0.0, 0.25, 0.5, 1.0, 4.0):
-        read = values(inputs, params.replace("corridor_places_scale", "all", year_row(scale)), demand)
+        moved = params
+        for energy in ("plug", "swap", "lng", "hydrogen"):
+            moved = moved.replace("corridor_places_scale", energy, year_row(scale))
+        read = values(inputs, moved, demand)
         found = corridors.simulate(station_case(inputs, read)).result
         asked.append(found.value("visits"))
         lost.append(found.value("lost"))
@@ -339,7 +344,8 @@ def test_every_range_of_the_rows_moves_the_result(inputs: Inputs, params: Params
         )
         few = {"S_TIELING": replace(made["S_TIELING"], sites=tight)}
         one = replace(station_case(inputs, values(inputs, moved, few)), replications=1, warmup_days=0)
-        return corridors.simulate(one).result.summary
+        # nobody managed: once is enough
+        return corridors.simulate(replace(one, given={**one.given, "pack_plan": None})).result.summary
 
     usual = outcome(params)
     idle = [
@@ -359,6 +365,32 @@ def test_rows_at_any_end_give_a_result(inputs: Inputs, params: Params) -> None:
         made = corridor_demand(inputs, moved, flows_of(inputs), fleet(), YEAR)
         one = replace(station_case(inputs, values(inputs, moved, made)), replications=1)
         assert 0.0 <= corridors.simulate(one).result.value("visits_served_share") <= 1.0
+
+
+def test_packs_wait_for_cheaper_hours_and_trucks_do_not(
+    inputs: Inputs, params: Params, demand: dict[str, CorridorDemand]
+) -> None:
+    def managed(share: float, station: str = "S_TIELING") -> tuple[Case, CaseResult]:
+        moved = params.replace("managed_charging_share", "swap_store", year_row(share))
+        made = replace(station_case(inputs, values(inputs, moved, demand), station), replications=2, warmup_days=0)
+        return made, corridors.simulate(made)
+
+    none, half = managed(0.0), managed(0.8)
+    assert (none[0].given["pack_plan"], dict(none[1].variants), dict(none[1].more)) == (None, {}, {})
+    # the same trucks: the twin is the week of a share of 0, and plugs and fuels see no difference
+    twin = half[1].variants["unmanaged"]
+    assert_frame_equal(twin.summary, none[1].result.summary, check_exact=True)
+    others = ("plug_", "lng_", "hydrogen_")
+    kept = [[m for m in r.summary.rows() if str(m[0]).startswith(others)] for r in (none[1].result, half[1].result)]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) > 10
+    assert half[1].result.checks["passed"].all()
+    rows = {r["metric"]: r["value"] for r in case_tables(*half).summary.iter_rows(named=True)}
+    assert rows["evening_response_kw"] == pytest.approx(rows["evening_kw_unmanaged"] - rows["evening_kw"])
+    assert rows["evening_response_kw"] > 0.0
+    assert rows["swap_lost_unmanaged"] == none[1].result.value("swap_lost")
+    # a station without packs has nothing that can wait
+    assert managed(0.8, "S_XINGCHENG")[0].given["pack_plan"] is None
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from transport.infrastructure import peak_response_share
 from transport.layout import year_index
-from transport.weeks.peak_response import ALL, NO_PLAN, peak_response, rows_share
+from transport.weeks.peak_response import ALL, CANNOT_WAIT, NO_PLAN, NONE_MANAGED, peak_response, rows_share
 from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
@@ -126,6 +126,11 @@ def test_some_systems_are_not_called_all(inputs: Inputs) -> None:
 
 def test_a_system_without_a_plan_says_so(inputs: Inputs) -> None:
     twin = ("bus_depot", 2030, "winter", "210000", "", "peak_kw_unmanaged", 1.0, None, None, "kW", 10, 5, 1.0)
-    tables = table(rows("bus_depot", "210000", "winter", 10.0, 6.0), [twin], rows("taxi_city", "210000", "winter", 30.0, 30.0))
+    others = ("taxi_city", "truck_corridor", "airport")
+    tables = table(
+        rows("bus_depot", "210000", "winter", 10.0, 6.0), [twin], *(rows(s, "210000", "winter", 30.0, 30.0) for s in others)
+    )
     found = by_key(peak_response(tables, inputs.params()))
-    assert [found["210000", s]["reason"] for s in ("bus_depot", "taxi_city", ALL)] == ["", NO_PLAN, ""]
+    assert [found["210000", s]["reason"] for s in ("bus_depot", ALL)] == ["", ""]
+    # taxis have a plan but nobody is managed, trucks cannot wait, for airports no plan is simulated
+    assert [found["210000", s]["reason"] for s in others] == [NONE_MANAGED, CANNOT_WAIT, NO_PLAN]

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from fleets.taxis import simulate_taxis
 from transport import pool
 from transport.scenario import load_scenario
 from transport.study import scenario_params
 from transport.week_values import CityFleet, WeekValues, week_tariff
 from transport.weeks import taxis
+from transport.weeks.price_plans import expected_swaps, price_reaction
+from transport.weeks.tables import case_tables
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -110,6 +114,7 @@ def test_every_city_has_an_area(inputs: Inputs, params: Params) -> None:
 
 def test_tables_and_metrics(usual: CaseResult) -> None:
     result, table = usual.result, usual.tables["stations"]
+    assert set(usual.more) == {f"{m}_unmanaged" for m in taxis._SERVICE}
     assert table.columns == COLUMNS
     assert table["sessions"].sum() == pytest.approx(result.value("charges_per_day") * result.vehicles * 7)
     assert table["utilisation"].is_between(0.0, 1.0).all()
@@ -124,11 +129,107 @@ def test_tables_and_metrics(usual: CaseResult) -> None:
 
 
 @pytest.mark.parametrize(("parameter", "subject"), ROWS)
-def test_every_row_of_the_city_acts(inputs: Inputs, params: Params, usual: CaseResult, parameter: str, subject: str) -> None:
+def test_every_row_of_the_city_acts(inputs: Inputs, params: Params, nobody: CaseResult, parameter: str, subject: str) -> None:
     row = inputs.parameters.filter(pl.col("parameter") == parameter, pl.col("subject") == subject)
     other = params.replace(parameter, subject, np.full_like(params.get(parameter, subject), float(row["high"][0])))
-    after = taxis.simulate(week_of(inputs, other))
-    assert not after.result.summary.equals(usual.result.summary)
+    after = taxis.simulate(week_of(inputs, managed(other, 0.0, 0.0)))
+    assert not after.result.summary.equals(nobody.result.summary)
+
+
+def managed(params: Params, stores: float, drivers: float, **more: float) -> Params:
+    shares = {"managed_charging_share_swap_store": stores, "managed_charging_share_taxi_station": drivers}
+    for name, value in shares.items():
+        subject = name.removeprefix("managed_charging_share_")
+        params = params.replace(
+            "managed_charging_share", subject, np.full_like(params.get("managed_charging_share", subject), value)
+        )
+    return moved(params, **more)
+
+
+@pytest.fixture(scope="module")
+def nobody(inputs: Inputs, params: Params) -> CaseResult:
+    return taxis.simulate(week_of(inputs, managed(params, 0.0, 0.0)))
+
+
+@pytest.fixture(scope="module")
+def half(inputs: Inputs, params: Params) -> CaseResult:
+    return taxis.simulate(week_of(inputs, managed(params, 0.5, 0.5)))
+
+
+def test_without_managed_shares_everybody_charges_on_arrival(inputs: Inputs, params: Params, nobody: CaseResult) -> None:
+    case = week_of(inputs, managed(params, 0.0, 0.0))
+    given = {k: v for k, v in case.given.items() if k not in {"taxis", "pack_plan", "reaction"}}
+    plain = simulate_taxis(case.given["taxis"], **given, **case.common())
+    assert_frame_equal(nobody.result.summary, plain.summary, check_exact=True)
+    assert (nobody.result.load_kw == plain.load_kw).all()
+    assert (dict(nobody.variants), dict(nobody.more)) == ({}, {})
+    metrics = case_tables(case, nobody).summary["metric"].to_list()
+    assert [m for m in metrics if m.endswith("_unmanaged")] == ["evening_kw_unmanaged"]
+
+
+def test_a_managed_week_stands_beside_the_same_week_without(
+    inputs: Inputs, params: Params, nobody: CaseResult, usual: CaseResult, half: CaseResult
+) -> None:
+    # common random numbers: the twin is the week in which nobody is managed, whatever the shares
+    for result in (usual, half):
+        assert_frame_equal(result.variants["unmanaged"].summary, nobody.result.summary, check_exact=True)
+        assert result.more["lost_hours_per_day_unmanaged"].value == nobody.result.value("lost_hours_per_day")
+        assert result.result.checks["passed"].all()
+        planned = [r.value("km") / (1.0 - r.value("lost_km_share")) for r in (result.result, nobody.result)]
+        assert planned[0] == pytest.approx(planned[1])
+        assert result.result.value("grid_kwh") == pytest.approx(nobody.result.value("grid_kwh"), rel=0.03)
+    evening = []
+    for result, shares in ((usual, None), (half, (0.5, 0.5))):
+        case = week_of(inputs, params if shares is None else managed(params, *shares))
+        rows = {r["metric"]: r["value"] for r in case_tables(case, result).summary.iter_rows(named=True)}
+        assert rows["evening_kw_unmanaged"] - rows["evening_kw"] == pytest.approx(rows["evening_response_kw"])
+        assert rows["peak_kw_unmanaged"] == nobody.result.value("peak_kw")
+        evening.append(rows["evening_response_kw"] / rows["evening_kw_unmanaged"])
+    assert evening[1] > max(evening[0], 0.05)
+
+
+@pytest.mark.parametrize(("stores", "drivers"), [(0.5, 0.0), (0.0, 0.5)])
+def test_each_segment_answers_alone(inputs: Inputs, params: Params, stores: float, drivers: float) -> None:
+    case = week_of(inputs, managed(params, stores, drivers))
+    assert (case.given["pack_plan"] is None, case.given["reaction"] is None) == (stores == 0.0, drivers == 0.0)
+    rows = {r["metric"]: r["value"] for r in case_tables(case, taxis.simulate(case)).summary.iter_rows(named=True)}
+    assert rows["evening_response_kw"] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("row", "end"),
+    [("swap_stock_reserve_all", 0.35), ("taxi_price_floor_soc_all", 0.2), ("taxi_price_ceiling_soc_all", 0.45)],
+)
+def test_every_row_of_the_plans_acts(inputs: Inputs, params: Params, half: CaseResult, row: str, end: float) -> None:
+    after = taxis.simulate(week_of(inputs, managed(params, 0.5, 0.5, **{row: end})))
+    assert not after.result.summary.equals(half.result.summary)
+
+
+def test_dear_hours_are_the_dearest_of_the_month(inputs: Inputs, params: Params) -> None:
+    read = WeekValues(inputs, params, FLEETS, 2030)
+    tariff = week_tariff(inputs, read)
+    winter, shoulder = (price_reaction(read, tariff, week) for week in ("winter", "shoulder"))
+    assert winter is not None
+    assert shoulder is not None
+    assert winter.windows == ((1020.0, 1140.0),)
+    # no sharp hours in the shoulder month: its peak hours
+    assert shoulder.windows == ((450.0, 630.0), (960.0, 1260.0))
+    one_price = replace(tariff, price_cny_per_kwh=(1.0,) * len(tariff.periods))
+    assert price_reaction(read, one_price, "winter") is None
+    # a floor between what all drivers keep and where they look for a plug
+    low = WeekValues(inputs, moved(params, taxi_price_floor_soc_all=0.01), FLEETS, 2030)
+    found = price_reaction(low, tariff, "winter")
+    assert found is not None
+    assert found.floor_soc == read("reserve_soc", "taxi")
+
+
+def test_a_store_expects_the_mean_of_its_days() -> None:
+    # two swaps at 08:30 on Monday and one at 08:00 on Tuesday of the second replication; those of the warm-up do not count
+    sessions = pl.DataFrame({"site": ["swap_0"] * 4 + ["swap_1"], "arrive_min": [510.0, 510.0, 1920.0, -30.0, 0.0]})
+    result: Any = SimpleNamespace(sessions=sessions, load_kw=np.zeros((2, 1)))
+    first, second, none = expected_swaps(result, ["swap_0", "swap_1", "swap_2"])
+    assert (first[8], sum(first[:24]), first[8 + 24]) == (3 / 14, 3 / 14, 3 / 14)
+    assert (second[0], len(second), sum(none)) == (1 / 14, 168, 0.0)
 
 
 def test_longer_ways_cost_time_and_energy(inputs: Inputs, params: Params, usual: CaseResult) -> None:

@@ -15,6 +15,7 @@ from transport.app import state
 from transport.app.widgets import number, show, text
 from transport.i18n import labels, t
 from transport.layout import PROVINCE
+from transport.weeks.peak_response import REASONS
 from transport.weeks.tables import SELECTED
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _response(table: pl.DataFrame, data: Inputs, lang: str) -> None:
         pl.col("system").replace(systems),
         *[(pl.col(c) / 1e3).alias(c) for c in ("peak_kw_unmanaged", "peak_kw", "response_kw")],
         *[(100.0 * pl.col(c)).alias(c) for c in shares],
-        pl.col("reason").replace({"no_plan": t("charging.reason_no_plan", lang)}),
+        pl.col("reason").replace({reason: t(f"charging.reason_{reason}", lang) for reason in REASONS}),
     )
     config = {
         "area": text(t("charging.place_label", lang), width=90),
@@ -243,6 +244,8 @@ def _depot(source: Source, data: Inputs, lang: str) -> None:
         return
     mine, week, pair, title = _where("depot", gantt, data, lang)
     st.subheader(t("charging.depot_title", lang, at=title))
+    if not source.is_province:
+        st.caption(t("charging.sample_depot", lang))
     hours = vehicles.depot_hours(facts.of(load, area=pair[0], week=week), lang)
     st.altair_chart(drawn.depot_load(hours, lang=lang), alt=t("charging.depot_load", lang))
     st.caption(t("charging.depot_note", lang))
@@ -278,6 +281,8 @@ def _airport(source: Source, data: Inputs, lang: str) -> None:
         return
     mine, week, pair, title = _where("airport", table, data, lang)
     st.subheader(t("charging.airport_title", lang, at=title))
+    if not source.is_province:
+        st.caption(t("charging.sample_airport", lang))
     late = int((mine["delay_min"] > 1e-6).sum())
     mean = float(mine["delay_min"].mean() or 0.0)  # type: ignore[arg-type]
     st.markdown(t("charging.airport_says", lang, count=mine.height, late=late, mean=f"{mean:.2f}"))

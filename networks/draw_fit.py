@@ -1,0 +1,273 @@
+"""Constants of many draws that meet observed margins and shares of ports, modes and ports together.
+
+Each draw is a search of its own that takes a lane of the compiled loops (:mod:`networks.draw_kernels`) and hands it on when it is done, so that a
+draw has the same bytes whatever draws it is fitted with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from networks import draw_kernels as kernels
+from networks.draw_kernels import LANES, Prices, Weights
+from networks.draws import Memory, case_flow, filled, prices_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from networks.draws import Compact
+    from networks.ports import PortUse
+    from networks.solve import Costs, Demand
+
+    Array = NDArray[np.float64]
+
+#: A draw has settled when a step moves no constant by more than this [utility]; it is given up as unsettled after so many evaluations.
+_SETTLED, _MOST = 1e-8, 80
+#: How the damping begins, falls after a good step and rises after a bad one.
+_DAMPING, _EASE, _RAISE, _LEAST = 1e-3, 0.2, 8.0, 1e-12
+#: Rounding of the objective, relative and absolute: a step this much worse is no worse.
+_SLACK, _NOTHING = 1e-9, 1e-14
+#: An update of the curvature with a smaller cosine than this is left out, as its denominator is rounding.
+_STEEP = 1e-8
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the constants are fitted to.
+
+    Attributes
+    ----------
+    weights
+        Weights of the margins ``[row, margin]``.
+    fixed, observed
+        Part of each margin outside the choice, and observed margins ``[draw, margin]``.
+    weight
+        Weight of each margin ``[margin]``.
+    prior, prior_sd, ridge
+        Prior of the constants of modes ``[constant]``, its spread, and its weight.
+    ports
+        Ports and their shares.
+    """
+
+    weights: Array
+    fixed: Array
+    observed: Array
+    weight: Array
+    prior: Array
+    prior_sd: Array
+    ridge: float
+    ports: PortUse
+
+
+@dataclass(frozen=True)
+class DrawFit:
+    """Constants ``[draw, constant]``, modelled margins ``[draw, margin]``, and by draw the evaluations and whether it has settled."""
+
+    constants: Array
+    margins: Array
+    evaluations: NDArray[np.int64]
+    settled: NDArray[np.bool_]
+
+
+class _Search:
+    """The search of one draw: damped Newton steps on the constants of modes and ports together.
+
+    Notes
+    -----
+    Modes: ``J'r + ridge (theta - prior) / sd^2 = 0`` with the ports held, ports: ``ln(share / observed share) = 0``. The curvature of the modes is
+    ``J'J`` plus a symmetric rank-one estimate of what the residuals add (Dennis, Gay, Welsch 1981, here with SR1); a step is refused if the
+    objective of the modes, less what the ports did to it, has risen.
+    """
+
+    def __init__(self, aim: Aim, draw: int, start: Array) -> None:
+        self.draw, self.trial, self.done, self.count = draw, start.astype(np.float64), False, 0
+        self._aim, self._n = aim, aim.prior.size
+        self._pull = aim.ridge / aim.prior_sd**2
+        block, share = aim.ports.block, aim.ports.share
+        self._belongs = (block[:, None] == np.arange(int(block.max(initial=-1)) + 1)).astype(np.float64)
+        self._block = block
+        # only differences of port constants count: their mean over the tonnes of a block stays where it is
+        self._level = (self._belongs @ self._belongs.T) * share[None, :]
+        self._at, self._best, self._damping = self.trial, np.inf, _DAMPING
+        self._curve = np.zeros((self._n, self._n))
+        self._left = self._jacobian = self._wrong = self._port_slope = np.zeros(0)
+        self.margins = np.zeros(0)
+
+    def advance(self, made: Array, slope: Array) -> None:
+        """Take in margins and port totals at the trial constants, with their slopes, and make the next trial."""
+        aim, n, n_m = self._aim, self._n, self._aim.weight.size
+        self.count += 1
+        seen = aim.observed[self.draw]
+        margins = made[:n_m] + aim.fixed[self.draw]
+        left, jacobian = aim.weight * (margins - seen) / seen, (aim.weight / seen)[:, None] * slope[:n_m]
+        step = self.trial - self._at
+        prior = float((self._pull * (self.trial[:n] - aim.prior) ** 2).sum())
+        alone = left - jacobian[:, n:] @ step[n:]
+        if float(alone @ alone) + prior <= self._best * (1.0 + _SLACK) + _NOTHING:
+            if self.count > 1:
+                self._damping = max(self._damping * _EASE, _LEAST)
+                self._bend(step[:n], (jacobian[:, :n] - self._jacobian[:, :n]).T @ left)
+            self._at, self._best, self.margins = self.trial, float(left @ left) + prior, margins
+            self._left, self._jacobian = left, jacobian
+            self._read_ports(made[n_m:], slope[n_m:])
+            fresh = True
+        else:
+            self._damping *= _RAISE
+            fresh = False
+        step = self._step()
+        if fresh and float(np.abs(step).max(initial=0.0)) < _SETTLED:
+            self.done = True
+            self.margins = self.margins + (self._jacobian @ step) * seen / aim.weight
+        self.trial = self._at + step
+
+    def _bend(self, step: Array, change: Array) -> None:
+        """Update the curvature of the residuals from how the slopes changed over a step."""
+        miss = change - self._curve @ step
+        size = float(miss @ step)
+        if abs(size) > _STEEP * float(np.linalg.norm(miss)) * float(np.linalg.norm(step)):
+            self._curve = self._curve + np.outer(miss, miss) / size
+
+    def _read_ports(self, made: Array, slope: Array) -> None:
+        """Take in the goods through the ports; where a block moves nothing its constants stay."""
+        share, n = self._aim.ports.share, self._n
+        total = (made @ self._belongs)[self._block]
+        moves = (total > 0) & (made > 0)
+        safe = np.where(moves, made, 1.0)
+        error = np.log(np.where(moves, safe / np.where(moves, total, 1.0) / share, 1.0))
+        self._wrong = np.where(moves, error + ((self._at[n:] * share) @ self._belongs)[self._block], 0.0)
+        found = slope / safe[:, None]
+        found[:, n:] += self._level
+        self._port_slope = np.where(moves[:, None], found, np.eye(share.size, n + share.size, n))
+
+    def _step(self) -> Array:
+        """Return the damped Newton step."""
+        n, j = self._n, self._jacobian
+        plain = j[:, :n].T @ j[:, :n] + np.diag(self._pull)
+        curved = plain + self._curve
+        if float(np.linalg.eigvalsh(curved)[0]) <= 0.0:
+            curved = plain
+        matrix = np.concatenate([j[:, :n].T @ j, self._port_slope])
+        matrix[:n, :n] = curved + self._damping * np.diag(np.diag(plain))
+        gradient = j[:, :n].T @ self._left + self._pull * (self._at[:n] - self._aim.prior)
+        wrong = np.concatenate([gradient, self._wrong])
+        try:
+            step: Array = -np.linalg.solve(matrix, wrong)
+        except np.linalg.LinAlgError:  # a port that no cost reaches in this draw: the shortest step for the others
+            step = -np.linalg.lstsq(matrix, wrong, rcond=None)[0]
+        return step
+
+    @property
+    def found(self) -> Array:
+        """Return the constants the search has come to."""
+        return self.trial if self.done else self._at
+
+
+@dataclass(frozen=True)
+class _Lanes:
+    """What the evaluations of some draws begin with, a lane each: prices, demand, utilities of the ports, weights of the margins."""
+
+    prices: Prices
+    flow: Array
+    utility: Array
+    weight: Array
+
+    def put(self, lane: int, other: _Lanes, place: int) -> None:
+        """Hand a lane on to a draw of another set."""
+        for mine, new in zip((*self.prices, self.flow, self.utility, self.weight), other.arrays, strict=True):
+            mine[..., lane] = new[..., place]
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Return all arrays."""
+        return (*self.prices, self.flow, self.utility, self.weight)
+
+
+def fit_draws(
+    compact: Compact, demand: Demand, costs: Costs, year: int, aim: Aim, *, start: Array, draws: Sequence[int]
+) -> DrawFit:
+    """Fit the constants of some draws to their margins and shares of ports.
+
+    Parameters
+    ----------
+    compact, demand, costs
+        Rows at the delays and prices of the fit, demand, costs by draw.
+    year
+        Year position of the observations.
+    aim
+        What to fit to.
+    start
+        Constants to start from ``[constant]``, modes, then ports.
+    draws
+        Draws to fit.
+
+    Returns
+    -------
+    DrawFit
+        In the order of ``draws``.
+
+    Notes
+    -----
+    The optimum is that of :func:`networks.calibration.calibrate` and :func:`networks.ports.fit_ports` in turn: each is met with the other held.
+    """
+    tree, n_mode = compact.tree, aim.prior.size
+    has = np.add.reduceat(aim.weights != 0.0, tree.port_start[:-1], axis=0) > 0
+    port, margin = np.nonzero(has)
+    first = np.searchsorted(port, np.arange(has.shape[0] + 1)).astype(np.int32)
+    index = margin.astype(np.int32)
+    memory, saved, at = Memory(tree), compact.saved_h(costs, year), np.full(LANES, year)
+    weights = np.ascontiguousarray(aim.weights)
+
+    def begun() -> Iterator[tuple[_Search, _Lanes, int]]:
+        for begin in range(0, len(draws), LANES):
+            some = np.array(draws[begin : begin + LANES], dtype=np.int64)
+            prices = prices_of(costs, filled(some), at)
+            memory.collapse(compact, prices, compact.price, saved)
+            weight = np.empty((index.size, LANES))
+            kernels.weigh(tree.port_start, first, index, weights, memory.share[0], weight)
+            lanes = _Lanes(prices, case_flow(compact, demand, costs, filled(some), at), memory.utility[1].copy(), weight)
+            for place, draw in enumerate(some.tolist()):
+                yield _Search(aim, draw, start), lanes, place
+
+    queue = begun()
+    searches: list[_Search] = []
+    running: list[_Search | None] = [None] * LANES
+    lanes: _Lanes | None = None
+    trial = np.repeat(start[:, None], LANES, axis=1)
+    while True:
+        for lane in range(LANES):
+            now = running[lane]
+            if now is None or now.done or now.count >= _MOST:
+                following = next(queue, None)
+                running[lane] = None if following is None else following[0]
+                if following is not None:
+                    searches.append(following[0])
+                    if lanes is None:
+                        lanes = _Lanes(
+                            Prices(*(x.copy() for x in following[1].prices)), *(x.copy() for x in following[1].arrays[-3:])
+                        )
+                    lanes.put(lane, following[1], following[2])
+        if lanes is None or all(search is None for search in running):
+            break
+        for lane, search in enumerate(running):
+            if search is not None:
+                trial[:, lane] = search.trial
+        memory.utility[1][:] = lanes.utility
+        memory.choose(compact, lanes.prices, np.ascontiguousarray(trial[:n_mode]), np.ascontiguousarray(trial[n_mode:]))
+        n_port = aim.ports.share.size
+        made, slope = np.zeros((aim.weight.size + n_port, LANES)), np.zeros((aim.weight.size + n_port, n_mode + n_port, LANES))
+        _, ports, groups, nests = memory.share
+        kernels.slopes(tree, Weights(first, index, lanes.weight), lanes.prices, lanes.flow, nests, groups, ports, made, slope)
+        for lane, search in enumerate(running):
+            if search is not None:
+                search.advance(made[:, lane], slope[:, :, lane])
+    return DrawFit(
+        np.array([s.found for s in searches]),
+        np.array([s.margins for s in searches]),
+        np.array([s.count for s in searches]),
+        np.array([s.done for s in searches]),
+    )

@@ -1,0 +1,547 @@
+"""Compiled loops of the choice for several draws at once: costs, shares, totals and their slopes, level by level.
+
+A draw is a lane: every number of a lane comes from that lane alone and in the order of the rows, so a draw has the same bytes whatever draws stand
+beside it. Loops over the lanes are the innermost ones and have no branches, and exponentials and logarithms are taken of whole arrays, so that the
+processor does several numbers at a time; that is why both are written out here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.int32]
+
+#: Draws of one pass; fewer are filled up with copies of the last one.
+LANES = 8
+
+# Exponential and logarithm after fdlibm (Sun Microsystems 1993); both are right to about one unit in the last place.
+_LOG2E, _LN2_HI, _LN2_LO = 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10
+#: Shares below e^-700 count as that: nothing that is carried depends on them.
+_LEAST = -700.0
+#: Adding this to a small number leaves its nearest integer in the low bits.
+_ROUND, _ROUND_BITS = 6755399441055744.0, 0x4338000000000000
+_SQRT_HALF_BITS, _BIAS = 0x3FE6A09E667F3BCD, 1023
+_L1, _L2, _L3, _L4 = 6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01
+_L5, _L6, _L7 = 1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01
+
+
+class Tree(NamedTuple):
+    """Rows of all cases as the loops see them; ``x_start`` says where things begin, with their number at the end.
+
+    Attributes
+    ----------
+    part_start, part, amount
+        Components and marks of each row that are not zero: number and value.
+    count_start, column, counted
+        Measures of each row that are not zero: number and value.
+    port_start, group_start, nest_start, case_start
+        First row of each port of a group, first port of each group, first group of each nest, first nest of each case.
+    row_edge, group_edge
+        First row and first group of each commodity.
+    port
+        Port constant of each port of a group, -1 = none.
+    features
+        What the constants multiply ``[group, constant]``.
+    coastal
+        What the preference of coastal ships multiplies ``[group]``.
+    commodity
+        Of each case.
+    chooses
+        Whether the port constants are fitted to the goods of each case.
+    """
+
+    part_start: Index
+    part: Index
+    amount: Array
+    count_start: Index
+    column: Index
+    counted: Array
+    port_start: Index
+    group_start: Index
+    nest_start: Index
+    case_start: Index
+    row_edge: Index
+    group_edge: Index
+    port: Index
+    features: Array
+    coastal: Array
+    commodity: Index
+    chooses: NDArray[np.bool_]
+
+
+class Prices(NamedTuple):
+    """Costs and scales of one year, a lane each.
+
+    Attributes
+    ----------
+    cost
+        Cost of the components and marks ``[commodity, part, lane]`` [CNY/t per unit].
+    hour
+        Cost of an hour at sea ``[commodity, lane]`` [CNY/t per h].
+    scale, terminal, port, nest
+        Scale of cost [1/(CNY/t)] and of the log-sums [-] ``[lane]``.
+    rail, coastal
+        Preferences ``[commodity, lane]`` and ``[lane]`` [-].
+    """
+
+    cost: Array
+    hour: Array
+    scale: Array
+    terminal: Array
+    port: Array
+    nest: Array
+    rail: Array
+    coastal: Array
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _exp(x: float) -> float:
+    """Return ``e^x`` for ``x <= 0``."""
+    x = max(x, _LEAST)
+    shifted = x * _LOG2E + _ROUND
+    whole = shifted - _ROUND
+    r = (x - whole * _LN2_HI) - whole * _LN2_LO
+    tail = 1.0 / 6227020800.0
+    tail = tail * r + 1.0 / 479001600.0
+    tail = tail * r + 1.0 / 39916800.0
+    tail = tail * r + 1.0 / 3628800.0
+    tail = tail * r + 1.0 / 362880.0
+    tail = tail * r + 1.0 / 40320.0
+    tail = tail * r + 1.0 / 5040.0
+    tail = tail * r + 1.0 / 720.0
+    tail = tail * r + 1.0 / 120.0
+    tail = tail * r + 1.0 / 24.0
+    tail = tail * r + 1.0 / 6.0
+    tail = tail * r + 0.5
+    tail = tail * r + 1.0
+    tail = tail * r + 1.0
+    power = (np.float64(shifted).view(np.int64) + _BIAS) << 52
+    return tail * np.int64(power).view(np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _log(x: float) -> float:
+    """Return ``ln x`` for ``x >= 1``."""
+    bits = np.float64(x).view(np.int64)
+    power = (bits - _SQRT_HALF_BITS) >> 52
+    f = np.int64(bits - (power << 52)).view(np.float64) - 1.0
+    whole = np.int64(power + _ROUND_BITS).view(np.float64) - _ROUND
+    s = f / (2.0 + f)
+    z = s * s
+    r = z * (_L1 + z * (_L2 + z * (_L3 + z * (_L4 + z * (_L5 + z * (_L6 + z * _L7))))))
+    half = 0.5 * f * f
+    return whole * _LN2_HI - ((half - (s * (half + r) + whole * _LN2_LO)) - f)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def row_costs(tree: Tree, prices: Prices, price: Array, saved: Array, cost: Array) -> None:
+    """Write the generalised cost of all rows.
+
+    Parameters
+    ----------
+    tree, prices
+        Rows and costs of a year.
+    price
+        What each row pays beside its parts ``[row]`` [CNY/t].
+    saved
+        Hours at sea that each row saves ``[row]`` [h].
+    cost
+        Where to write ``[row, lane]`` [CNY/t].
+    """
+    for c in range(tree.row_edge.size - 1):
+        by_part, hour = prices.cost[c], prices.hour[c]
+        for row in range(tree.row_edge[c], tree.row_edge[c + 1]):
+            # one name a lane, not an array: sums that stay in registers are twice as fast
+            x0 = x1 = x2 = x3 = x4 = x5 = x6 = x7 = price[row]
+            for e in range(tree.part_start[row], tree.part_start[row + 1]):
+                amount, of = tree.amount[e], by_part[tree.part[e]]
+                x0 += of[0] * amount
+                x1 += of[1] * amount
+                x2 += of[2] * amount
+                x3 += of[3] * amount
+                x4 += of[4] * amount
+                x5 += of[5] * amount
+                x6 += of[6] * amount
+                x7 += of[7] * amount
+            to = cost[row]
+            to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7] = x0, x1, x2, x3, x4, x5, x6, x7
+            if saved[row] != 0.0:
+                for k in range(LANES):
+                    to[k] -= hour[k] * saved[row]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def scaled(values: Array, factor: Array) -> None:
+    """Multiply values ``[row, lane]`` by a factor ``[lane]`` in place."""
+    for i in range(values.shape[0]):
+        for k in range(LANES):
+            values[i, k] *= factor[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def blend(  # noqa: PLR0912  (passes over the blocks, one after the other)
+    utility: Array, start: Index, scale: Array, share: Array, found: Array, work: Array, total: Array
+) -> None:
+    """Write the shares within blocks and the log-sum of each block; one alone passes its utility on as it is.
+
+    Parameters
+    ----------
+    utility
+        ``[member, lane]`` [-].
+    start
+        First member of each block, with their number at the end.
+    scale
+        Log-sum scale ``[lane]`` [-].
+    share, found
+        Where to write: ``[member, lane]``, and ``scale x ln(sum of exp(utility / scale))`` ``[block, lane]``.
+    work, total
+        Scratch memory of the size of ``share`` and of ``found``.
+    """
+    n, m = 0, 0
+    inverse, whole = 1.0 / scale, np.empty(LANES)
+    for h in range(start.size - 1):
+        a, b = start[h], start[h + 1]
+        for k in range(LANES):
+            found[h, k] = utility[a, k]
+        if b > a + 1:
+            for i in range(a + 1, b):
+                for k in range(LANES):
+                    found[h, k] = max(found[h, k], utility[i, k])
+            for i in range(a, b):
+                for k in range(LANES):
+                    work[n, k] = (utility[i, k] - found[h, k]) * inverse[k]
+                n += 1
+    flat = work.reshape(-1)
+    for j in range(n * LANES):
+        flat[j] = _exp(flat[j])
+    n = 0
+    for h in range(start.size - 1):
+        a, b = start[h], start[h + 1]
+        if b == a + 1:
+            for k in range(LANES):
+                share[a, k] = 1.0
+            continue
+        for k in range(LANES):
+            total[m, k] = work[n, k]
+        for i in range(1, b - a):
+            for k in range(LANES):
+                total[m, k] += work[n + i, k]
+        for k in range(LANES):
+            whole[k] = 1.0 / total[m, k]
+        for i in range(a, b):
+            for k in range(LANES):
+                share[i, k] = work[n, k] * whole[k]
+            n += 1
+        m += 1
+    flat = total.reshape(-1)
+    for j in range(m * LANES):
+        flat[j] = _log(flat[j])
+    m = 0
+    for h in range(start.size - 1):
+        if start[h + 1] > start[h] + 1:
+            for k in range(LANES):
+                found[h, k] += scale[k] * total[m, k]
+            m += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_ports(tree: Tree, constants: Array, utility: Array) -> None:
+    """Add the port constants ``[constant, lane]`` to utilities ``[port of a group, lane]``."""
+    for h in range(tree.port.size):
+        p = tree.port[h]
+        if p >= 0:
+            for k in range(LANES):
+                utility[h, k] += constants[p, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_preferences(tree: Tree, prices: Prices, utility: Array) -> None:
+    """Add the preferences of rail and of coastal ships to utilities ``[group, lane]``."""
+    for c in range(tree.group_edge.size - 1):
+        for g in range(tree.group_edge[c], tree.group_edge[c + 1]):
+            rail, coastal = tree.features[g, 0], tree.coastal[g]
+            for k in range(LANES):
+                utility[g, k] += prices.rail[c, k] * rail + prices.coastal[k] * coastal
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_constants(tree: Tree, constants: Array, utility: Array) -> None:
+    """Add constants ``[constant, lane]`` times features to utilities ``[group, lane]``."""
+    for g in range(utility.shape[0]):
+        for x in range(tree.features.shape[1]):
+            feature = tree.features[g, x]
+            if feature != 0.0:
+                for k in range(LANES):
+                    utility[g, k] += constants[x, k] * feature
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def carry(
+    tree: Tree, flow: Array, nest_share: Array, group_share: Array, port_share: Array, row_share: Array, total: Array
+) -> None:
+    """Add up what the rows carry.
+
+    Parameters
+    ----------
+    tree
+        The rows.
+    flow
+        Demand of each case ``[case, lane]`` [t/yr].
+    nest_share, group_share, port_share, row_share
+        Shares within case, nest, group and port ``[., lane]``.
+    total
+        Where to add ``[commodity, measure, lane]``.
+    """
+    whole, own = np.empty(LANES), np.empty(LANES)
+    for case in range(tree.commodity.size):
+        into = total[tree.commodity[case]]
+        for n in range(tree.case_start[case], tree.case_start[case + 1]):
+            for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
+                for h in range(tree.group_start[g], tree.group_start[g + 1]):
+                    for k in range(LANES):
+                        whole[k] = flow[case, k] * nest_share[n, k] * group_share[g, k] * port_share[h, k]
+                    for row in range(tree.port_start[h], tree.port_start[h + 1]):
+                        for k in range(LANES):
+                            own[k] = whole[k] * row_share[row, k]
+                        for e in range(tree.count_start[row], tree.count_start[row + 1]):
+                            amount, m = tree.counted[e], tree.column[e]
+                            for k in range(LANES):
+                                into[m, k] += own[k] * amount
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pay(
+    tree: Tree, flow: Array, nest_share: Array, group_share: Array, port_share: Array, row_share: Array, cost: Array, total: Array
+) -> None:
+    """Add up what the rows cost.
+
+    Parameters
+    ----------
+    tree, flow, nest_share, group_share, port_share, row_share
+        As in :func:`carry`.
+    cost
+        Of each row ``[row, lane]`` [CNY/t].
+    total
+        Where to add ``[lane]`` [CNY/yr].
+    """
+    whole = np.empty(LANES)
+    for case in range(tree.commodity.size):
+        for n in range(tree.case_start[case], tree.case_start[case + 1]):
+            for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
+                for h in range(tree.group_start[g], tree.group_start[g + 1]):
+                    for k in range(LANES):
+                        whole[k] = flow[case, k] * nest_share[n, k] * group_share[g, k] * port_share[h, k]
+                    for row in range(tree.port_start[h], tree.port_start[h + 1]):
+                        for k in range(LANES):
+                            total[k] += whole[k] * row_share[row, k] * cost[row, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weigh(port_start: Index, start: Index, margin: Index, weights: Array, row_share: Array, weight: Array) -> None:
+    """Write the mean weight of each port of a group in the margins it has any in.
+
+    Parameters
+    ----------
+    port_start
+        First row of each port, with their number at the end.
+    start, margin
+        First entry of each port, and the margin of each entry.
+    weights
+        Weight of each row in each margin ``[row, margin]``.
+    row_share
+        Shares within ports ``[row, lane]``.
+    weight
+        Where to write ``[entry, lane]``.
+    """
+    for h in range(start.size - 1):
+        for e in range(start[h], start[h + 1]):
+            for k in range(LANES):
+                weight[e, k] = 0.0
+            for row in range(port_start[h], port_start[h + 1]):
+                amount = weights[row, margin[e]]
+                for k in range(LANES):
+                    weight[e, k] += row_share[row, k] * amount
+
+
+class Weights(NamedTuple):
+    """Weights of the ports of a group in the margins: first entry of each port, margin of each entry, and weight ``[entry, lane]``."""
+
+    start: Index
+    margin: Index
+    weight: Array
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so many arrays would cost more than the work)
+    tree: Tree,
+    weights: Weights,
+    prices: Prices,
+    flow: Array,
+    nest_share: Array,
+    group_share: Array,
+    port_share: Array,
+    made: Array,
+    slope: Array,
+) -> None:
+    """Add up the margins and the goods through the ports, and how they move with the constants.
+
+    Parameters
+    ----------
+    tree, prices, flow, nest_share, group_share, port_share
+        As in :func:`carry`.
+    weights
+        What makes the margins.
+    made
+        Where to add margins and goods by port constant ``[margin + port, lane]``.
+    slope
+        Where to add their derivatives ``[margin + port, constant + port, lane]``.
+
+    Notes
+    -----
+    With ``y`` how a constant moves the utilities, ``a`` what is counted, bars for means over the group, nest and case, and ``E`` the mean over all,
+    ``d E[a] = E[a y] / rho + (1 / mu - 1 / rho) E[abar_g ybar_g] + (1 - 1 / mu) E[abar_n ybar_n] - abar ybar``.
+    """
+    n_x = tree.features.shape[1]
+    n_port = slope.shape[1] - n_x
+    n_m = made.shape[0] - n_port
+    # means by what they are of: margins, then ports of the case in the order they are met; features, then ports again
+    n_a, n_y = n_m + n_port, n_x + n_port
+    a_group, a_nest, a_case = np.empty((n_a, LANES)), np.empty((n_a, LANES)), np.empty((n_a, LANES))
+    y_group, y_nest, y_case = np.empty((n_y, LANES)), np.empty((n_y, LANES)), np.empty((n_y, LANES))
+    a_at = np.full((3, n_a), -1)
+    y_at = np.full((3, n_y), -1)
+    a_list, y_list = np.empty((3, n_a), np.int64), np.empty((3, n_y), np.int64)
+    own = np.empty((n_a, n_y, LANES))
+    place, met = np.full(n_port, -1), np.empty(n_port, np.int64)
+    size, one, two = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    by_port, by_nest = 1.0 / prices.port, 1.0 / prices.nest
+    between, across = by_nest - by_port, 1.0 - by_nest
+    for case in range(tree.commodity.size):
+        first_nest, last_nest = tree.case_start[case], tree.case_start[case + 1]
+        first_group, last_group = tree.nest_start[first_nest], tree.nest_start[last_nest]
+        n_met = 0
+        for h in range(tree.group_start[first_group], tree.group_start[last_group]):
+            p = tree.port[h]
+            if p >= 0 and place[p] < 0:
+                place[p], met[n_met] = n_met, p
+                n_met += 1
+        moves, chooses = last_group > first_group + 1 or n_met > 0, tree.chooses[case]
+        n_ac, n_yc = 0, 0
+        if moves:
+            own[: n_m + n_met, : n_x + n_met] = 0.0
+        for n in range(first_nest, last_nest):
+            n_an, n_yn = 0, 0
+            for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
+                n_ag, n_yg = 0, 0
+                for k in range(LANES):
+                    size[k] = nest_share[n, k] * group_share[g, k]
+                for x in range(n_x):
+                    if tree.features[g, x] != 0.0:
+                        y_list[0, n_yg] = x
+                        n_yg += 1
+                        for k in range(LANES):
+                            y_group[x, k] = tree.features[g, x]
+                for h in range(tree.group_start[g], tree.group_start[g + 1]):
+                    y = place[tree.port[h]] if tree.port[h] >= 0 else -1
+                    for k in range(LANES):
+                        one[k] = size[k] * port_share[h, k] * by_port[k]
+                    for e in range(weights.start[h], weights.start[h + 1]):
+                        m = weights.margin[e]
+                        if a_at[0, m] != g:
+                            a_at[0, m], a_list[0, n_ag] = g, m
+                            n_ag += 1
+                            for k in range(LANES):
+                                a_group[m, k] = 0.0
+                        for k in range(LANES):
+                            a_group[m, k] += port_share[h, k] * weights.weight[e, k]
+                        if y >= 0:
+                            for k in range(LANES):
+                                own[m, n_x + y, k] += one[k] * weights.weight[e, k]
+                    if y >= 0:
+                        y_list[0, n_yg] = n_x + y
+                        n_yg += 1
+                        for k in range(LANES):
+                            y_group[n_x + y, k] = port_share[h, k]
+                        if chooses:
+                            a_list[0, n_ag] = n_m + y
+                            n_ag += 1
+                            for k in range(LANES):
+                                a_group[n_m + y, k] = port_share[h, k]
+                            for k in range(LANES):
+                                own[n_m + y, n_x + y, k] += one[k]
+                if moves:
+                    for j in range(n_yg):
+                        y = y_list[0, j]
+                        if y < n_x:
+                            for k in range(LANES):
+                                two[k] = size[k] * by_nest[k] * y_group[y, k]
+                        else:
+                            for k in range(LANES):
+                                two[k] = size[k] * between[k] * y_group[y, k]
+                        for i in range(n_ag):
+                            a = a_list[0, i]
+                            for k in range(LANES):
+                                own[a, y, k] += two[k] * a_group[a, k]
+                        if y_at[1, y] != n:
+                            y_at[1, y], y_list[1, n_yn] = n, y
+                            n_yn += 1
+                            for k in range(LANES):
+                                y_nest[y, k] = 0.0
+                        for k in range(LANES):
+                            y_nest[y, k] += group_share[g, k] * y_group[y, k]
+                for i in range(n_ag):
+                    a = a_list[0, i]
+                    if a_at[1, a] != n:
+                        a_at[1, a], a_list[1, n_an] = n, a
+                        n_an += 1
+                        for k in range(LANES):
+                            a_nest[a, k] = 0.0
+                    for k in range(LANES):
+                        a_nest[a, k] += group_share[g, k] * a_group[a, k]
+            for j in range(n_yn):
+                y = y_list[1, j]
+                for k in range(LANES):
+                    two[k] = nest_share[n, k] * y_nest[y, k]
+                if y_at[2, y] != case:
+                    y_at[2, y], y_list[2, n_yc] = case, y
+                    n_yc += 1
+                    for k in range(LANES):
+                        y_case[y, k] = 0.0
+                for k in range(LANES):
+                    y_case[y, k] += two[k]
+                for k in range(LANES):
+                    two[k] *= across[k]
+                for i in range(n_an):
+                    a = a_list[1, i]
+                    for k in range(LANES):
+                        own[a, y, k] += two[k] * a_nest[a, k]
+            for i in range(n_an):
+                a = a_list[1, i]
+                if a_at[2, a] != case:
+                    a_at[2, a], a_list[2, n_ac] = case, a
+                    n_ac += 1
+                    for k in range(LANES):
+                        a_case[a, k] = 0.0
+                for k in range(LANES):
+                    a_case[a, k] += nest_share[n, k] * a_nest[a, k]
+        for i in range(n_ac):
+            a = a_list[2, i]
+            to = a if a < n_m else n_m + met[a - n_m]
+            for k in range(LANES):
+                made[to, k] += flow[case, k] * a_case[a, k]
+            for j in range(n_yc):
+                y = y_list[2, j]
+                at = y if y < n_x else n_x + met[y - n_x]
+                for k in range(LANES):
+                    slope[to, at, k] += flow[case, k] * (own[a, y, k] - a_case[a, k] * y_case[y, k])
+        for i in range(n_met):
+            place[met[i]] = -1
+            a_at[1:, n_m + i] = -1
+            y_at[1:, n_x + i] = -1

@@ -1,0 +1,122 @@
+"""Tables of the page of uncertainty: rows of an ensemble and of the measures under the words and units of the reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from transport.i18n import labels, t
+from transport.measures import measure_names
+from transport.scorecard import MET, READING
+from transport.text import shown, unit_label
+
+if TYPE_CHECKING:
+    from transport.inputs import Inputs
+
+#: Units of CO2 and money by language: 10^4 t or kt, 10^8 or 10^6 CNY.
+CO2_UNIT, MONEY_UNIT = {"zh": 1e4, "en": 1e3}, {"zh": 1e8, "en": 1e6}
+
+
+def headline_targets(probabilities: pl.DataFrame, data: Inputs) -> pl.DataFrame:
+    """Return the probabilities of the headline readings, one row per target, in the order of the indicators."""
+    order = data.table("indicators")["id"].to_list()
+    wanted = data.table("indicators").select("id", *[pl.col(c).fill_null("") for c in READING])
+    rows = probabilities.join(wanted, on=["id", *READING], how="semi", maintain_order="left")
+    place = pl.col("id").replace_strict({name: k for k, name in enumerate(order)}, default=len(order))
+    return rows.sort(place, "area", "year")
+
+
+def target_names(rows: pl.DataFrame, data: Inputs, lang: str) -> list[str]:
+    """Return what each target is called: indicator, area where it is a city, year."""
+    names, areas = labels(data, "indicator", lang), labels(data, "area", lang)
+    return [
+        t(
+            "uncertainty.target_name",
+            lang,
+            name=names.get(row["id"], row["id"]),
+            area=areas.get(row["area"], row["area"]),
+            year=row["year"],
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def probability_rows(rows: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return target, central value, target value, probability with error and interval, with the tolerance, and without weights."""
+    made: list[dict[str, Any]] = []
+    for name, row in zip(target_names(rows, data, lang), rows.iter_rows(named=True), strict=True):
+        sign = "≥ " if row["direction"] == "at_least" else "≤ "
+        unit = unit_label(row["unit"], lang)
+        made.append(
+            {
+                "target": name,
+                "wanted": f"{sign}{shown(row['target'], row['unit'], lang)} {unit}".strip(),
+                "central": f"{shown(row['central'], row['unit'], lang)} {unit}".strip(),
+                "probability": 100.0 * row["probability"],
+                "error": 100.0 * row["standard_error"],
+                "span": t("uncertainty.span", lang, low=f"{100.0 * row['low']:.0f}", high=f"{100.0 * row['high']:.0f}"),
+                "within": 100.0 * row["probability_within"],
+                "unweighted": 100.0 * row["unweighted"],
+            }
+        )
+    return pl.DataFrame(made)
+
+
+def probability_bars(rows: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return what the chart of probabilities draws."""
+    return rows.select("probability", "low", "high", central_met=pl.col("central_verdict").is_in(MET)).with_columns(
+        target=pl.Series(target_names(rows, data, lang))
+    )
+
+
+def readings(probabilities: pl.DataFrame, indicator: str, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return the probability of one target in every reading: boundary, base, and a column per scope [%]."""
+    rows = probabilities.filter(pl.col("id") == indicator, pl.col("variant") == "")
+    wide = rows.with_columns(pl.col("probability") * 100.0).pivot(
+        on="scope", index=["boundary", "base"], values="probability", sort_columns=False
+    )
+    return wide.sort("base", "boundary").with_columns(
+        pl.col("boundary").replace(labels(data, "boundary", lang)), pl.col("base").replace(labels(data, "base", lang))
+    )
+
+
+def measures_of_year(table: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return the measures of a year under their labels, most CO2 avoided first; CO2 and money in the reader's units."""
+    names = measure_names(data, lang)
+    co2, money = CO2_UNIT[lang], MONEY_UNIT[lang]
+    ways = [(pl.col(f"{way}_co2_t") / co2).alias(way) for way in ("alone", "first", "last", "share", "error")]
+    return (
+        table.filter(pl.col("year") == year)
+        .sort("share_co2_t", "measure")
+        .select(
+            pl.col("measure").replace_strict(names, default=pl.col("measure")),
+            *ways,
+            pl.col("share_headline_pct").alias("headline"),
+            pl.when("has_cost").then(pl.col("share_cost_cny2023") / money).alias("cost"),
+            pl.col("cny2023_per_tco2").alias("price"),
+        )
+    )
+
+
+def curve_of_year(curve: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return the blocks of the abatement cost curve of a year; measures without a price are left out."""
+    names, co2 = measure_names(data, lang), CO2_UNIT[lang]
+    rows = curve.filter(pl.col("year") == year, pl.col("rank").is_not_null(), pl.col("cny2023_per_tco2").is_not_null())
+    return rows.select(
+        pl.col("measure").replace_strict(names, default=pl.col("measure")),
+        start=pl.col("from_tco2") / co2,
+        end=pl.col("to_tco2") / co2,
+        avoided=pl.col("avoided_tco2") / co2,
+        price="cny2023_per_tco2",
+    )
+
+
+def pairs_of_year(pairs: pl.DataFrame, year: int, way: str, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return the interactions of measures in CO2 of a year: ``first`` (on the base) or ``last`` (within the scenario)."""
+    names = measure_names(data, lang)
+    return pairs.filter(pl.col("year") == year).select(
+        pl.col("measure").replace_strict(names, default=pl.col("measure")),
+        pl.col("other").replace_strict(names, default=pl.col("other")),
+        value=pl.col(f"{way}_co2_t") / CO2_UNIT[lang],
+    )

@@ -1,0 +1,343 @@
+"""The commands ``transport runs`` (the catalogue of runs) and ``transport verify`` (check the zip of a run)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transport.i18n import t
+from transport.network_show import err, out, print_table
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from transport.catalogue import Catalogue
+    from transport.catalogue_rows import Entry, Query
+    from transport.params import LeverValue
+    from transport.store import StoredRun
+
+OK, FINDINGS = 0, 2
+#: Columns of the list of runs, and the rows of one run.
+LISTED = ("run_id", "scenario", "title", "created_at", "author", "tags", "notes", "folder")
+SHOWN = (
+    "run_id",
+    "scenario",
+    "title",
+    "author",
+    "created_at",
+    "registered_at",
+    "seconds",
+    "version",
+    "data_hash",
+    "scenario_hash",
+)
+_MIB = 1024**2
+
+
+def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add ``runs`` and ``verify`` to the command line.
+
+    Parameters
+    ----------
+    verbs
+        What ``add_subparsers`` returned.
+    parents
+        Parsers of the common options: language, JSON.
+    """
+    runs = verbs.add_parser("runs", help="the catalogue of runs: list, show, find, tag, note, delete, export")
+    sub = runs.add_subparsers(required=True, metavar="ACTION")
+
+    def action(name: str, work: Any, text: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = sub.add_parser(name, parents=parents, help=text)
+        store_option(parser)
+        parser.set_defaults(command=work)
+        return parser
+
+    action("list", _list, "list all runs, newest first")
+    action("scan", _scan, "take in the run folders that the catalogue does not know yet")
+    find = action("find", _find, "list the runs that meet all conditions")
+    find.add_argument("--scenario", default="", metavar="TEXT", help="name of the scenario, or part of its title")
+    find.add_argument("--tag", default="", help="tag")
+    find.add_argument("--author", default="", metavar="NAME", help="who made it")
+    find.add_argument("--text", default="", help="part of a note")
+    find.add_argument("--since", default="", metavar="DATE", help="first day, as 2026-11-23 (UTC)")
+    find.add_argument("--until", default="", metavar="DATE", help="last day")
+    find.add_argument(
+        "--set", action="append", default=[], metavar="LEVER[=VALUE]", help="lever that the scenario sets, to any or this value"
+    )
+    find.add_argument("--hash", default="", help="beginning of the run id, or of the hash of the scenario or the data")
+
+    one: dict[str, Any] = {"metavar": "RUN", "help": "run id, its beginning, or the folder"}
+    action("show", _show, "show one run with its notes").add_argument("run", **one)
+    for name, work, text in (("tag", _tag, "put tags on a run"), ("untag", _untag, "take tags off a run")):
+        parser = action(name, work, text)
+        parser.add_argument("run", **one)
+        parser.add_argument("tags", metavar="TAG", nargs="+", help="a word")
+    note = action("note", _note, "write a note on a run")
+    note.add_argument("run", **one)
+    note.add_argument("text", metavar="TEXT", help="what is to be remembered")
+    delete = action("delete", _delete, "delete a run: its folder and what the catalogue says of it")
+    delete.add_argument("run", **one)
+    delete.add_argument("--yes", action="store_true", help="really delete it; without, only say what would be deleted")
+    export = action("export", _export, "write one zip that others can check and compute again")
+    export.add_argument("run", **one)
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="the file")
+
+    verify = verbs.add_parser("verify", parents=parents, help="check the zip of a run: checksums, version, data")
+    verify.add_argument("file", type=Path, metavar="FILE.zip", help="written by transport runs export")
+    verify.add_argument("--rerun", action="store_true", help="also compute the run again and compare every table")
+    verify.set_defaults(command=_verify)
+
+
+def store_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the database of the catalogue."""
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="catalogue: sqlite:///FILE or postgresql://USER@HOST/DATABASE (default TRANSPORT_STORE, else runs/catalogue.sqlite)",
+    )
+
+
+def take_in(runs: Iterable[StoredRun], args: argparse.Namespace) -> None:
+    """Enter finished runs into the catalogue; if that fails, say so in one line and go on.
+
+    Parameters
+    ----------
+    runs
+        What was written.
+    args
+        With ``lang``, and ``store`` if the command has the option.
+    """
+    from transport.store import in_runs_folder
+
+    kept = [run for run in runs if in_runs_folder(run.folder)]
+    if not kept:  # most programs that name another folder want their files and no more
+        return
+    try:
+        from transport.catalogue import register as enter
+
+        warning = enter(kept, store=getattr(args, "store", None), lang=args.lang)
+    except ImportError as missing:  # an environment of an earlier version: the run counts more than its entry
+        warning = t("runs.not_registered", args.lang, problem=str(missing))
+    if warning:
+        err(warning)
+
+
+# ---- reading ----
+
+
+def _list(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        found = catalogue.entries()
+        if not found and not args.json:
+            out(t("runs.none", args.lang, folder=str(catalogue.runs)))
+            return OK
+        return _print(found, catalogue, args)
+
+
+def _find(args: argparse.Namespace) -> int:
+    for day in (args.since, args.until):
+        if day and not _is_date(day):
+            err(t("runs.bad_date", args.lang, value=day))
+            return FINDINGS
+    query = _query(args)
+    with _opened(args) as catalogue:
+        found = catalogue.entries(query)
+        if not found and not args.json:
+            err(t("runs.none_found", args.lang))
+            return OK
+        return _print(found, catalogue, args)
+
+
+def _show(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        entry = catalogue.entry(args.run)
+        here = catalogue.is_there(entry)
+    if args.json:
+        out(json.dumps({**entry.as_dict(), "there": here}, ensure_ascii=False))
+        return OK
+    cells = {**entry.as_dict(), "title": _title(entry, args.lang), "seconds": f"{entry.seconds:.1f}"}
+    for name in SHOWN:
+        out(f"{t(f'runs.column_{name}', args.lang)}: {cells[name] or '-'}")
+    gone = "" if here else f" ({t('runs.gone', args.lang)})"
+    out(f"{t('runs.column_folder', args.lang)}: {entry.folder}{gone}")
+    out(f"{t('runs.column_tags', args.lang)}: {' '.join(entry.tags) or '-'}")
+    levers = " ".join(f"{name}={_value(value)}" for name, value in entry.levers.items())
+    out(f"{t('runs.column_levers', args.lang)}: {levers or '-'}")
+    for note in entry.notes:
+        key = "runs.note" if note.run_id == entry.run_id else "runs.note_other"
+        out(t(key, args.lang, at=note.at, author=note.author, text=note.text, run=note.run_id))
+    return OK
+
+
+def _print(found: Sequence[Entry], catalogue: Catalogue, args: argparse.Namespace) -> int:
+    if args.json:
+        out(json.dumps([{**one.as_dict(), "there": catalogue.is_there(one)} for one in found], ensure_ascii=False))
+        return OK
+    import polars as pl
+
+    def cells(entry: Entry) -> dict[str, str]:
+        gone = "" if catalogue.is_there(entry) else f" ({t('runs.gone', args.lang)})"
+        values = {
+            "title": _title(entry, args.lang),
+            "created_at": entry.created_at[:16].replace("T", " "),
+            "tags": " ".join(entry.tags),
+            "notes": str(len(entry.notes) or ""),
+            "folder": entry.folder + gone,
+        }
+        return {t(f"runs.column_{name}", args.lang): str(values.get(name, getattr(entry, name, ""))) for name in LISTED}
+
+    print_table(pl.DataFrame([cells(entry) for entry in found]))
+    out(t("runs.count", args.lang, count=len(found), folder=str(catalogue.runs)))
+    return OK
+
+
+# ---- writing ----
+
+
+def _scan(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        found = catalogue.scan()
+        count = len(catalogue.entries())
+    if args.json:
+        out(json.dumps({"new": found.new, "count": count, "broken": list(found.broken)}, ensure_ascii=False))
+    else:
+        for problem in found.broken:
+            err(t("runs.broken", args.lang, problem=problem))
+        out(t("runs.scanned", args.lang, new=found.new, count=count))
+    return FINDINGS if found.broken else OK
+
+
+def _tag(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        return _changed(catalogue.tag(args.run, args.tags), args)
+
+
+def _untag(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        return _changed(catalogue.untag(args.run, args.tags), args)
+
+
+def _note(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        return _changed(catalogue.note(args.run, args.text), args)
+
+
+def _changed(entry: Entry, args: argparse.Namespace) -> int:
+    if args.json:
+        out(json.dumps(entry.as_dict(), ensure_ascii=False))
+        return OK
+    tags = " ".join(entry.tags) or t("runs.no_tags", args.lang)
+    out(t("runs.changed", args.lang, folder=entry.folder, tags=tags, notes=len(entry.notes)))
+    return OK
+
+
+def _delete(args: argparse.Namespace) -> int:
+    with _opened(args) as catalogue:
+        entry = catalogue.entry(args.run)
+        if not args.yes:
+            values = {"folder": catalogue.place(entry), "title": _title(entry, args.lang), "created_at": entry.created_at}
+            err(t("runs.sure", args.lang, **values))
+            return FINDINGS
+        gone = catalogue.delete(entry.folder)
+    if args.json:
+        out(json.dumps({"deleted": entry.folder, "there": gone is not None}, ensure_ascii=False))
+    else:
+        out(t("runs.deleted" if gone else "runs.forgotten", args.lang, folder=str(gone or entry.folder)))
+    return OK
+
+
+# ---- one zip ----
+
+
+def _export(args: argparse.Namespace) -> int:
+    from transport.bundle import export_run
+    from transport.bundle_check import is_of_installed_data
+    from transport.store import MANIFEST, read_run
+
+    folder = Path(args.run)
+    if not (folder / MANIFEST).is_file():
+        with _opened(args) as catalogue:
+            folder = catalogue.place(catalogue.entry(args.run))
+    run = read_run(folder)
+    digest = export_run(run, args.out)
+    here = is_of_installed_data(run)
+    size = args.out.stat().st_size
+    if args.json:
+        values = {"run": run.manifest["run_id"], "file": str(args.out), "bytes": size, "sha256": digest, "data_installed": here}
+        out(json.dumps(values, ensure_ascii=False))
+        return OK
+    out(t("runs.exported", args.lang, file=str(args.out), mib=f"{size / _MIB:.1f}", digest=digest))
+    if not here:
+        err(t("runs.not_ours", args.lang))
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from transport.bundle_check import compute, verify
+    from transport.check_problems import format_finding, word, words
+
+    if args.rerun and not args.json and sys.stderr.isatty():
+        err(t("bundle.rerunning", args.lang))
+    verdict = verify(args.file, rerun=compute if args.rerun else None)
+    findings = words(verdict.problems, args.lang)
+    remarks = [word(one, args.lang) for one in verdict.remarks]
+    about = verdict.about
+    if args.json:
+        values = {"run": about.get("run_id"), "scenario": about.get("scenario"), "compared": verdict.compared}
+        lists = {"findings": [one.as_dict() for one in findings], "remarks": [one.as_dict() for one in remarks]}
+        out(json.dumps({**values, **lists}, ensure_ascii=False))
+        return FINDINGS if findings else OK
+    for finding in findings:
+        out(format_finding(finding, args.lang))
+    for finding in remarks:
+        out(t("bundle.remark", args.lang, text=format_finding(finding, args.lang)))
+    if findings:
+        out(t("bundle.wrong", args.lang, file=args.file.name, count=len(findings)))
+        return FINDINGS
+    names = {"run": about["run_id"], "scenario": about["scenario"], "members": len(about["tables"])}
+    out(t("bundle.whole", args.lang, file=args.file.name, **names))
+    if args.rerun:
+        out(t("bundle.same", args.lang, count=verdict.compared))
+    return OK
+
+
+# ---- inside ----
+
+
+def _opened(args: argparse.Namespace) -> Catalogue:
+    from transport.catalogue import Catalogue
+
+    return Catalogue(args.store)
+
+
+def _query(args: argparse.Namespace) -> Query:
+    from transport.catalogue_rows import Query
+    from transport.cli import settings
+
+    levers: list[tuple[str, LeverValue | None]] = []
+    for text in args.set:
+        levers += list(settings([text], args.lang).items()) if "=" in text else [(text.strip(), None)]
+    names = ("scenario", "tag", "author", "text", "since", "until", "hash")
+    return Query(**{name: getattr(args, name) for name in names}, levers=tuple(levers))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _title(entry: Entry, lang: str) -> str:
+    return entry.title_zh if lang == "zh" else entry.title_en
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{year}:{number:g}" for year, number in value.items())
+    return f"{value:g}"

@@ -1,0 +1,435 @@
+"""The command ``transport ensemble``: how sure each target is, what that hangs on, and which numbers to replace first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transport.i18n import labels, t
+from transport.network_show import err, out, print_table
+from transport.sampling import DESIGNS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    import polars as pl
+
+    from transport.ensemble import EnsembleResult, Progress
+    from transport.inputs import Inputs
+    from transport.scenario import Scenario
+    from transport.sensitivity import Drivers
+
+OK, FAILURE, FINDINGS = 0, 1, 2
+_DRAWS, _TOP, _YEAR = 1000, 10, 2030
+#: Indicator whose drivers are shown where none is named.
+HEADLINE = "operating_co2_intensity"
+
+
+def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add ``ensemble`` to the command line.
+
+    Parameters
+    ----------
+    verbs
+        What ``add_subparsers`` returned.
+    parents
+        Parsers of the common options: language, JSON, data pack.
+    """
+    parser = verbs.add_parser(
+        "ensemble", parents=parents, help="probability of every target over the ranges of the data, and what it hangs on"
+    )
+    parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="names of bundled scenarios, or .toml files")
+    parser.add_argument(
+        "--draws", type=_positive, default=_DRAWS, metavar="N", help=f"draws beside the central run (default {_DRAWS})"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed; scenarios with one seed share every draw")
+    parser.add_argument("--design", choices=DESIGNS, default="lhs", help="Latin hypercube (default) or scrambled Sobol sequence")
+    parser.add_argument(
+        "--capacity",
+        choices=("fixed", "equilibrium"),
+        default="fixed",
+        help="freight delays of 2020 (default), or of every draw's own flows (far slower)",
+    )
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes (default: one per core); the results are the same"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="folder (default runs/ensemble-<id>); of several scenarios one folder each in it",
+    )
+    parser.add_argument("--only", type=int, metavar="K", help="work out draw K alone and print it; 0 = the central run")
+    parser.add_argument(
+        "--drivers", default=HEADLINE, metavar="ID", help=f"indicator whose drivers are shown (default {HEADLINE})"
+    )
+    parser.add_argument("--year", type=int, default=_YEAR, metavar="YEAR", help=f"year of the drivers (default {_YEAR})")
+    parser.add_argument("--top", type=_positive, default=_TOP, metavar="N", help=f"drivers to show (default {_TOP})")
+    parser.add_argument("--tornado", action="store_true", help="also move each shown driver alone to the ends of its range")
+    parser.add_argument(
+        "--groups", type=_positive, metavar="N", help="also Sobol indices of whole data files, from N x (files + 2) further runs"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever in every scenario")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.set_defaults(command=_ensemble)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _ensemble(args: argparse.Namespace) -> int:
+    from transport.cli import settings
+    from transport.ensemble import prepared
+    from transport.inputs import load_inputs
+    from transport.scenario import load_scenario
+    from transport.scenario_sections import names_of
+
+    inputs = load_inputs(pack=args.pack, lang=args.lang)
+    if args.drivers not in labels(inputs, "indicator", args.lang):
+        from transport.check_problems import nearest
+
+        hint = nearest(args.drivers, labels(inputs, "indicator", args.lang))
+        err(t("ensemble.no_indicator", args.lang, given=args.drivers, hint=hint or HEADLINE))
+        return FINDINGS
+    extra = settings(args.set, args.lang)
+    scenarios = [
+        prepared(
+            load_scenario(
+                name, inputs.folder, inputs.levers, names=names_of(inputs.tables), extra=extra, draws=1, lang=args.lang
+            ),
+            capacity=args.capacity,
+        )
+        for name in args.scenarios
+    ]
+    if args.only is not None:
+        return _one(scenarios, inputs, args)
+    results = []
+    for scenario in scenarios:
+        result = _run(scenario, inputs, args)
+        if result is None:
+            return FAILURE
+        results.append(result)
+    if args.json:
+        out(json.dumps({"ensembles": [_json(result, inputs, args) for result in results]}, ensure_ascii=False))
+        return OK
+    for scenario, result in zip(scenarios, results, strict=True):
+        _show(result, inputs, args)
+        _more(scenario, result, inputs, args)
+    if len(results) > 1:
+        _compare(results, inputs, args)
+    return OK
+
+
+def _run(scenario: Scenario, inputs: Inputs, args: argparse.Namespace) -> EnsembleResult | None:
+    """Run one ensemble; None where the user stopped it."""
+    from transport.ensemble import ensemble_id, run_ensemble
+    from transport.store import runs_folder
+
+    name = ensemble_id(scenario, inputs, draws=args.draws, seed=args.seed, design=args.design)
+    folder = args.out or runs_folder() / f"ensemble-{name}"
+    if args.out is not None and len(args.scenarios) > 1:
+        folder = args.out / scenario.name
+    start = time.perf_counter()
+    with _bar(scenario.name, args) as tell:
+        try:
+            result = run_ensemble(
+                scenario,
+                inputs,
+                draws=args.draws,
+                seed=args.seed,
+                design=args.design,
+                folder=folder,
+                workers=args.workers,
+                scheduler=args.scheduler,
+                progress=tell,
+            )
+        except KeyboardInterrupt:
+            err(t("ensemble.stopped", args.lang, folder=str(folder)))
+            return None
+    if not args.json:
+        took = time.perf_counter() - start
+        err(t("ensemble.took", args.lang, ran=result.ran, there=args.draws - result.ran, seconds=f"{took:.1f}"))
+    return result
+
+
+def _one(scenarios: Sequence[Scenario], inputs: Inputs, args: argparse.Namespace) -> int:
+    """Print one draw worked out alone, in the headline reading of every target; ``--json`` has every series."""
+    from transport.ensemble import run_one
+    from transport.scorecard import headline_rows
+
+    found = {
+        scenario.name: run_one(scenario, inputs, args.only, draws=args.draws, seed=args.seed, design=args.design)
+        for scenario in scenarios
+    }
+    if args.json:
+        rows = {name: table.drop("series").to_dicts() for name, table in found.items()}
+        out(json.dumps({"draw": args.only, "draws": args.draws, "seed": args.seed, "values": rows}, ensure_ascii=False))
+        return OK
+    names = labels(inputs, "indicator", args.lang)
+    for name, table in found.items():
+        out(t("ensemble.one", args.lang, draw=args.only, draws=args.draws, seed=args.seed, scenario=name))
+        shown = headline_rows(table, inputs.table("indicators")).filter(year=args.year).drop("series", "draw")
+        print_table(
+            _named(
+                [
+                    {
+                        "indicator": names.get(row["id"], row["id"]),
+                        "area": labels(inputs, "area", args.lang).get(row["area"], row["area"]),
+                        "year": str(row["year"]),
+                        "value": row["value"],
+                        "unit": row["unit"],
+                    }
+                    for row in shown.iter_rows(named=True)
+                ],
+                args.lang,
+            )
+        )
+    return OK
+
+
+def _show(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> None:
+    """Print the probabilities of the targets."""
+    manifest, lang = result.manifest, args.lang
+    table = result.table("probabilities")
+    out(t("ensemble.title", lang, title=manifest[f"title_{lang}"], draws=manifest["draws"], seed=manifest["seed"]))
+    size = manifest["effective_sample_size"]
+    out(t("ensemble.effective", lang, size=f"{size:.0f}", draws=manifest["draws"] - manifest["failed"]))
+    if manifest["failed"]:
+        reason = result.table("failed")["problem"][0]
+        out(t("ensemble.failed", lang, count=manifest["failed"], reason=reason))
+    print_table(_named(_target_rows(table, inputs, lang), lang))
+    out(t("ensemble.note", lang))
+    out(t("ensemble.written", lang, folder=str(result.folder), tables=", ".join(manifest["tables"])))
+
+
+def _target_rows(table: pl.DataFrame, inputs: Inputs, lang: str) -> list[dict[str, object]]:
+    """Return one row per target: its headline reading, and the span of the probabilities over all readings."""
+    import polars as pl
+
+    from transport.scorecard import MET, headline_rows
+
+    names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
+    rows: list[dict[str, object]] = []
+    for row in headline_rows(table, inputs.table("indicators")).iter_rows(named=True):
+        others = table.filter(pl.col("id") == row["id"], pl.col("area") == row["area"], pl.col("year") == row["year"])
+        met = others.filter(pl.col("central_verdict").is_in(MET)).height
+        low, high = float(str(others["probability"].min())), float(str(others["probability"].max()))
+        rows.append(
+            {
+                "indicator": names.get(row["id"], row["id"]),
+                "area": areas.get(row["area"], row["area"]),
+                "year": str(row["year"]),
+                "target": row["target"],
+                "central": row["central"],
+                "probability": f"{row['probability']:.1%} ± {row['standard_error']:.1%}",
+                "interval": f"{row['low']:.0%} - {row['high']:.0%}",
+                "readings": f"{met}/{others.height}" if others.height > 1 else "",
+                "span": f"{low:.0%} - {high:.0%}" if others.height > 1 else "",
+            }
+        )
+    return rows
+
+
+def _more(scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> None:
+    """Print drivers, what to replace first, and what else was asked for."""
+    from transport.sensitivity import replace_first
+
+    lang = args.lang
+    try:
+        place, drivers = _drivers(result, inputs, args)
+    except ValueError as few:
+        out(t("ensemble.no_drivers", lang, reason=str(few)))
+        return
+    name = labels(inputs, "indicator", lang)[args.drivers]
+    out("")
+    out(
+        t("ensemble.drivers", lang, name=name, year=args.year, explained=f"{drivers.explained:.0%}", noise=f"{drivers.noise:.1%}")
+    )
+    if drivers.shares.is_empty():
+        out(t("ensemble.nothing", lang))
+        return
+    if drivers.effective > result.manifest["effective_sample_size"]:
+        out(t("ensemble.unweighted", lang))
+    shown = drivers.shares.head(args.top)
+    print_table(_named([_driver_row(row) for row in shown.iter_rows(named=True)], lang))
+    weak = replace_first(drivers, inputs, count=args.top)
+    out("")
+    out(t("ensemble.replace_first", lang))
+    print_table(_named([_place_row(row, inputs, lang) for row in weak.iter_rows(named=True)], lang))
+    keys = list(shown.select("parameter", "subject").iter_rows())
+    if args.tornado and keys:
+        from transport.sensitivity import tornado, tornado_cases
+
+        values = _cases(scenario, result, inputs, args, "tornado", tornado_cases(keys), place)
+        out("")
+        out(t("ensemble.tornado", lang, name=name, year=args.year))
+        print_table(_named(tornado(keys, float(values[0]), values[1:]).to_dicts(), lang))
+    if args.groups:
+        from transport.sensitivity import file_of_keys, group_cases, group_indices
+
+        read = set(result.table("draws").columns)
+        groups = {key: file for key, file in file_of_keys(inputs).items() if " ".join(key) in read}
+        cases, problem = group_cases(groups, base=args.groups, seed=args.seed)
+        values = _cases(scenario, result, inputs, args, f"groups-{args.groups}", cases, place)
+        out("")
+        out(t("ensemble.groups", lang, name=name, year=args.year))
+        print_table(_named(group_indices(problem, values[1:], seed=args.seed).to_dicts(), lang))
+
+
+def _drivers(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> tuple[int, Drivers]:
+    """Return the number of the series whose drivers are wanted, in its headline reading, and the drivers."""
+    from transport.scorecard import headline_rows
+    from transport.sensitivity import drivers_of
+
+    series = result.table("series").filter(id=args.drivers)
+    headline = headline_rows(series, inputs.table("indicators"))
+    place = int((series if headline.is_empty() else headline)["series"][0])
+    drivers = drivers_of(result, place, args.year)
+    # too few draws are left by the weights to tell anything: all of them, and it is said
+    return place, drivers_of(result, place, args.year, weighted=False) if drivers.shares.is_empty() else drivers
+
+
+def _cases(
+    scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace, name: str, cases: Any, place: int
+) -> Any:
+    """Work out further cases in a folder of the ensemble and return one series of theirs in the year ``[case]``, the central run first."""
+    import hashlib
+
+    import numpy as np
+    import polars as pl
+
+    from transport.ensemble import read_cases, run_cases
+
+    digest = hashlib.sha256(repr(cases.keys).encode() + cases.quantile.tobytes()).hexdigest()[:8]
+    folder = result.folder / f"{name}-{digest}"
+    with _bar(name, args) as tell:
+        run_cases(scenario, inputs, cases, folder=folder, workers=args.workers, scheduler=args.scheduler, progress=tell)
+    found = read_cases(folder).values.filter(pl.col("series") == place, pl.col("year") == args.year)
+    values = np.full(cases.count + 1, np.nan)
+    values[found["draw"].to_numpy()] = found["value"].to_numpy()
+    return values
+
+
+def _compare(results: Sequence[EnsembleResult], inputs: Inputs, args: argparse.Namespace) -> None:
+    """Print the probabilities of several scenarios side by side; their draws are the same."""
+    from transport.scorecard import headline_rows
+
+    names, areas = labels(inputs, "indicator", args.lang), labels(inputs, "area", args.lang)
+    rows: dict[tuple[str, str, int], dict[str, object]] = {}
+    for result in results:
+        table = headline_rows(result.table("probabilities"), inputs.table("indicators"))
+        for row in table.iter_rows(named=True):
+            key = (row["id"], row["area"], row["year"])
+            start = {
+                t("ensemble.indicator", args.lang): names.get(row["id"], row["id"]),
+                t("ensemble.area", args.lang): areas.get(row["area"], row["area"]),
+                t("ensemble.year", args.lang): str(row["year"]),
+            }
+            rows.setdefault(key, start)[result.manifest["scenario"]] = f"{row['probability']:.1%} ± {row['standard_error']:.1%}"
+    import polars as pl
+
+    out("")
+    out(t("ensemble.side_by_side", args.lang))
+    print_table(pl.DataFrame(list(rows.values())))
+
+
+def _driver_row(row: dict[str, Any]) -> dict[str, object]:
+    return {
+        "rank": row["rank"],
+        "input": f"{row['parameter']} {row['subject']}",
+        "share": f"{row['share']:.1%}",
+        "interval": f"{row['low']:.0%} - {row['high']:.0%}",
+        "direction": "+" if row["direction"] > 0 else "-",
+    }
+
+
+def _place_row(row: dict[str, Any], inputs: Inputs, lang: str) -> dict[str, object]:
+    return {
+        "rank": row["replace_first"],
+        "input": f"{row['parameter']} {row['subject']}",
+        "share": f"{row['share']:.1%}",
+        "quality": labels(inputs, "quality", lang).get(row["quality"], row["quality"]),
+        "file": row["file"],
+        "row": row["row"],
+        "column": row["column"],
+    }
+
+
+def _named(rows: list[dict[str, object]], lang: str) -> pl.DataFrame:
+    """Return rows under headings of the language."""
+    import polars as pl
+
+    return pl.DataFrame([{t(f"ensemble.{name}", lang): cell for name, cell in row.items()} for row in rows], strict=False)
+
+
+def _json(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> dict[str, object]:
+    from transport.sensitivity import replace_first
+
+    head = {name: result.manifest[name] for name in ("ensemble", "scenario", "draws", "seed", "design", "failed")}
+    made: dict[str, object] = {
+        **head,
+        "folder": str(result.folder),
+        "effective_sample_size": result.manifest["effective_sample_size"],
+        "probabilities": result.table("probabilities").to_dicts(),
+    }
+    try:
+        _, drivers = _drivers(result, inputs, args)
+    except ValueError:
+        return made
+    about = {"id": args.drivers, "year": args.year, "explained": drivers.explained, "noise": drivers.noise}
+    about["effective_sample_size"] = drivers.effective
+    made["drivers"] = {**about, "rows": drivers.shares.head(args.top).to_dicts()}
+    made["replace_first"] = replace_first(drivers, inputs, count=args.top).to_dicts()
+    return made
+
+
+@contextlib.contextmanager
+def _bar(name: str, args: argparse.Namespace) -> Iterator[Progress | None]:
+    """Give what shows the progress: a bar with the time left on a terminal, a line per chunk elsewhere."""
+    if args.quiet or args.json:
+        yield None
+        return
+    if not sys.stderr.isatty():
+        yield _lines(name, args.lang)
+        return
+    bar: Any = None
+
+    def tell(done: int, count: int) -> None:
+        nonlocal bar
+        if bar is None:
+            from tqdm import tqdm
+
+            # draws that were there say nothing about the time left
+            form = "{l_bar}{bar:24}| {n_fmt}/{total_fmt} {elapsed}<{remaining}"
+            bar = tqdm(total=count, initial=done, bar_format=form, ascii=True, desc=name)
+        bar.update(done - bar.n)
+
+    try:
+        yield tell
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _lines(name: str, lang: str) -> Progress:
+    """Return what prints a line per chunk, with the time left at the pace so far."""
+    start, first = time.perf_counter(), [-1]
+
+    def tell(done: int, count: int) -> None:
+        if first[0] < 0:
+            first[0] = done
+            return
+        left = (time.perf_counter() - start) / max(done - first[0], 1) * (count - done)
+        err(t("ensemble.done", lang, name=name, done=done, count=count, left=f"{left:.0f}"))
+
+    return tell
