@@ -25,6 +25,9 @@ _KEY = ("parameter", "subject", "year")
 #: Code of an area as a subject.
 _AREA = re.compile(r"\d{6}")
 
+#: Where files of the bundled data are said to stand.
+_BUNDLED = "data/"
+
 
 def parameter_rules(derivations: pl.DataFrame | None) -> list[Rule]:
     """Return the rules of parameter rows that the dictionary cannot state for a single column."""
@@ -184,12 +187,14 @@ def correlations(table: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]
     table
         Typed table ``correlations`` with ``_row`` and ``_file``.
     parameters
-        All parameter rows.
+        All parameter rows with ``_file``.
     """
     subjects: dict[str, set[str]] = {}
     for parameter, subject in parameters.select("parameter", "subject").iter_rows():
         subjects.setdefault(parameter, set()).add(subject)
     ranged = set(ranged_keys(parameters))
+    # a pack may give a bundled input one number without a range: its correlation then has nothing to act on
+    packed = {str(p) for p, file in parameters.select("parameter", FILE).iter_rows() if not str(file).startswith(_BUNDLED)}
     problems: list[Problem] = []
     seen: dict[frozenset[tuple[str, str]], int] = {}
     pairs: list[Correlation] = []
@@ -203,7 +208,7 @@ def correlations(table: pl.DataFrame, parameters: pl.DataFrame) -> list[Problem]
                 problems.append(
                     Problem(*place, f"{start}parameter", "correlation.unknown", value=str(key[0]), values={"hint": hint})
                 )
-            elif key not in ranged:
+            elif key not in ranged and not (place[0].startswith(_BUNDLED) and key[0] in packed):
                 known = sorted(subject for parameter, subject in ranged if parameter == key[0])
                 values = {"hint": nearest(key[1], known), "parameter": key[0]}
                 problems.append(
