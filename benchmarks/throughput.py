@@ -1,6 +1,6 @@
 """Measure the draws per second of an ensemble: one process, two processes, and two Dask workers of this computer.
 
-Usage: python benchmarks/throughput.py [--draws 96] [--chunk 24] [--scenario plan_2030] [--out FILE.csv]. Linux only. Each row is a whole ensemble, its chunks the tasks of
+Usage: python benchmarks/throughput.py [--draws 96] [--chunk 48] [--scenario plan_2030] [--out FILE.csv]. Linux only. Each row is a whole ensemble, its chunks the tasks of
 ``transport.pool.map``; the processor seconds are those of the workers alone, and say what a draw costs on a computer that does other things too.
 """
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,8 @@ class PackPlan:
     periods: tuple[tuple[int, float], ...]
     reserve: float
     expected_per_h: tuple[float, ...] = ()
+    #: Swaps expected from Monday 00:00 to each hour.
+    _upto: tuple[float, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         begins = [begin for begin, _ in self.periods]
@@ -62,6 +65,7 @@ class PackPlan:
         if rates and (len(rates) != _HOURS or not all(0.0 <= rate < math.inf for rate in rates)):
             msg = f"expected_per_h needs {_HOURS} finite values that are not negative, got {len(rates)}"
             raise ChargingError(msg)
+        object.__setattr__(self, "_upto", tuple(accumulate(rates, initial=0.0)))
 
     def cheaper_at(self, now: float) -> float | None:
         """Return the time from which a kWh costs less than now [min]; None where it never does.
@@ -116,8 +120,7 @@ class PackPlan:
     def _until(self, now: float) -> float:
         weeks, minute = divmod(now, _WEEK_MIN)
         hour = min(_HOURS - 1, int(minute // _HOUR_MIN))
-        rates = self.expected_per_h
-        return weeks * sum(rates) + sum(rates[:hour]) + rates[hour] * (minute / _HOUR_MIN - hour)
+        return weeks * self._upto[-1] + self._upto[hour] + self.expected_per_h[hour] * (minute / _HOUR_MIN - hour)
 
 
 def price_periods(price_cny_per_kwh: ArrayLike) -> tuple[tuple[int, float], ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import simpy
 
 from fleets.errors import ChargingError
 from fleets.records import DAY_MIN, WEEK_MIN, FleetResult, RunRecords, child_seed, collect, quantile, ratio
-from fleets.taxi_city import CHUNK, City, Taxis, check_taxis, daily_use, run_quietly, site_places, without_distances
+from fleets.taxi_city import CHUNK, City, Taxis, check_taxis, daily_use, quietly, site_places, without_distances
 from fleets.taxi_records import driving_curves, run_records
 
 if TYPE_CHECKING:
@@ -163,16 +164,18 @@ def simulate_rides(
     use = daily_use(kwh_per_km, len(seeds), len(day_factor))
     at = [site_places(p, len(s)) for p, s in ((stations_km, stations), (swap_stations_km, swap_stations))]
     rules, where = (taxis, zones) if zones is not None else without_distances(taxis, len(stations) + len(swap_stations))
-    runs = []
-    for row, seed in zip(use, seeds, strict=True):
+
+    def once(kwh: list[float], seed: np.random.SeedSequence) -> RunRecords:
         env = simpy.Environment(initial_time=-warmup_min)
-        city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), row.tolist(), seed)
+        city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), kwh, seed)
         street = _Street(city, rides, curves, single_shift_hours, horizon_min)
         for shift in (0, 1):
             env.process(street.passengers(shift, np.random.default_rng(child_seed(seed, 2, shift))))
         street.begin(np.random.default_rng(child_seed(seed, 3)))
-        run_quietly(env, horizon_min)
-        runs.append(street.records(warmup_min, step_min))
+        env.run(until=horizon_min)
+        return street.records(warmup_min, step_min)
+
+    runs = [quietly(partial(once, row.tolist(), seed)) for row, seed in zip(use, seeds, strict=True)]
     return collect(runs, step_min=step_min, vehicles=taxis.count, level=confidence)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from fleets.records import DAY_MIN, WEEK_MIN, FleetResult, RunRecords, collect
 from fleets.swap import SwapStation
-from fleets.taxi_city import City, Taxis, check_taxis, daily_use, run_quietly, site_places, without_distances
+from fleets.taxi_city import City, Taxis, check_taxis, daily_use, quietly, site_places, without_distances
 from fleets.taxi_records import Curves, driving_curves, run_records, station_table, weekly_distance
 
 if TYPE_CHECKING:
@@ -107,11 +108,13 @@ def simulate_taxis(
     use = daily_use(kwh_per_km, len(seeds), len(day_factor))
     at = [site_places(p, len(s)) for p, s in ((stations_km, stations), (swap_stations_km, swap_stations))]
     rules, where = (taxis, zones) if zones is not None else without_distances(taxis, len(stations) + len(swap_stations))
-    runs = []
-    for row, seed in zip(use, seeds, strict=True):
+
+    def once(kwh: list[float], seed: np.random.SeedSequence) -> RunRecords:
         env = simpy.Environment(initial_time=-warmup_min)
-        city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), row.tolist(), seed, reaction=reaction)
-        runs.append(_run(city, curves, warmup_min, horizon_min, step_min))
+        city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), kwh, seed, reaction=reaction)
+        return _run(city, curves, warmup_min, horizon_min, step_min)
+
+    runs = [quietly(partial(once, row.tolist(), seed)) for row, seed in zip(use, seeds, strict=True)]
     return collect(runs, step_min=step_min, vehicles=taxis.count, level=confidence)
 
 
@@ -172,7 +175,7 @@ def _run(city: City, curves: Curves, warmup_min: int, horizon_min: int, step_min
     pending = [0.0] * count
     for taxi in range(count):
         env.process(_taxi(city, curves, taxi, pending))
-    run_quietly(env, horizon_min)
+    env.run(until=horizon_min)
     return run_records(
         city,
         curves,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import re
 import stat
@@ -15,7 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 #: A zip beyond these limits is refused: a run has some hundred tables and a few MB, a data pack at most 256 MB.
 MAX_MEMBERS = 5_000
 MAX_BYTES = 1024**3
-#: Largest difference of a number computed on another machine, relative to itself [-]; below the second, relative to the largest of its column, it is zero.
+#: Largest difference of a number computed on another machine, relative to itself [-]; below the second, relative to the largest of its column and unit, it is zero.
 RTOL, ZERO = 1e-9, 1e-12
+#: Columns whose unit stands in the column `unit` of the row: beside tonne-kilometres no percentage is zero.
+_BY_UNIT = frozenset({"value", "actual", "target", "tolerance", "low", "high", "observed", "modelled", "quantity"})
 #: Longest text (manifest, scenario, checksums) [bytes].
 MAX_TEXT = 16 * 1024**2
 _CHUNK = 1 << 20
@@ -205,13 +208,13 @@ def _hostile(file: str, archive: zipfile.ZipFile) -> list[Problem]:
     seen: set[str] = set()
     for member in members:
         name = member.orig_filename
-        parts = PurePosixPath(name).parts
         if (
             not name.isprintable()
             or any(mark in name for mark in ("\\", ":", "//"))
             or name.startswith("/")
-            or name.endswith(("/", ".", " "))
-            or {".", ".."} & {*parts, *name.split("/")}
+            or name.endswith("/")
+            # also "..", and what Windows makes of ".. " and "name."
+            or any(part != part.rstrip(" .") for part in name.split("/"))
         ):
             problems.append(Problem(file, 0, "", "bundle.unsafe", _shown(name)))
         elif stat.S_IFMT(member.external_attr >> 16) not in {0, stat.S_IFREG}:
@@ -266,7 +269,7 @@ def _against_sums(hashes: Mapping[str, str], sums: bytes | None) -> list[Problem
             problems.append(Problem(SUMS, number, "", "bundle.sums", _shown(line)))
         else:
             listed[pair[2]] = pair[1]
-    problems += [Problem(name, 0, "", "bundle.missing", _shown(name)) for name in sorted(listed.keys() - hashes.keys())]
+    problems += [Problem(_shown(name), 0, "", "bundle.missing", _shown(name)) for name in sorted(listed.keys() - hashes.keys())]
     problems += [Problem(name, 0, "", "bundle.extra", _shown(name)) for name in sorted(hashes.keys() - listed.keys() - {SUMS})]
     changed = [name for name in sorted(listed.keys() & hashes.keys()) if hashes[name] and listed[name] != hashes[name]]
     return problems + [Problem(name, 0, "", "bundle.changed", hashes[name][:12]) for name in changed]
@@ -304,7 +307,7 @@ def _manifest(hashes: Mapping[str, str], texts: Mapping[str, bytes]) -> tuple[di
         members = {f"{OUTPUTS}/{name}.parquet": digest for name, digest in about["tables"].items()}
         members |= {f"{KEPT}/{name}": digest for name, digest in about.get(KEPT, {}).items()}
         wanted = {README, SUMS, ABOUT, MANIFEST, SCENARIO, *members}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         return {}, [*problems, Problem(MANIFEST, 0, "", "bundle.syntax", values={"detail": _said(error)})]
     problems += [
         Problem(file, 0, column, "bundle.contradicts", _shown(str(said)) if column else "")
@@ -313,7 +316,9 @@ def _manifest(hashes: Mapping[str, str], texts: Mapping[str, bytes]) -> tuple[di
     ]
     for name in sorted(wanted | hashes.keys()):
         if name not in hashes or name not in wanted:
-            problems.append(Problem(name, 0, "", "bundle.manifest", variant="absent" if name not in hashes else "unknown"))
+            problems.append(
+                Problem(_shown(name), 0, "", "bundle.manifest", variant="absent" if name not in hashes else "unknown")
+            )
         elif name in members and hashes[name] and hashes[name] != members[name]:
             problems.append(Problem(name, 0, "", "bundle.manifest"))
     return about, problems
@@ -384,10 +389,8 @@ def _compare(
             continue
         if write_table(folder / "again.parquet", again[name]) == hashlib.sha256(written[name]).hexdigest():
             continue
-        before = folder / "before.parquet"
-        before.write_bytes(written[name])
         try:
-            found = _differences(file, pl.scan_parquet(before), again[name])
+            found = _differences(file, pl.scan_parquet(io.BytesIO(written[name])), again[name])
         except (pl.exceptions.PolarsError, OSError) as error:
             found = [Problem(file, 0, "", "bundle.unreadable", values={"detail": _said(error)})]
         if found:
@@ -411,10 +414,11 @@ def _differences(file: str, kept: pl.LazyFrame, again: pl.DataFrame) -> list[Pro
     for name in before.columns:
         one, two = before[name], again[name]
         if one.dtype.is_float():
-            largest = float(one.fill_nan(None).abs().max() or 0.0)  # type: ignore[arg-type]
-            gap, size = (one - two).abs(), pl.select(pl.max_horizontal(one.abs(), two.abs())).to_series()
-            wrong = (gap > RTOL * size + ZERO * largest).fill_null(value=False) | (one.is_null() != two.is_null())
-            wrong |= (one.is_nan() != two.is_nan()).fill_null(value=False)
+            size = pl.select(pl.max_horizontal(one.abs(), two.abs())).to_series()
+            near = (one - two).abs() <= RTOL * size + ZERO * _largest(before, name)
+            # what is no number, or has no end, is equal to itself only
+            near = (near & one.is_finite() & two.is_finite()).fill_null(value=False)
+            wrong = ~(near | one.eq_missing(two))
         else:
             wrong = one.ne_missing(two)
         if wrong.any():
@@ -422,6 +426,13 @@ def _differences(file: str, kept: pl.LazyFrame, again: pl.DataFrame) -> list[Pro
             values = {"count": int(wrong.sum()), "here": str(two[row])}
             problems.append(Problem(file, row + 1, name, "bundle.rerun", str(one[row]), values=values))
     return problems
+
+
+def _largest(table: pl.DataFrame, name: str) -> pl.Series:
+    """Return for each row the largest finite size in a column, among the rows of its unit where rows have units of their own."""
+    size = pl.col(name).filter(pl.col(name).is_finite()).abs().max()
+    size = size.over("unit") if name in _BY_UNIT and "unit" in table.columns else size
+    return table.with_columns(size.fill_null(0.0).alias(name))[name]
 
 
 def _said(error: Exception) -> str:

@@ -34,6 +34,7 @@ FIRST_DRAW: tuple[str, ...] = (
     "sea_rail_window_trains",
     "coastal_sailings_added",
 )
+_QUOTA = "port_clean_quota"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def chunks(scenario: Scenario, inputs: Inputs, settings: Sequence[Settings], *, 
     groups: dict[bytes, list[int]] = {}
     for k, levers in enumerate(settings):
         moved = plain.with_levers(lever_settings(inputs.levers, levers))
-        groups.setdefault(_signature(moved), []).append(k)
+        groups.setdefault(_signature(moved, levers), []).append(k)
     return tuple(
         Chunk(bare, tuple(part), tuple(settings[k] for k in part))
         for group in groups.values()
@@ -112,6 +113,8 @@ def given_of(chunk: Chunk, inputs: Inputs) -> Given:
     return Given(Params.stack(moved), Params.stack([plain] * len(moved)), priced=True)
 
 
-def _signature(params: Params) -> bytes:
-    """Return what parts cases that cannot be worked out together."""
-    return b"".join(params.get(name, subject).tobytes() for name in FIRST_DRAW for subject in params.subjects(name))
+def _signature(params: Params, levers: Settings) -> bytes:
+    """Return what parts cases that cannot be worked out together; the charge of a quota answers to all levers of a case, which then stands alone."""
+    taken = b"".join(params.get(name, subject).tobytes() for name in FIRST_DRAW for subject in params.subjects(name))
+    quota = any(params.get(_QUOTA, port).any() for port in params.subjects(_QUOTA))
+    return taken + (repr(sorted(levers.items())).encode() if quota else b"")

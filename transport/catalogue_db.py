@@ -174,7 +174,7 @@ def _parsed(url: str) -> URL:
     """Return the address with the driver that we use."""
     try:
         parsed = make_url(url) if "://" in url else URL.create("sqlite", database=url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the port is no number
         msg = f"{url.rpartition('@')[2]!r} is no store; write sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         raise StoreError(msg) from error
     if parsed.get_backend_name() not in _BACKENDS or (
@@ -194,7 +194,11 @@ def _sqlite(url: URL, role: Role) -> sa.Engine:
     if role == "viewer" and not path.is_file():
         raise StoreError(_none_yet(url))
     if role == "editor":
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"no catalogue can be made in {path.parent}: {error.strerror}"
+            raise StoreError(msg) from error
     engine = sa.create_engine(url, connect_args={"timeout": WAIT})
 
     @event.listens_for(engine, "connect")

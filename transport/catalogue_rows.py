@@ -169,7 +169,8 @@ def conditions(query: Query) -> list[sa.ColumnElement[bool]]:
 
 
 def _has(column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
-    return sa.func.lower(column).contains(text.lower(), autoescape=True)
+    # lower() of a database may know the letters of ASCII only: a text in its own case is found in any alphabet
+    return sa.or_(column.contains(text, autoescape=True), sa.func.lower(column).contains(text.lower(), autoescape=True))
 
 
 def register_rows(connection: sa.Connection, runs: Mapping[str, StoredRun], author: str) -> None:

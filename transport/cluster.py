@@ -269,6 +269,9 @@ def _finished(client: Client, futures: Sequence[Future[Any]], address: str) -> l
     """Return the tasks that are done, after waiting for one of them for a moment."""
     from distributed import wait
 
+    if not futures:  # nobody is there to give work to
+        time.sleep(_LOOK_S)
+        return []
     with suppress(TimeoutError, CancelledError), client.as_current():
         wait(futures, timeout=_LOOK_S, return_when="FIRST_COMPLETED")
     if client.status != "running":

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from fleets import energy as formula
+from transport.freight_costs import truck_load_t
 from transport.fuel_units import terajoules
 from transport.layout import BASE_YEAR, CARRIER_UNITS, YEARS, year_index
 from transport.vehicles.energies import BATTERY_ALONE, SPEED_BANDS, electric_weather, speed_bands
 from transport.vehicles.tables import monthly_temperature, parents, read_classes, read_climates, read_monthly_climates
-from transport.vehicles.work import truck_load_t
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

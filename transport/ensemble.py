@@ -172,7 +172,7 @@ def prepared(scenario: Scenario, *, capacity: Capacity = "fixed") -> Scenario:
     scenario
         A resolved scenario; its own draws and seed play no part.
     capacity
-        Delays of the base year, or those of every draw's own flows.
+        Delays of the base year, or in each year those of the central run's own flows, for all draws.
     """
     return replace(scenario, capacity=capacity, simulate="none", draws=1, seed=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import sys
@@ -9,13 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport.i18n import labels, t
+from transport.i18n import LANGUAGES, labels, t
 from transport.network_show import err, out, print_table
 from transport.sampling import DESIGNS
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
@@ -45,7 +45,7 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="names of bundled scenarios, or .toml files")
     parser.add_argument(
-        "--draws", type=_positive, default=_DRAWS, metavar="N", help=f"draws beside the central run (default {_DRAWS})"
+        "--draws", type=positive, default=_DRAWS, metavar="N", help=f"draws beside the central run (default {_DRAWS})"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed; scenarios with one seed share every draw")
     parser.add_argument("--design", choices=DESIGNS, default="lhs", help="Latin hypercube (default) or scrambled Sobol sequence")
@@ -53,10 +53,10 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         "--capacity",
         choices=("fixed", "equilibrium"),
         default="fixed",
-        help="freight delays of 2020 (default), or of every draw's own flows (far slower)",
+        help="freight delays of 2020 (default), or of the central run's own flows of each year (far slower)",
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: one per core); the results are the same"
+        "--workers", type=positive, metavar="N", help="processes (default: one per core); the results are the same"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
     parser.add_argument(
@@ -70,20 +70,35 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         "--drivers", default=HEADLINE, metavar="ID", help=f"indicator whose drivers are shown (default {HEADLINE})"
     )
     parser.add_argument("--year", type=int, default=_YEAR, metavar="YEAR", help=f"year of the drivers (default {_YEAR})")
-    parser.add_argument("--top", type=_positive, default=_TOP, metavar="N", help=f"drivers to show (default {_TOP})")
+    parser.add_argument("--top", type=positive, default=_TOP, metavar="N", help=f"drivers to show (default {_TOP})")
     parser.add_argument("--tornado", action="store_true", help="also move each shown driver alone to the ends of its range")
     parser.add_argument(
-        "--groups", type=_positive, metavar="N", help="also Sobol indices of whole data files, from N x (files + 2) further runs"
+        "--groups",
+        type=_power_of_two,
+        metavar="N",
+        help="also Sobol indices of whole data files, from N x (files + 2) further runs; N a power of two",
     )
     parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever in every scenario")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.set_defaults(command=_ensemble)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
+def positive(text: str) -> int:
+    """Return a whole number of at least 1 from the command line."""
+    return _whole(text, lambda number: number >= 1, "whole_number")
+
+
+def _power_of_two(text: str) -> int:
+    return _whole(text, lambda number: number > 1 and number & (number - 1) == 0, "power_of_two")
+
+
+def _whole(text: str, fits: Callable[[int], bool], key: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not fits(number):
+        raise argparse.ArgumentTypeError(" / ".join(t(f"ensemble.{key}", lang, given=text) for lang in LANGUAGES))
     return number
 
 
@@ -112,6 +127,9 @@ def _ensemble(args: argparse.Namespace) -> int:
         for name in args.scenarios
     ]
     if args.only is not None:
+        if not 0 <= args.only <= args.draws:
+            err(t("ensemble.no_draw", args.lang, given=args.only, draws=args.draws))
+            return FINDINGS
         return _one(scenarios, inputs, args)
     results = []
     for scenario in scenarios:
@@ -120,7 +138,8 @@ def _ensemble(args: argparse.Namespace) -> int:
             return FAILURE
         results.append(result)
     if args.json:
-        out(json.dumps({"ensembles": [_json(result, inputs, args) for result in results]}, ensure_ascii=False))
+        found = [_json(*pair, inputs, args) for pair in zip(scenarios, results, strict=True)]
+        out(json.dumps({"ensembles": found}, ensure_ascii=False))
         return OK
     for scenario, result in zip(scenarios, results, strict=True):
         _show(result, inputs, args)
@@ -172,7 +191,7 @@ def _one(scenarios: Sequence[Scenario], inputs: Inputs, args: argparse.Namespace
         for scenario in scenarios
     }
     if args.json:
-        rows = {name: table.drop("series").to_dicts() for name, table in found.items()}
+        rows = {name: table.drop("series").fill_nan(None).to_dicts() for name, table in found.items()}
         out(json.dumps({"draw": args.only, "draws": args.draws, "seed": args.seed, "values": rows}, ensure_ascii=False))
         return OK
     names = labels(inputs, "indicator", args.lang)
@@ -267,36 +286,48 @@ def _more(scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argp
     out(t("ensemble.replace_first", lang))
     print_table(_named([_place_row(row, inputs, lang) for row in weak.iter_rows(named=True)], lang))
     keys = list(shown.select("parameter", "subject").iter_rows())
-    if args.tornado and keys:
-        from transport.sensitivity import tornado, tornado_cases
-
-        values = _cases(scenario, result, inputs, args, "tornado", tornado_cases(keys), place)
+    for table, rows in _asked(scenario, result, inputs, args, keys, place).items():
         out("")
-        out(t("ensemble.tornado", lang, name=name, year=args.year))
-        print_table(_named(tornado(keys, float(values[0]), values[1:]).to_dicts(), lang))
-    if args.groups:
-        from transport.sensitivity import file_of_keys, group_cases, group_indices
+        out(t(f"ensemble.{table}", lang, name=name, year=args.year))
+        print_table(_named(rows.to_dicts(), lang))
 
+
+def _asked(
+    scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace, keys: list[Any], place: int
+) -> dict[str, pl.DataFrame]:
+    """Return the tables from further runs that were asked for: ``tornado`` of the shown drivers, ``groups`` of data files."""
+    from transport.sensitivity import file_of_keys, group_cases, group_indices, tornado, tornado_cases
+
+    made = {}
+    if args.tornado and keys:
+        values = _cases(scenario, result, inputs, args, "tornado", tornado_cases(keys), place)
+        made["tornado"] = tornado(keys, float(values[0]), values[1:])
+    if args.groups:
         read = set(result.table("draws").columns)
         groups = {key: file for key, file in file_of_keys(inputs).items() if " ".join(key) in read}
         cases, problem = group_cases(groups, base=args.groups, seed=args.seed)
         values = _cases(scenario, result, inputs, args, f"groups-{args.groups}", cases, place)
-        out("")
-        out(t("ensemble.groups", lang, name=name, year=args.year))
-        print_table(_named(group_indices(problem, values[1:], seed=args.seed).to_dicts(), lang))
+        made["groups"] = group_indices(problem, values[1:], seed=args.seed)
+    return made
 
 
 def _drivers(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> tuple[int, Drivers]:
     """Return the number of the series whose drivers are wanted, in its headline reading, and the drivers."""
-    from transport.scorecard import headline_rows
-    from transport.sensitivity import drivers_of
+    import polars as pl
 
+    from transport.scorecard import headline_rows
+    from transport.sensitivity import drivers_if_any
+
+    name = labels(inputs, "indicator", args.lang)[args.drivers]
     series = result.table("series").filter(id=args.drivers)
+    if series.is_empty():
+        raise ValueError(t("ensemble.not_modelled", args.lang, name=name))
     headline = headline_rows(series, inputs.table("indicators"))
     place = int((series if headline.is_empty() else headline)["series"][0])
-    drivers = drivers_of(result, place, args.year)
-    # too few draws are left by the weights to tell anything: all of them, and it is said
-    return place, drivers_of(result, place, args.year, weighted=False) if drivers.shares.is_empty() else drivers
+    years = result.table("outcomes").filter(pl.col("series") == place)["year"].unique().sort().to_list()
+    if args.year not in years:
+        raise ValueError(t("ensemble.not_kept", args.lang, name=name, year=args.year, years=", ".join(map(str, years))))
+    return place, drivers_if_any(result, place, args.year)
 
 
 def _cases(
@@ -372,7 +403,7 @@ def _named(rows: list[dict[str, object]], lang: str) -> pl.DataFrame:
     return pl.DataFrame([{t(f"ensemble.{name}", lang): cell for name, cell in row.items()} for row in rows], strict=False)
 
 
-def _json(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> dict[str, object]:
+def _json(scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> dict[str, object]:
     from transport.sensitivity import replace_first
 
     head = {name: result.manifest[name] for name in ("ensemble", "scenario", "draws", "seed", "design", "failed")}
@@ -383,14 +414,16 @@ def _json(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> d
         "probabilities": result.table("probabilities").to_dicts(),
     }
     try:
-        _, drivers = _drivers(result, inputs, args)
-    except ValueError:
-        return made
+        place, drivers = _drivers(result, inputs, args)
+    except ValueError as few:
+        return {**made, "no_drivers": str(few)}
     about = {"id": args.drivers, "year": args.year, "explained": drivers.explained, "noise": drivers.noise}
     about["effective_sample_size"] = drivers.effective
     made["drivers"] = {**about, "rows": drivers.shares.head(args.top).to_dicts()}
     made["replace_first"] = replace_first(drivers, inputs, count=args.top).to_dicts()
-    return made
+    keys = list(drivers.shares.head(args.top).select("parameter", "subject").iter_rows())
+    asked = _asked(scenario, result, inputs, args, keys, place)
+    return {**made, **{name: table.fill_nan(None).to_dicts() for name, table in asked.items()}}
 
 
 @contextlib.contextmanager

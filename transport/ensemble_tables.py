@@ -126,7 +126,8 @@ def ensemble_tables(inputs: Inputs, cases: Cases, found: Found) -> tuple[dict[st
     weights = weigh(ratios, deviations(inputs))
     weight = weights.weight if ratios else np.ones(len(drawn))
     effective = effective_size(weight)
-    at = [k for k, key in enumerate(cases.keys) if key in set(found.read)]
+    read = set(found.read)
+    at = [k for k, key in enumerate(cases.keys) if key in read]
     quantiles = {" ".join(cases.keys[k]): cases.quantile[numbers[1:], k] for k in at}
     kept = ~columns["id"].str.starts_with(PREFIX).to_numpy()
     tables = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fleets.energy import load_multiplier
 from networks.cost import COMPONENTS, coefficients
 from networks.measure import MARK, MARKS
 from transport.freight_demand import COMMODITIES
@@ -201,6 +202,16 @@ def overload_factor(params: Params) -> Array:
     return found
 
 
+def truck_load_t(name: str, params: Params) -> Array:
+    """Return the mean load over all km [t/veh]."""
+    return (
+        params.get("truck_payload", name)
+        * overload_factor(params)
+        * np.clip(params.get("truck_load_factor", name), 0.0, 1.0)
+        * np.clip(params.get("truck_loaded_km_share", name), 0.0, 1.0)
+    )
+
+
 def _rail_tariff(params: Params, commodity: str) -> tuple[Array, Array]:
     """Return the fixed and the per-km part of the rail price [CNY/t], [CNY/tkm]."""
     get = params.get
@@ -241,7 +252,11 @@ def _road(params: Params, commodity: str, hour: Array, carbon: Array) -> dict[st
         * (1.0 - get("road_empty_share"))
         * _index(get("truck_loaded_km_share", _LINE_HAUL))
     )
-    fuel = get("road_fuel_use") * get("road_freight_fuel_price") * get("road_fuel_cost_level")
+    # a fuller truck burns more per km: the energy of the fleet and the fuel in the price follow the same load
+    heavier = load_multiplier(
+        truck_load_t(_LINE_HAUL, params), get("truck_reference_load", _LINE_HAUL), get("load_fuel_share", _LINE_HAUL)
+    )
+    fuel = get("road_fuel_use") * get("road_freight_fuel_price") * get("road_fuel_cost_level") * _index(heavier)
     wear = get("road_wear_per_km")
     co2 = carbon * get("freight_direct_co2", "road")
     toll = _expressway_toll(params)

@@ -66,11 +66,14 @@ class Measure:
         Lever -> value.
     has_cost
         Whether rows know what it costs; if not, its cost holds only what it saves or causes elsewhere.
+    ended
+        Levers of the base that the scenario does without.
     """
 
     name: str
     settings: Settings
     has_cost: bool
+    ended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ def measures_of(scenario: Scenario, inputs: Inputs, base: Settings) -> tuple[Mea
     inputs
         Tables ``levers`` and ``accounts/measures``.
     base
-        Levers of the scenario that it builds on; those with the same value in both belong to no measure.
+        Levers of the scenario that it builds on; those with the same value in both belong to no measure, those that only the base sets are ended
+        by one, so that all measures together are the scenario.
     """
     named = {
         (p, s): (m, basis)
@@ -119,16 +123,20 @@ def measures_of(scenario: Scenario, inputs: Inputs, base: Settings) -> tuple[Mea
     }
     rows = {lever.lever: lever for lever in inputs.levers}
     found: dict[str, dict[str, LeverValue]] = {}
+    ended: dict[str, list[str]] = {}
     costed: dict[str, bool] = {}
-    for name, value in scenario.settings.items():
-        if name in base and base[name] == value:
+    for name in (*scenario.settings, *(lever for lever in base if lever not in scenario.settings)):
+        if name in base and name in scenario.settings and base[name] == scenario.settings[name]:
             continue
         lever = rows[split_setting(name)[0]]
         measure, basis = named.get((lever.parameter, lever.subject), named.get((lever.parameter, "*"), (_UNNAMED, "")))
         code = f"{measure}:{lever.subject.partition(':')[0]}" if measure == _BY_CLASS else measure
-        found.setdefault(code, {})[name] = value
+        if name in scenario.settings:
+            found.setdefault(code, {})[name] = scenario.settings[name]
+        else:
+            ended.setdefault(code, []).append(name)
         costed[code] = costed.get(code, True) and basis in _COSTED
-    return tuple(Measure(code, found[code], costed[code]) for code in sorted(found))
+    return tuple(Measure(code, found.get(code, {}), costed[code], tuple(ended.get(code, ()))) for code in sorted(costed))
 
 
 def work_out(
@@ -173,9 +181,8 @@ def work_out(
     names = tuple(m.name for m in measures)
     orders = shapley.random_orders(names, pairs, np.random.default_rng(seed_for(scenario.seed, "measures")))
     packages = tuple(dict.fromkeys([*shapley.prefixes(orders), *_singles(names), *(_pairs(names) if interactions else ())]))
-    levers = {m.name: m.settings for m in measures}
-    settings = [_joined(base, (levers[n] for n in names if n in package)) for package in packages]
-    bare: list[Settings] = [{}, *levers.values()] if base else []
+    settings = [_joined(base, (m for m in measures if m.name in package)) for package in packages]
+    bare: list[Settings] = [{}, *(m.settings for m in measures)] if base else []
     found = values_of_cases(scenario, inputs, [*settings, *bare], workers=workers, done=done, scheduler=scheduler)
     known = dict(zip(packages, found, strict=False))
     beside = found[len(packages) :]
@@ -251,7 +258,7 @@ def measure_table(outcomes: Outcomes, years: Iterable[int]) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Columns year, measure, levers, has_cost, then for each of co2_t, headline_pct and cost_cny2023 (change by the measure; less CO2 is negative):
+        Columns year, measure, levers (with a minus those of the base that it ends), has_cost, then for each of co2_t, headline_pct and cost_cny2023 (change by the measure; less CO2 is negative):
         ``alone_`` (on the rows, no other lever), ``first_`` (on the base of the scenario), ``last_`` (scenario less the scenario without it), ``share_``
         (Shapley) and ``error_`` (its standard error); cny2023_per_tco2 of the shares (null where rows know no cost or nothing is avoided).
 
@@ -274,7 +281,8 @@ def measure_table(outcomes: Outcomes, years: Iterable[int]) -> pl.DataFrame:
                 "share": shares.value[name],
                 "error": shares.error[name],
             }
-            row = {"year": year, "measure": name, "levers": ", ".join(measure.settings), "has_cost": measure.has_cost}
+            levers = ", ".join([*measure.settings, *(f"-{lever}" for lever in measure.ended)])
+            row = {"year": year, "measure": name, "levers": levers, "has_cost": measure.has_cost}
             for q, quantity in enumerate(QUANTITIES):
                 row |= {f"{way}_{quantity}": float(values[q, at]) for way, values in ways.items()}
             avoided = -ways["share"][_CO2, at]
@@ -347,7 +355,8 @@ def interaction_table(outcomes: Outcomes, years: Iterable[int]) -> pl.DataFrame:
             for q, quantity in enumerate(QUANTITIES):
                 row |= {f"first_{quantity}": float(first[q, at]), f"last_{quantity}": float(last[q, at])}
             rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None)
+    values = {f"{way}_{quantity}": pl.Float64 for quantity in QUANTITIES for way in ("first", "last")}
+    return pl.DataFrame(rows, schema={"year": pl.Int64, "measure": pl.String, "other": pl.String, **values})
 
 
 def measure_names(inputs: Inputs, lang: str) -> dict[str, str]:
@@ -384,8 +393,11 @@ def _pairs(names: Sequence[str]) -> list[Package]:
     return [*pairs, *(whole - pair for pair in pairs)]
 
 
-def _joined(base: Settings, more: Iterable[Settings]) -> dict[str, LeverValue]:
+def _joined(base: Settings, measures: Iterable[Measure]) -> dict[str, LeverValue]:
+    """Return the levers of a base with some measures."""
     made = dict(base)
-    for settings in more:
-        made |= settings
+    for measure in measures:
+        made |= measure.settings
+        for lever in measure.ended:
+            del made[lever]
     return made

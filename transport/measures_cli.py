@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transport.ensemble_cli import positive
 from transport.i18n import t
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     import polars as pl
@@ -52,27 +53,17 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--pairs",
-        type=_positive,
+        type=positive,
         default=_PAIRS,
         metavar="N",
         help=f"pairs of a random order and its reverse for the fair shares (default {_PAIRS})",
     )
     parser.add_argument("--no-interactions", action="store_true", help="leave pairs of measures out: faster")
     parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
-    parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: all cores); the numbers do not change"
-    )
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: all cores); the numbers do not change")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the tables there")
     parser.set_defaults(command=_measures)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = f"{text}: a number of at least 1"
-        raise argparse.ArgumentTypeError(msg)
-    return number
 
 
 def _measures(args: argparse.Namespace) -> int:
@@ -86,8 +77,12 @@ def _measures(args: argparse.Namespace) -> int:
     known = names_of(inputs.tables)
     options: dict[str, Any] = {"names": known, "draws": 1, "capacity": "fixed", "simulate": "none", "lang": args.lang}
     scenario = load_scenario(args.scenario, inputs.folder, inputs.levers, extra=settings(args.set, args.lang), **options)
-    name = args.base or scenario.lineage[0]
-    base = {} if name == scenario.name else load_scenario(name, inputs.folder, inputs.levers, **options).settings
+    name = args.base or next((label for label in scenario.lineage[-2::-1] if not label.startswith("+")), scenario.name)
+    base = (
+        {}
+        if args.base is None and name == scenario.name
+        else load_scenario(name, inputs.folder, inputs.levers, **options).settings
+    )
     if not measures_of(scenario, inputs, base):
         err(t("measures.nothing", args.lang, scenario=scenario.name))
         return FINDINGS
@@ -111,7 +106,8 @@ def _measures(args: argparse.Namespace) -> int:
     if args.json:
         out(
             json.dumps(
-                {"scenario": scenario.name, "base": name, **{k: v.to_dicts() for k, v in tables.items()}}, ensure_ascii=False
+                {"scenario": scenario.name, "base": name, **{k: v.fill_nan(None).to_dicts() for k, v in tables.items()}},
+                ensure_ascii=False,
             )
         )
         return OK
@@ -147,7 +143,7 @@ def _tell(tables: dict[str, pl.DataFrame], scenario: str, base: str, inputs: Inp
         )
     )
     pairs = now.get("measure_interactions")
-    if pairs is not None:
+    if pairs is not None and not pairs.is_empty():
         out("")
         out(t("measures.pairs", lang))
         strongest = pairs.sort(pl.col("last_co2_t").abs(), descending=True).head(_TOP)
@@ -181,7 +177,7 @@ def measure_rows(table: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame
 
     scale, names = _SCALE[lang], measure_names(inputs, lang)
     ways = [
-        (pl.col(f"{way}_co2_t") / scale["co2_t"]).round(_DIGITS).alias(t(f"measures.{way}", lang))
+        (pl.col(f"{way}_co2_t") / scale["co2_t"]).round(_DIGITS).fill_nan(None).alias(t(f"measures.{way}", lang))
         for way in ("alone", "first", "last", "share", "error")
     ]
     return table.sort("share_co2_t", "measure").select(

@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 
 #: How often a task may see its process killed before it is held to be the cause; the last time it runs alone.
 MOST_KILLS = 3
+#: Most processes that Windows can wait for.
+_MOST_ON_WINDOWS = 61
 _BEGUN, _ENDED = 1, 2
 
 
@@ -73,6 +75,7 @@ def map(  # noqa: A001
         return cluster.map(fn, todo, address=scheduler, done=done, take=take, shared=shared)
     results: InOrder[Result] = InOrder(len(todo), done, take)
     count = min(workers if workers is not None else os.cpu_count() or 1, len(todo))
+    count = min(count, _MOST_ON_WINDOWS) if os.name == "nt" else count
     if count <= 1 or current_process().daemon:  # a worker of a cluster may have no children
         for k, task in enumerate(todo):
             results.put(k, fn(task))

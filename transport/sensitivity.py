@@ -220,6 +220,26 @@ def drivers_of(result: EnsembleResult, series: int, year: int, *, weighted: bool
     return variance_shares(keys, draws.select(names).to_numpy(), outcomes["value"].to_numpy(), weight)
 
 
+def drivers_if_any(result: EnsembleResult, series: int, year: int) -> Drivers:
+    """Return the drivers of one series, from all draws alike where the weights leave too few to tell anything (their ``effective`` says so).
+
+    Parameters
+    ----------
+    result, series, year
+        As in :func:`drivers_of`.
+
+    Raises
+    ------
+    ValueError
+        If the series is not kept for the year, or there are too few draws.
+    """
+    try:
+        found = drivers_of(result, series, year)
+    except ValueError:
+        return drivers_of(result, series, year, weighted=False)
+    return drivers_of(result, series, year, weighted=False) if found.shares.is_empty() else found
+
+
 def pawn(
     keys: Sequence[Key], quantile: Array, outcome: Array, weight: Array | None = None, *, slices: int = 10, seed: int = 0
 ) -> tuple[pl.DataFrame, float]:

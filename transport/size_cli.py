@@ -98,7 +98,7 @@ def _size(args: argparse.Namespace) -> int:
     from transport.inputs import load_inputs
     from transport.scenario import load_scenario
     from transport.scenario_sections import names_of
-    from transport.sizing import SYSTEMS, SizingError, airport_fleet, place_of, size_place
+    from transport.sizing import BY_VISIT, SYSTEMS, SizingError, airport_fleet, place_of, size_place
     from transport.sizing_text import sizing_text, sizing_view
     from transport.weeks.airports import SIZES
 
@@ -144,10 +144,11 @@ def _size(args: argparse.Namespace) -> int:
         if fleet is not None:
             _write(fleet, args.out.with_stem(f"{args.out.stem}_fleet"))
     if args.json:
-        rows = table.to_dicts()
-        out(json.dumps(rows if fleet is None else {"sizing": rows, "fleet": fleet.to_dicts()}))
+        rows = _plain(table)
+        out(json.dumps(rows if fleet is None else {"sizing": rows, "fleet": _plain(fleet)}))
         return OK
-    out(t("sizing.heading", args.lang, **_heading(table, inputs, args)))
+    key = "sizing.heading_visits" if args.system in BY_VISIT else "sizing.heading"
+    out(t(key, args.lang, **_heading(table, inputs, args)))
     for what in table["what"].unique(maintain_order=True):
         part = table.filter(table["what"] == what)
         out("")
@@ -190,6 +191,12 @@ def _fleet(table: pl.DataFrame, inputs: Inputs, args: argparse.Namespace) -> Non
     if not published.is_empty():
         said = ", ".join(f"{s} {v:g} {u}" for s, v, u in published.select("subject", "value", "unit").iter_rows())
         out(t("sizing.published", args.lang, values=said))
+
+
+def _plain(table: pl.DataFrame) -> list[dict[str, object]]:
+    """Return rows for JSON, which knows no infinite wait: it is missing, as what nobody is served within."""
+    floats = pl.col(pl.Float64)
+    return table.with_columns(pl.when(floats.is_finite()).then(floats)).to_dicts()
 
 
 def _heading(table: pl.DataFrame, inputs: Inputs, args: argparse.Namespace) -> dict[str, object]:

@@ -83,6 +83,8 @@ _MODULES: dict[str, ModuleType] = {
 }
 #: Systems whose vehicles are counted by city, and that have no place within it.
 _BY_CITY = ("bus_depot", "taxi_city")
+#: Systems of which every visit of the week is simulated, and no vehicle stands for others.
+BY_VISIT = ("truck_corridor", "shore_power")
 #: Sizes around the answer that are shown.
 AROUND = 2
 #: Simulations of a search, as far as its progress is told.
@@ -313,12 +315,15 @@ class _Search:
 
 def _searched(place: Place, search: _Search, progress: Progress | None, around: int) -> pl.DataFrame:
     seen: dict[int, dict[str, Reading]] = {}
+    cases = place.cases
+    if search.what == "plugs" and cases[0].system == "taxi_city":
+        cases = tuple(taxis.ready(case) for case in cases)
     wanted = (*search.limits, *REPORTED.get(place.cases[0].system, ()))
 
     def evaluate(size: int) -> Mapping[str, Reading]:
         if progress is not None:
             progress(len(seen), max(_GUESS, len(seen) + 1), search.what)
-        seen[size] = _worst([_statistics(search.change(case, size), search.limits) for case in place.cases], wanted)
+        seen[size] = _worst([_statistics(search.change(case, size), search.limits) for case in cases], wanted)
         return seen[size]
 
     found = fewest(evaluate, search.limits, low=search.low, high=search.high, start=search.start, around=around)
@@ -450,6 +455,10 @@ def _run(case: Case) -> FleetResult:
     given = case.given
     if case.system == "shore_power":
         return simulate_berths(given["port"], **case.common())
+    if case.system == "taxi_city":
+        return taxis.managed_week(case)
+    if case.system == "truck_corridor":
+        return corridors.managed_week(case)
     if case.system != "bus_depot":
         return case.simulate(case).result
     rules = {name: given[name] for name in ("policy", "shaving", "terminus")}

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -338,18 +339,29 @@ def feedback_origin(named: str) -> Mapping[str, Any] | None:
 
 
 def list_runs(root: Path) -> list[StoredRun]:
-    """Return the runs in a folder, newest first (ties by identifier)."""
-    found = [read_run(p.parent) for p in sorted(root.glob(f"*/{MANIFEST}")) if not p.parent.name.startswith(".")]
+    """Return the runs in a folder, newest first (ties by identifier), without folders whose manifest is none of a run or cannot be read."""
+    found = []
+    for path in (path for path in sorted(root.glob(f"*/{MANIFEST}")) if not path.parent.name.startswith(".")):
+        with suppress(OSError, ValueError):
+            run = read_run(path.parent)
+            if isinstance(run.manifest, dict) and {"created_at", "run_id"} <= run.manifest.keys():
+                found.append(run)
     return sorted(found, key=lambda run: (str(run.manifest["created_at"]), str(run.manifest["run_id"])), reverse=True)
 
 
 def _swap(partial: Path, folder: Path) -> None:
     """Put a complete folder in place of an earlier one."""
     if not folder.exists():
-        partial.rename(folder)
-        return
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not (folder / MANIFEST).is_file():
+                raise
+        else:
+            return
+        # another process that made the same run was faster by a moment
     may_write(folder)
-    aside = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    aside = folder.with_name(f".{folder.name}.old-{uuid.uuid4().hex}")
     try:
         folder.rename(aside)
     except OSError as error:

@@ -195,9 +195,11 @@ def _who(run: StoredRun) -> dict[str, str]:
 
 
 def _sweep(args: argparse.Namespace) -> int:
+    from transport.cluster import ClusterError
     from transport.inputs import load_inputs
+    from transport.pool import WorkerError
     from transport.sweep_file import read_sweep
-    from transport.sweeps import run_sweep, sweep_folder
+    from transport.sweeps import read_result, run_sweep, runs_there, sweep_folder
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     options = {name: getattr(args, name) for name in account_cli.MODEL_OPTIONS}
@@ -207,15 +209,17 @@ def _sweep(args: argparse.Namespace) -> int:
     folder = args.out or sweep_folder(sweep)
     start = time.perf_counter()
     with _shown(args) as tell:
+        there = runs_there(folder)
         try:
             result = run_sweep(sweep, inputs, folder=folder, jobs=max(args.jobs, 1), scheduler=args.scheduler, progress=tell)
-        except KeyboardInterrupt:
-            from transport.sweeps import read_result
-
+        except (KeyboardInterrupt, ClusterError, WorkerError) as stop:
             found = read_result(folder)
-            done = [case["case"] for case in found.manifest["cases"] if case["seconds"] is not None]
+            done = [case for case in found.manifest["cases"] if case["seconds"] is not None]
+            # what was there is of somebody else, and known already
+            catalogue_cli.take_in(_stored_cases(found, [case["case"] for case in done if case["run_id"] not in there]), args)
+            if not isinstance(stop, KeyboardInterrupt):
+                raise
             err(t("sweep.stopped", args.lang, done=len(done), count=len(sweep.cases), folder=str(folder)))
-            catalogue_cli.take_in(_stored_cases(found, done), args)
             return FAILURE
     code = _told(result, inputs, args, time.perf_counter() - start)
     catalogue_cli.take_in(_stored_cases(result, result.ran), args)

@@ -103,6 +103,11 @@ def sweep_folder(sweep: Sweep) -> Path:
     return runs_folder() / f"sweep-{sweep.name}"
 
 
+def runs_there(folder: Path) -> frozenset[str]:
+    """Return the run ids of the cases that have a run folder in a sweep folder, which may not be there yet."""
+    return frozenset(path.parent.name for path in (folder / _CASES).glob("*/manifest.json"))
+
+
 def read_result(folder: Path) -> SweepResult:
     """Read the manifest of a sweep folder.
 

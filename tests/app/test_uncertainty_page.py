@@ -21,6 +21,7 @@ from transport.indicators import Series
 from transport.layout import YEARS, year_index
 from transport.measures import abatement_curve
 from transport.scenario import load_scenario
+from transport.sensitivity import drivers_of
 from transport.store import read_run, run_id
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ def test_an_ensemble_is_shown_as_it_stands_in_its_folder(root: Path, runs: Path,
         failed=0,
     )
     assert about in {caption.value for caption in page.caption}
+    hangs_on = frame_with(page, "input", "share", "file")
+    kept = drivers_of(found, 0, 2030).shares
+    assert hangs_on["input"].tolist() == [f"{p} {s}" for p, s in kept.select("parameter", "subject").iter_rows()]
+    assert hangs_on["share"].tolist() == pytest.approx((100.0 * kept["share"]).to_list())
+    assert hangs_on["share"][0] > 95.0
 
 
 def measures_of_two() -> pl.DataFrame:

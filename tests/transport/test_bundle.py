@@ -210,6 +210,15 @@ def test_no_text_of_the_zip_can_break_the_check(good: Path, name: str, content: 
     assert name in files or (name, content) == (SUMS, b"")  # then every other member is one too many
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\x1b[2Jb"])
+def test_odd_letters_in_the_manifest_break_nothing_and_reach_no_terminal(good: Path, text: str) -> None:
+    manifest = json.loads(members(good)[MANIFEST])
+    for change in ({"data_hash": text}, {"tables": {text: "0" * 64}}):
+        verdict = verify(rewritten(good, {MANIFEST: json.dumps(manifest | change).encode()}, sums=True))
+        assert verdict.problems
+        assert all(one.file.isprintable() for one in words(verdict.problems, "en"))
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + b"\0" * 18, b"PK\x03\x04 cut short"])
 def test_what_is_no_zip_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
@@ -255,6 +264,8 @@ def hostile(path: Path, *names: str, mode: int = 0o100644, data: bytes = b"x", f
         (("inputs/./x",), 0o100644, "bundle.unsafe"),
         (("inputs/",), 0o100644, "bundle.unsafe"),
         (("a\nb",), 0o100644, "bundle.unsafe"),
+        (("inputs/.. /x",), 0o100644, "bundle.unsafe"),
+        (("inputs/pack./x",), 0o100644, "bundle.unsafe"),
         (("inputs/pack/x",), stat.S_IFLNK | 0o777, "bundle.link"),
         (("inputs/pack/x",), stat.S_IFIFO | 0o644, "bundle.link"),
         (("manifest.json", "manifest.json"), 0o100644, "bundle.twice"),
@@ -358,6 +369,25 @@ def test_tables_computed_again_are_equal_in_bytes_here_and_in_nine_digits_elsewh
     codes = [one.code for one in verify(good, rerun=lambda *_: again).remarks]
     assert codes[0] == "bundle.other"
     assert ("bundle.nearly" in codes) == bool(here and not elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("kept", "again", "wrong"),
+    [
+        ([4e11, 0.25], [4e11 * (1 + 1e-11), 0.25 * (1 + 1e-11)], None),
+        ([4e11, 0.25], [4e11, 0.2501], "0.25"),  # nothing beside tonne-kilometres, but not beside percents
+        ([4e11, 0.25], [4e11, float("inf")], "0.25"),
+        ([float("inf"), 0.25], [float("inf"), 0.25], None),
+        ([float("inf"), 0.25], [float("-inf"), 0.25], "inf"),
+        ([4e11, float("nan")], [4e11, float("nan")], None),
+        ([4e11, float("nan")], [4e11, 0.0], "nan"),
+        ([4e11, None], [4e11, 0.0], "None"),
+    ],
+)
+def test_a_number_is_held_against_its_own_size_and_unit(kept: list[Any], again: list[Any], wrong: str | None) -> None:
+    one, two = (pl.DataFrame({"unit": ["tkm", "percent"], "value": values}) for values in (kept, again))
+    found = bundle_check._differences("t", one.lazy(), two)
+    assert [(p.column, p.value) for p in found] == ([] if wrong is None else [("value", wrong)])
 
 
 def test_a_table_that_is_no_parquet_is_told(run: StoredRun, tmp_path: Path) -> None:

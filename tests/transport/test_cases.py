@@ -103,6 +103,13 @@ def test_cases_on_other_networks_are_parted(inputs: Inputs, scenario: Scenario) 
     assert [chunk.positions for chunk in cases.chunks(scenario, inputs, many, size=2)] == [(0, 1), (2, 3), (4,)]
 
 
+def test_a_case_with_a_quota_stands_alone(inputs: Inputs, scenario: Scenario) -> None:
+    """The charge of a quota is found for the first case of a chunk, and answers to its tariffs too."""
+    quota: dict[str, LeverValue] = {"port_clean_quota": {2030: 0.5}}
+    settings = [{}, quota, {**quota, "rail_tariff": 0.9}, {"rail_tariff": 0.9}, {"rail_tariff": 0.9, **quota}]
+    assert [chunk.positions for chunk in cases.chunks(scenario, inputs, settings)] == [(0, 3), (1,), (2, 4)]
+
+
 def test_a_lever_out_of_range_is_refused(inputs: Inputs, scenario: Scenario) -> None:
     with pytest.raises(ValueError, match="rail_tariff = 99"):
         cases.chunks(scenario, inputs, [{"rail_tariff": 99.0}])

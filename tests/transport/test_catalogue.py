@@ -135,6 +135,7 @@ def test_a_run_is_named_by_folder_or_beginning_and_never_guessed(kept: Catalogue
         (Query(tag="上报"), "b"),
         (Query(author="王"), "bs"),
         (Query(text="DIESEL 100 %"), "b"),
+        (Query(text="ＣＯ２"), "b"),
         (Query(text="100_%"), ""),
         (Query(since="2026-10-01"), "ab"),
         (Query(until="2026-10-01"), "bs"),
@@ -151,7 +152,7 @@ def test_a_run_is_named_by_folder_or_beginning_and_never_guessed(kept: Catalogue
 )
 def test_find_meets_all_conditions(kept: Catalogue, query: Query, folders: str) -> None:
     kept.tag("bbbb", ["上报"])
-    kept.note("bbbb", "已核对 Diesel 100 %")
+    kept.note("bbbb", "已核对 Diesel 100 % ＣＯ２")
     assert "".join(one.folder[0] for one in kept.entries(query)) == folders
 
 
@@ -368,11 +369,19 @@ def test_what_is_no_catalogue_is_left_alone(runs: Path) -> None:
         Catalogue(runs=runs)
 
 
-@pytest.mark.parametrize("store", ["mysql://a:secret@b/c", "sqlite://", "sqlite:///:memory:", "://secret@"])
+@pytest.mark.parametrize(
+    "store", ["mysql://a:secret@b/c", "sqlite://", "sqlite:///:memory:", "://secret@", "postgresql://a:secret@h:port/c"]
+)
 def test_other_stores_are_refused_without_telling_a_password(store: str, runs: Path) -> None:
     with pytest.raises(StoreError, match="is no store; write sqlite:///FILE or postgresql://USER@HOST/DATABASE") as refused:
         Catalogue(store, runs)
     assert "secret" not in str(refused.value)
+
+
+def test_a_place_where_no_folder_can_be_is_one_message(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="no catalogue can be made in"):
+        Catalogue(str(tmp_path / "file" / "inner" / "c.sqlite"), runs)
 
 
 def test_an_unreachable_server_is_one_message(runs: Path, tmp_path: Path) -> None:
@@ -553,12 +562,18 @@ def test_postgresql_answers_as_sqlite_does(postgres: str, runs: Path) -> None:
                 found.register([made(runs / name, created_at=f"2026-11-0{day}T00:00:00+00:00")])
             found.tag("aaaa", ["甲", "b"])
             found.note("aaaa", "Ä 100 %")
-            asked = Query(tag="甲"), Query(text="100 %"), Query(levers=(("rail_tariff", 0.9),)), Query(until="2026-11-01")
+            asked = (
+                Query(tag="甲"),
+                Query(text="100 %"),
+                Query(text="Ä 1"),
+                Query(levers=(("rail_tariff", 0.9),)),
+                Query(until="2026-11-01"),
+            )
             answers += [[(one.folder, one.tags, one.levers) for one in found.entries(query)] for query in asked]
             assert found.delete("bbbb") == runs / "bbbb11112222"
             with Catalogue(store, runs, role="viewer") as viewer:
                 assert [one.folder for one in viewer.entries()] == ["aaaa11112222"]
                 with viewer._engine.begin() as connection, pytest.raises(sa.exc.DBAPIError, match=r"read-only|readonly"):
                     connection.execute(sa.text("delete from runs"))
-    assert answers[:4] == answers[4:]
-    assert [len(found) for found in answers[:4]] == [1, 1, 2, 1]
+    assert answers[:5] == answers[5:]
+    assert [len(found) for found in answers[:5]] == [1, 1, 1, 2, 1]

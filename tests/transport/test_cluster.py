@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.transport.far_work import drawn, killed_always, left_a_mark, rooted, stub
+from tests.transport.far_work import drawn, killed_always, left_a_mark, outcome, rooted, stub
+from tests.transport.weeks.small_province import FLEETS, SMALL, small_models, small_params
 from transport import cluster, pool
 from transport.cli import main
+from transport.ensemble import CHUNK, design_cases, prepared, run_cases
 from transport.parcel import pack, unpack
+from transport.scenario import load_scenario
 from transport.sweep_file import read_sweep
 from transport.sweeps import run_sweep
+from transport.weeks import province
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -102,6 +106,15 @@ class Computers:
         """Kill a worker as the system does where the memory runs out."""
         self._workers[0].send_signal(signal.SIGKILL)
 
+    def kill_all(self) -> None:
+        """Kill all workers."""
+        for worker in self._workers:
+            worker.send_signal(signal.SIGKILL)
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler."""
+        self._scheduler.send_signal(signal.SIGKILL)
+
     def end(self) -> None:
         """End everything, whatever state it is in."""
         for process in (*self._workers, self._scheduler):
@@ -153,6 +166,30 @@ def test_a_sweep_on_a_cluster_is_the_same_bytes(computers: Computers, inputs: In
         assert (tmp_path / "far" / name).read_bytes() == (tmp_path / "near" / name).read_bytes(), name
     assert told[-1] == (4, 4)
     assert far.table("cases")["error"].to_list() == [None, None, "ArithmeticError: no road left", None]
+
+
+def test_the_draws_of_an_ensemble_on_a_cluster_are_the_same_bytes(computers: Computers, inputs: Inputs, tmp_path: Path) -> None:
+    scenario = prepared(load_scenario("plan_2030", inputs.folder, inputs.levers))
+    cases = design_cases(inputs, draws=2 * CHUNK + 1, seed=3)
+    how: dict[str, dict[str, Any]] = {"near": {"workers": 1}, "far": {"scheduler": computers.two()}}
+    for name, where in how.items():
+        assert run_cases(scenario, inputs, cases, folder=tmp_path / name, evaluate=outcome, **where) == cases.count
+    near, far = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in how)
+    assert len(near) == 7, "three chunks of two files each, and the series"
+    assert near == far
+
+
+def test_simulated_weeks_on_a_cluster_are_the_same_tables(
+    computers: Computers, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(province, "city_fleets", lambda *_: FLEETS)
+    asked: dict[str, Any] = {"years": (2030,), "systems": ("bus_depot", "taxi_city"), "areas": (SMALL,), "seed": 3}
+    how: tuple[dict[str, Any], ...] = ({"workers": 1}, {"scheduler": computers.two()})
+    near, far = (province.simulate_province(inputs, small_params(inputs), small_models(), **asked, **one).tables for one in how)
+    assert near.keys() == far.keys()
+    assert near["simulation"].height > 0
+    for name, table in near.items():
+        assert table.equals(far[name]), name
 
 
 def test_the_first_error_in_order_is_told_and_the_rest_withdrawn(computers: Computers) -> None:
@@ -251,6 +288,25 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: p
     assert f"{address} 没有应答" in capsys.readouterr().err
 
 
+def test_where_all_workers_are_gone_the_work_is_given_up_and_what_came_back_is_kept(
+    computers: Computers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_FETCH_S", 0.2)  # a result may be lost with its worker
+    kept: dict[int, float] = {}
+
+    def kill_at_three(count: int) -> None:
+        if count == 3:
+            computers.kill_all()
+
+    address = computers.two()
+    with pytest.raises(cluster.ClusterError, match=f"{address} has no workers"):
+        cluster.map(
+            rooted, [float(k * k) for k in range(16)], address=address, done=kill_at_three, take=kept.__setitem__, patience_s=1.0
+        )
+    assert 3 <= len(kept) < 16
+    assert all(root == k for k, root in kept.items())
+
+
 def test_a_task_that_kills_every_worker_is_named_and_no_workers_are_not_waited_for_forever(
     computers: Computers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,3 +321,27 @@ def test_a_task_that_kills_every_worker_is_named_and_no_workers_are_not_waited_f
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(cluster.ClusterError, match=f"{address} has no workers; run on each computer: dask worker {address}"):
         pool.map(killed_always, range(3), scheduler=address)
+
+
+def test_while_nobody_works_the_loop_takes_a_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_LOOK_S", 0.05)
+    start = time.monotonic()
+    assert cluster._finished(Answers({}, 1), [], "tcp://a:8786") == []  # type: ignore[arg-type]
+    assert time.monotonic() - start >= 0.05
+
+
+def test_a_scheduler_that_is_gone_is_told_and_what_came_back_is_kept(
+    computers: Computers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of the file: the scheduler does not come back."""
+    monkeypatch.setattr(cluster, "_FETCH_S", 0.2)
+    kept: dict[int, float] = {}
+
+    def kill_at_three(count: int) -> None:
+        if count == 3:
+            computers.kill_scheduler()
+
+    address = computers.two()
+    with pytest.raises(cluster.ClusterError, match=f"the connection to {address} is lost"):
+        pool.map(rooted, [float(k * k) for k in range(16)], scheduler=address, done=kill_at_three, take=kept.__setitem__)
+    assert 3 <= len(kept) < 16

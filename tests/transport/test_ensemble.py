@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from scipy.special import ndtri
 
-from transport import ensemble
+from transport import ensemble, freight_model
 from transport.cli import main
 from transport.ensemble import (
     CHUNK,
@@ -72,7 +72,7 @@ def small(inputs: Inputs, tmp_path: Path) -> Inputs:
                 "source": "expert_judgement",
                 "quality": "assumption",
                 "note": None,
-                "file": "parameters/small",
+                "file": f"parameters/{p}",
             }
             for p, s, v, low, high in rows
         ],
@@ -111,6 +111,11 @@ def with_holes(scenario: Scenario, inputs: Inputs, drawn: Mapping[Key, np.ndarra
         msg = "no constants"
         raise ArithmeticError(msg)
     return unweighted(scenario, inputs, drawn, *rest)
+
+
+def never(*args: Any) -> Outcome:
+    series, read = unweighted(*args)
+    return Outcome(tuple(replace(s, values=np.full_like(s.values, np.nan)) for s in series), read)
 
 
 def always_failing(*_: Any) -> Outcome:
@@ -284,6 +289,36 @@ def test_a_draw_of_the_model_is_the_same_alone(inputs: Inputs, scenario: Scenari
     assert ratios["value"].is_between(0.4, 1.6).all()
 
 
+@pytest.mark.slow
+def test_with_equilibrium_a_draw_alone_is_that_of_all_within_ten_gaps(inputs: Inputs, scenario: Scenario) -> None:
+    scenario = prepared(scenario, capacity="equilibrium")
+    cases = design_cases(inputs, draws=3, seed=1)
+    chunk = ensemble.Chunk(scenario, inputs, ensemble.FreightStarts(), cases, (2, 3), evaluate_drawn, None)
+    alone = run_one(scenario, inputs, 3, draws=3, seed=1)
+    together = ensemble.run_chunk(chunk).values.filter(draw=3)
+    both = together.join(alone, on=["series", "year"], suffix="_alone").filter(pl.col("value").is_not_nan())
+    assert both.height > 1000
+    off = (both["value"] - both["value_alone"]).abs() / pl.Series(np.maximum(1.0, both["value"].abs().to_numpy()))
+    assert off.max() < 10.0 * float(inputs.params().get("freight_equilibrium_gap")[0, 0])  # type: ignore[operator]
+
+
+def test_a_draw_whose_base_year_is_out_of_reach_is_listed(
+    inputs: Inputs, scenario: Scenario, starts: FreightStarts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = freight_model.fit_further
+
+    def creeping(first: Any, compact: Any, demand: Any, costs: Any, aim: Any) -> Any:
+        found = fitted(first, compact, demand, costs, aim)
+        return replace(found, unsettled=found.unsettled + (aim.observed.shape[0] > 1))
+
+    monkeypatch.setattr(freight_model, "fit_further", creeping)
+    chunk = ensemble.Chunk(scenario, inputs, starts, design_cases(inputs, draws=2, seed=1), (1,), evaluate_drawn, None)
+    found = ensemble.run_chunk(chunk)
+    assert list(found.failed) == [1]
+    assert "the constants of 1 of 2 draws do not settle" in found.failed[1]
+    assert found.values["draw"].unique().to_list() == [0]
+
+
 def test_command_line(
     small: Inputs, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -291,6 +326,7 @@ def test_command_line(
     monkeypatch.setattr("transport.inputs.load_inputs", lambda **_: whole)
     monkeypatch.setattr(ensemble.run_ensemble, "__kwdefaults__", ensemble.run_ensemble.__kwdefaults__ | {"evaluate": unweighted})
     monkeypatch.setattr(ensemble.run_one, "__kwdefaults__", ensemble.run_one.__kwdefaults__ | {"evaluate": unweighted})
+    monkeypatch.setattr(ensemble.run_cases, "__kwdefaults__", ensemble.run_cases.__kwdefaults__ | {"evaluate": unweighted})
     monkeypatch.setattr("transport.sensitivity.replace_first", lambda *_, **__: pl.DataFrame())
     ask = ["ensemble", "plan_2030", "baseline", "--draws", "60", "--workers", "1", "--lang", "en", "--out", str(tmp_path / "o")]
     assert main(ask) == 0
@@ -304,12 +340,41 @@ def test_command_line(
     answer = json.loads(capsys.readouterr().out)["ensembles"]
     assert [one["scenario"] for one in answer] == ["plan_2030", "baseline"]
     assert len(answer[0]["probabilities"]) == 2
+    assert main([*ask, "--json", "--tornado", "--groups", "64"]) == 0
+    more = json.loads(capsys.readouterr().out)["ensembles"][1]
+    assert [row["parameter"] for row in more["tornado"]] == ["signal"]
+    assert more["tornado"][0]["swing"] > 3.0, "from its 5 to its 95 percent quantile, in deviations"
+    assert [row["group"] for row in more["groups"]] == ["parameters/signal", "parameters/noise"]
+    assert more["groups"][0]["total"] == pytest.approx(1.0, abs=0.2)
     assert main([*ask, "--only", "7", "--json"]) == 0
     alone = json.loads(capsys.readouterr().out)["values"]["baseline"]
     kept = read_ensemble(tmp_path / "o" / "baseline").table("outcomes").filter(draw=7)["value"].to_list()
     assert [row["value"] for row in alone] == kept
     assert main([*ask, "--drivers", "sea_rail_shar"]) == 2
     assert "sea_rail_share" in capsys.readouterr().err
+
+
+def test_command_line_says_what_it_cannot_tell(
+    small: Inputs, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = replace(small, folder=inputs.folder, tables=inputs.tables, levers=inputs.levers)
+    monkeypatch.setattr("transport.inputs.load_inputs", lambda **_: whole)
+    monkeypatch.setattr(ensemble.run_ensemble, "__kwdefaults__", ensemble.run_ensemble.__kwdefaults__ | {"evaluate": unweighted})
+    monkeypatch.setattr(ensemble.run_one, "__kwdefaults__", ensemble.run_one.__kwdefaults__ | {"evaluate": never})
+    ask = ["ensemble", "baseline", "--draws", "20", "--workers", "1", "--lang", "en", "--out", str(tmp_path / "o")]
+    assert main([*ask, "--drivers", "cr_express_trains"]) == 0
+    assert "No drivers: no model makes China-Europe trains" in capsys.readouterr().out
+    assert main([*ask, "--year", "1999", "--json"]) == 0
+    assert "choose from 2015, " in json.loads(capsys.readouterr().out)["ensembles"][0]["no_drivers"]
+    assert main([*ask, "--only", "21"]) == 2
+    assert "there is no draw 21" in capsys.readouterr().err
+    assert main([*ask, "--only", "3", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["values"]["baseline"]
+    assert {row["value"] for row in rows} == {None}
+    for wrong in (["--draws", "0"], ["--groups", "60"]):
+        with pytest.raises(SystemExit):
+            main([*ask, *wrong])
+    assert "a power of two such as 64, not 60" in capsys.readouterr().err
 
 
 def test_tables_are_those_of_the_contract(root: Path) -> None:

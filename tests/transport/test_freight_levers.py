@@ -18,13 +18,12 @@ from networks.cost import COMPONENT
 from networks.measure import MARK, MEASURE
 from networks.parts import ALTERNATIVES
 from networks.solve import row_flow
-from transport.freight_costs import BULK, mark_costs, saved_hours, unit_costs
+from transport.freight_costs import BULK, mark_costs, saved_hours, truck_load_t, unit_costs
 from transport.freight_demand import COMMODITIES
 from transport.freight_limits import make_supply, read_limits
 from transport.freight_model import make_costs
 from transport.freight_quotas import Quotas, charged
 from transport.layout import YEARS, year_index
-from transport.vehicles.work import truck_load_t
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -421,18 +420,37 @@ def test_enforcement_takes_the_overload_away_in_price_and_load(inputs: Inputs, s
     strict, base = solve(overload_enforcement=1.0), solve()
     for truck in ("tractor_trailer", "heavy_rigid_truck", "medium_truck"):
         assert load(truck, strict) / load(truck, base) == pytest.approx(1 / 1.03)
-    costs = [unit_costs(m.params)[COMMODITIES.index("coal"), 0, AT] for m in (strict, base)]
-    wheel = COMPONENT["road_expressway_km"]
-    assert costs[0][wheel] / costs[1][wheel] == pytest.approx(1.03)
+    assert price_of_a_km(strict) == pytest.approx(price_by_hand(inputs, base, strict))
+    assert price_of_a_km(strict) > price_of_a_km(base)
 
 
 def test_freight_matching_moves_the_price_and_the_fleet(inputs: Inputs, solve: Callable[..., Moved]) -> None:
-    """Loaded km of tractors up by a tenth of all: the price of a truck km falls in the same proportion as the mean load rises."""
+    """Loaded km of tractors up by a tenth of all: hours and tolls per tonne fall as the mean load rises, fuel by less, for it burns more per km."""
     matched, base = solve(loaded_km_share_tractor_trailer=0.1), solve()
     gain = load("tractor_trailer", matched) / load("tractor_trailer", base)
     assert gain > 1.1
-    costs = [unit_costs(m.params)[COMMODITIES.index("coal"), 0, AT, COMPONENT["road_expressway_km"]] for m in (matched, base)]
-    assert costs[1] / costs[0] == pytest.approx(gain)
+    hours = [unit_costs(m.params)[COMMODITIES.index("coal"), 0, AT, COMPONENT["road_h"]] for m in (matched, base)]
+    waiting = base.params.get("value_of_time_cargo", "coal")[0, AT]
+    assert (hours[1] - waiting) / (hours[0] - waiting) == pytest.approx(gain)
+    assert price_of_a_km(matched) == pytest.approx(price_by_hand(inputs, base, matched))
+    assert price_of_a_km(base) / gain < price_of_a_km(matched) < price_of_a_km(base)
+
+
+def price_of_a_km(moved: Moved) -> float:
+    """Return the price of a tonne-km of coal on expressways."""
+    return float(unit_costs(moved.params)[COMMODITIES.index("coal"), 0, AT, COMPONENT["road_expressway_km"]])
+
+
+def price_by_hand(inputs: Inputs, base: Moved, moved: Moved) -> float:
+    """Return the price that another mean load gives: fuel per km as the fleet burns it, all by the tonnes that pay for it."""
+    level = next(found for found in inputs.levers if found.lever == "road_fuel_price")
+    dearer = base.params.with_levers([(level, 1.1)])
+    at = COMMODITIES.index("coal"), 0, AT, COMPONENT["road_expressway_km"]
+    fuel = 10.0 * float(unit_costs(dearer)[at] - unit_costs(base.params)[at])
+    reference, grows = (base.params.get(name, "tractor_trailer")[0, AT] for name in ("truck_reference_load", "load_fuel_share"))
+    burn = [1.0 + grows * (load("tractor_trailer", m) / reference - 1.0) for m in (base, moved)]
+    gain = load("tractor_trailer", moved) / load("tractor_trailer", base)
+    return float((price_of_a_km(base) - fuel + fuel * burn[1] / burn[0]) / gain)
 
 
 @pytest.mark.parametrize("lever", ["freight_carbon_price", "road_fuel_price", "rail_electrification_surcharge"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 
 from transport import measures
 from transport.api import load_scenario
+from transport.cli import main
 from transport.layout import YEARS, year_index
 from transport.measures import QUANTITIES, abatement_curve, interaction_table, measure_table, measures_of, work_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from transport.inputs import Inputs
     from transport.scenario import Scenario
@@ -121,6 +124,49 @@ def test_levers_of_the_base_are_in_every_package(monkeypatch: pytest.MonkeyPatch
     assert sum("rail_tariff" not in s for s in settings) == 1 + len(found.measures)  # nothing, and each measure alone
     row = _row(measure_table(found, [YEAR]), "vehicle_efficiency")
     assert (row["alone_co2_t"], row["first_co2_t"]) == (-1.0, -11.0)
+
+
+def test_what_only_the_base_sets_is_ended_by_a_measure(monkeypatch: pytest.MonkeyPatch, inputs: Inputs, three: Scenario) -> None:
+    """All measures together are the scenario, though the base has a toll that the scenario does without."""
+    base = {**three.settings, "road_toll": 1.2, "truck_efficiency": 0.9}
+    worth = {"rail_tariff": -10.0, "rail_electrified_share": -4.0, "truck_efficiency": -1.0, "road_toll": -100.0}
+    calls = played(monkeypatch, lambda s: sum(worth[x] for x in sorted(s)), lambda _: 0.0)
+    found = work_out(three, inputs, base=base, pairs=1)
+    assert {m.name: (dict(m.settings), m.ended) for m in found.measures} == {
+        "prices": ({}, ("road_toll",)),
+        "vehicle_efficiency": ({"truck_efficiency": 0.95}, ()),
+    }
+    assert dict(three.settings) in calls[0]
+    table = measure_table(found, [YEAR])
+    assert table["share_co2_t"].sum() == pytest.approx(100.0)
+    assert _row(table, "prices")["levers"] == "-road_toll"
+
+
+def test_one_measure_has_no_pairs(monkeypatch: pytest.MonkeyPatch, inputs: Inputs) -> None:
+    alone = load_scenario("baseline", inputs=inputs, set={"rail_tariff": 0.9})
+    played(monkeypatch, lambda s: -1.0 * len(s), lambda _: 0.0)
+    pairs = interaction_table(work_out(alone, inputs, base={}, pairs=1), [YEAR])
+    assert pairs.filter(pl.col("year") == YEAR).is_empty()
+    assert "last_co2_t" in pairs.columns
+
+
+def test_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], inputs: Inputs, tmp_path: Path
+) -> None:
+    """A scenario of one lever on the plan: one measure, one pair of orders, no error to tell."""
+    monkeypatch.setattr("transport.inputs.load_inputs", lambda **_: inputs)
+    played(monkeypatch, lambda s: -1e4 * len(s), lambda _: 0.0)
+    mine = tmp_path / "mine.toml"
+    mine.write_text('title_zh = "试算"\nbase = "plan_2030"\n[set]\nrail_tariff = 0.5\n', encoding="utf-8")
+    assert main(["measures", str(mine), "--pairs", "1", "--lang", "en"]) == 0
+    assert "put on plan_2030" in capsys.readouterr().out
+    assert main(["measures", str(mine), "--pairs", "1", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert {row["measure"] for row in answer["measures"]} == {"prices"}
+    assert answer["measure_interactions"] == []
+    with pytest.raises(SystemExit):
+        main(["measures", str(mine), "--pairs", "none"])
+    assert "不小于 1 的整数，收到 none" in capsys.readouterr().err
 
 
 def test_a_scenario_without_levers_has_no_measures(inputs: Inputs) -> None:

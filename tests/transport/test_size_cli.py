@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from transport import sizing
 from transport.cli import main
@@ -16,7 +17,7 @@ from transport.i18n import has_text, t
 from transport.sizing import LIMITS, SCHEMA, SizingError, place_from, present, size_place, with_plugs
 from transport.sizing_text import sizing_text, sizing_view, what_name
 from transport.week_values import CityFleet, WeekValues
-from transport.weeks import airports
+from transport.weeks import airports, taxis
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +179,33 @@ def test_a_limit_on_energy_and_a_port_with_several_kinds_of_ships(inputs: Inputs
     assert table["feasible"].all()
     with pytest.raises(SizingError, match=r"no place PT_DALIANWAN in 210200 .* PT_DALIANWAN:cargo, PT_DALIANWAN:ro_pax"):
         place_from(inputs, read, "shore_power", "210200", place="PT_DALIANWAN")
+
+
+def test_a_wait_without_end_is_missing_in_json(
+    inputs: Inputs, read: WeekValues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sizing, "values_of", lambda *_, **__: (inputs, read))
+    endless = pl.DataFrame({"size": [0.0, 1.0], "value": [np.inf, 3.0], "chosen": [False, True], "what": ["plugs", "plugs"]})
+    monkeypatch.setattr(sizing, "size_place", lambda *_, **__: endless)
+    assert main(["size", "taxi_city", "--area", "210100", "--json"]) == 0
+
+    def refuse(name: str) -> None:
+        pytest.fail(f"{name} is no JSON")
+
+    rows = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert [row["value"] for row in rows] == [None, 3.0]
+
+
+def test_other_plugs_need_no_second_week_without_plans(inputs: Inputs, read: WeekValues) -> None:
+    case = placed(inputs, read, "taxi_city").cases[0]
+    assert case.given["pack_plan"] is not None
+    assert case.given["reaction"] is not None
+    # what the stores expect is looked up once, and is the same whatever the plugs
+    for plugs in (2, present(case) + 3):
+        alone = taxis.managed_week(with_plugs(taxis.ready(case), plugs))
+        whole = taxis.simulate(with_plugs(case, plugs)).result
+        assert_frame_equal(alone.summary, whole.summary, check_exact=True)
+        assert (alone.load_kw == whole.load_kw).all()
 
 
 def test_plugs_are_spread_evenly(inputs: Inputs, read: WeekValues) -> None:

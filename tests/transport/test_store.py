@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from transport.scenario import Scenario
 from transport.store import MANIFEST, StoreError, list_runs, read_run, run_id, write_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TABLES = {"a": pl.DataFrame({"x": [1.0, 2.0]}), "b": pl.DataFrame({"s": ["大连", "沈阳"]})}
 
@@ -76,6 +73,16 @@ def test_a_new_run_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
+def test_two_processes_that_make_the_same_run_at_once_leave_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, exists = tmp_path / "run", Path.exists
+    write_run(folder, TABLES, scenario(), "data", seconds=1.0)
+    with monkeypatch.context() as patch:  # it was put there after the second one had looked
+        patch.setattr(Path, "exists", lambda self, **how: self != folder and exists(self, **how))
+        write_run(folder, {"a": TABLES["a"]}, scenario(), "data", seconds=1.0)
+    assert sorted(p.name for p in folder.iterdir()) == ["a.parquet", MANIFEST]
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "thesis"
     folder.mkdir()
@@ -99,4 +106,7 @@ def test_runs_are_listed_without_half_written_ones(tmp_path: Path) -> None:
     partial = tmp_path / ".two.partial-x"
     partial.mkdir()
     (partial / MANIFEST).write_text("{}", encoding="utf-8")
+    for name, text in (("damaged", "{"), ("another", "{}"), ("list", "[]")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / MANIFEST).write_text(text, encoding="utf-8")
     assert [run.folder.name for run in list_runs(tmp_path)] == ["one"]

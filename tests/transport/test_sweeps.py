@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
 from transport import pool, study, sweeps
+from transport.catalogue import Catalogue
 from transport.cli import main
+from transport.cluster import ClusterError
 from transport.findings import DataError
 from transport.freight_start import FreightStarts
 from transport.scenario import load_scenario
 from transport.store import StoreError, run_id
 from transport.sweep_cli import stored
 from transport.sweep_file import FREIGHT_TABLES, OTHER_TABLES, read_sweep, sweep_names, written
-from transport.sweeps import MANIFEST, read_result, run_sweep
+from transport.sweeps import MANIFEST, Lane, read_result, run_lane, run_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -441,6 +444,29 @@ def test_the_command_says_what_was_kept_when_stopped(
     monkeypatch.setattr(sweeps, "case_tables", stopped)
     assert main(["sweep", written_to(tmp_path, CASES), "--out", str(tmp_path / "out"), "--lang", "en"]) == 1
     assert "1 of 3 cases are done" in capsys.readouterr().err
+
+
+def test_what_was_kept_when_stopped_is_in_the_catalogue_under_who_ran_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def one_case(lane: Lane, *_: object) -> None:
+        run_lane(replace(lane, cases=lane.cases[:1]))
+        raise ClusterError(key="cluster.lost", address="tcp://a:8786")
+
+    def one_more(lane: Lane, *_: object) -> None:
+        run_lane(replace(lane, cases=lane.cases[:1]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "case_tables", whole_stub)
+    monkeypatch.setenv("TRANSPORT_RUNS", str(tmp_path / "runs"))
+    command = ["sweep", written_to(tmp_path, CASES), "--quiet", "--lang", "en", "--scheduler", "tcp://a:8786"]
+    for who, work, code in (("王", one_case, 2), ("李", one_more, 1)):
+        monkeypatch.setenv("TRANSPORT_AUTHOR", who)
+        monkeypatch.setattr(sweeps, "_run_far", work)
+        assert main(command) == code
+    capsys.readouterr()
+    with Catalogue() as catalogue:
+        assert sorted(one.author for one in catalogue.entries()) == ["李", "王"]
 
 
 def whole_stub(scenario: Scenario, inputs: Inputs, names: Sequence[str], starts: FreightStarts) -> dict[str, pl.DataFrame]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from transport.freight_costs import truck_load_t
 from transport.layout import YEARS, WorkKey, WorkUse
 from transport.passengers import SERVICES, model_passengers
 from transport.vehicles import Activity, VehicleOutcome, model_vehicles
 from transport.vehicles.energies import EnergyBook
-from transport.vehicles.work import truck_load_t
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs

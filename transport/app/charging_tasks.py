@@ -14,7 +14,7 @@ from transport.app.calculation_panel import Desk, ask
 from transport.app.widgets import show, text
 from transport.i18n import labels, t
 from transport.layout import YEARS
-from transport.sizing import LIMITS, SYSTEMS, UNITS
+from transport.sizing import BY_VISIT, LIMITS, SYSTEMS, UNITS
 from transport.sizing_text import sizing_text, sizing_view
 from transport.store import SIMULATION, StoreError, read_run
 from transport.study import SIMULATED_YEAR, scenario_params
@@ -226,7 +226,8 @@ def sizing(source: Source, data: Inputs, lang: str) -> None:
         return
     table = found["sizing"]
     first = table.row(0, named=True)
-    st.caption(t("charging.sizing_scale", lang, vehicles=first["vehicles"], scale=f"{first['scale']:.1f}"))
+    key = "charging.sizing_scale_visits" if system in BY_VISIT else "charging.sizing_scale"
+    st.caption(t(key, lang, vehicles=first["vehicles"], scale=f"{first['scale']:.1f}"))
     for what in table["what"].unique(maintain_order=True):
         part = table.filter(table["what"] == what)
         st.markdown(sizing_text(part, lang))

@@ -9,11 +9,15 @@ import polars as pl
 from transport.i18n import labels, t
 from transport.measures import measure_names
 from transport.scorecard import MET, READING
+from transport.sensitivity import replace_first
 from transport.text import shown, unit_label
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
+    from transport.sensitivity import Drivers
 
+#: Drivers that are shown.
+DRIVERS = 15
 #: Units of CO2 and money by language: 10^4 t or kt, 10^8 or 10^6 CNY.
 CO2_UNIT, MONEY_UNIT = {"zh": 1e4, "en": 1e3}, {"zh": 1e8, "en": 1e6}
 
@@ -78,6 +82,23 @@ def readings(probabilities: pl.DataFrame, indicator: str, data: Inputs, lang: st
     )
     return wide.sort("base", "boundary").with_columns(
         pl.col("boundary").replace(labels(data, "boundary", lang)), pl.col("base").replace(labels(data, "base", lang))
+    )
+
+
+def driver_rows(drivers: Drivers, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return the drivers of an indicator, largest share first; those of weak quality with it, file and row, where a better number goes."""
+    top = drivers.shares.head(DRIVERS)
+    weak = replace_first(drivers, data, count=drivers.shares.height).select("parameter", "subject", "quality", "file", "row")
+    return top.join(weak, on=["parameter", "subject"], how="left", maintain_order="left").select(
+        input=pl.col("parameter") + " " + pl.col("subject"),
+        share=100.0 * pl.col("share"),
+        interval=pl.format(
+            "{}–{}%", (100.0 * pl.col("low")).round(0).cast(pl.Int64), (100.0 * pl.col("high")).round(0).cast(pl.Int64)
+        ),
+        direction=pl.when(pl.col("direction") > 0).then(pl.lit("+")).otherwise(pl.lit("-")),
+        quality=pl.col("quality").replace(labels(data, "quality", lang)),
+        file="file",
+        row="row",
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from fleets import energy as formula
 from fleets import vehicles as fleet
 from transport.distribution import zone_mix
+from transport.freight_costs import truck_load_t
 from transport.layout import BASE_YEAR, YEARS, EnergyKey, EnergyUse, WorkKey, WorkUse, year_index
 from transport.vehicles.groups import of_member
-from transport.vehicles.work import gross_tkm, road_distance_km, ship_tkm, truck_load_t
+from transport.vehicles.work import gross_tkm, road_distance_km, ship_tkm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

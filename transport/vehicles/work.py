@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fleets import energy as formula
-from transport.freight_costs import overload_factor
+from transport.freight_costs import truck_load_t
 from transport.vehicles.groups import share_in_group
 
 if TYPE_CHECKING:
     from fleets.stock import StockPath
     from transport.params import Params
     from transport.vehicles.tables import Activity, Array, VehicleClass
-
-
-def truck_load_t(name: str, params: Params) -> Array:
-    """Return the mean load over all km [t/veh]."""
-    return (
-        params.get("truck_payload", name)
-        * overload_factor(params)
-        * np.clip(params.get("truck_load_factor", name), 0.0, 1.0)
-        * np.clip(params.get("truck_loaded_km_share", name), 0.0, 1.0)
-    )
 
 
 def truck_tkm(name: str, params: Params, activity: Activity) -> Array:

@@ -6,6 +6,7 @@ hours; exchange packs can (``managed_charging_share`` of swap stores), and then 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fleets.battery import Battery
+    from fleets.corridor import CorridorResult
+    from fleets.records import FleetResult
     from fleets.tariff import Tariff
     from transport.inputs import Inputs
     from transport.week_values import WeekValues
 
-__all__ = ["SYSTEM", "CorridorDemand", "case", "corridor_demand", "places", "simulate", "week_arrivals"]
+__all__ = ["SYSTEM", "CorridorDemand", "case", "corridor_demand", "managed_week", "places", "simulate", "week_arrivals"]
 
 SYSTEM = "truck_corridor"
 #: What a scale of the places acts on: everything a station has more of when it is larger.
@@ -126,14 +129,28 @@ def simulate(case: Case) -> CaseResult:
     case
         From :func:`case`.
     """
-    given = dict(case.given)
-    stations, arrivals, plan = (given.pop(name) for name in ("stations", "arrivals", "pack_plan"))
-    found = simulate_corridor(stations, arrivals, pack_plan=plan, **given, **case.common())
+    found = _once(case)
     table = {"station_hours": found.station_hours.select(_HOUR_COLUMNS)}
-    if plan is None:
+    if case.given["pack_plan"] is None:
         return CaseResult(found.result, tables=table)
-    plain = simulate_corridor(stations, arrivals, **given, **case.common()).result
+    plain = _once(replace(case, given={**case.given, "pack_plan": None})).result
     return CaseResult(found.result, variants={"unmanaged": plain}, more=beside(plain, _SERVICE), tables=table)
+
+
+def managed_week(case: Case) -> FleetResult:
+    """Return the week as it is planned, without the one where no pack waits.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+    """
+    return _once(case).result
+
+
+def _once(case: Case) -> CorridorResult:
+    given = dict(case.given)
+    return simulate_corridor(given.pop("stations"), given.pop("arrivals"), **given, **case.common())
 
 
 def week_arrivals(

@@ -86,13 +86,19 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params, *, whole: 
     plan by price leaves out every day. The interval is that of the simulation; ends of the systems and places add up.
     """
     found = tables["simulation"].filter(pl.col("metric").is_in(_METRICS), pl.col("week").is_in(PEAK_WEEKS))
-    planned = set(tables["simulation"].filter(pl.col("metric") == _TWIN)["system"].to_list())
+    twins = set(tables["simulation"].filter(pl.col("metric") == _TWIN).select("year", "area", "system").iter_rows())
     rows: list[tuple[Any, ...]] = []
     for (year,), group in found.sort("year").group_by(["year"], maintain_order=True):
         at = year_index(int(year))
         grid_kw = float(params.get("provincial_peak_load")[0, at]) * _KW_PER_GW
         week = _peak_week(group)
         systems = group["system"].unique().sort().to_list()
+        of_area: dict[str, set[str]] = {}
+        for when, where, system in twins:
+            if when == year:
+                # a sum has a plan where one of its parts has
+                for name in (where, *_SUMS):
+                    of_area.setdefault(name, set()).add(system)
         together = ALL if whole and not _without_flows(tables, int(year)) else SELECTED
         weekly = group.filter(pl.col("week") == week).with_columns(
             pl.when(pl.col("area").is_in(_SUMS)).then(1.0).otherwise("scale").alias("scale")
@@ -113,6 +119,7 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params, *, whole: 
             share = answered["value"] / before["value"] if before["value"] else 0.0
             ends = [None if answered["open"] else answered[k] / grid_kw for k in ("low", "high")]
             stated = rows_share(params, systems if system == SELECTED else str(system), at)
+            planned, mine = of_area.get(str(area), set()), systems if system == together else [str(system)]
             rows.append(
                 (
                     year,
@@ -128,16 +135,17 @@ def peak_response(tables: Mapping[str, pl.DataFrame], params: Params, *, whole: 
                     *ends,
                     stated,
                     None if stated is None else share - stated,
-                    "" if system in planned or (system == together and planned) else _reason(str(system)),
+                    "" if planned.intersection(mine) else _reason(mine),
                 )
             )
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").sort("year", "area", "system")
 
 
-def _reason(system: str) -> str:
-    if system == _ON_THE_WAY:
-        return CANNOT_WAIT
-    return NONE_MANAGED if system in _PLANNED else NO_PLAN
+def _reason(systems: Sequence[str]) -> str:
+    """Return why systems leave nothing out: of several the reason that a share of the rows could change, else the nearest to it."""
+    if _PLANNED.intersection(systems):
+        return NONE_MANAGED
+    return CANNOT_WAIT if _ON_THE_WAY in systems else NO_PLAN
 
 
 def _without_flows(tables: Mapping[str, pl.DataFrame], year: int) -> bool:

@@ -22,6 +22,7 @@ from transport.weeks.case import Case, CaseResult, exact
 from transport.weeks.price_plans import beside, expected_swaps, pack_plan, price_reaction
 
 if TYPE_CHECKING:
+    from fleets.records import FleetResult
     from fleets.tariff import Tariff
     from fleets.taxi_zones import Zones
     from transport.inputs import Inputs
@@ -205,18 +206,51 @@ def simulate(case: Case) -> CaseResult:
     case
         From :func:`case`.
     """
-    given = dict(case.given)
-    taxis, plan, reaction = (given.pop(name) for name in ("taxis", "pack_plan", "reaction"))
-    unmanaged = result = simulate_taxis(taxis, **given, **case.common())
-    stations, stores = given["stations"], given["swap_stations"]
-    if plan is not None or reaction is not None:
-        if plan is not None:
-            usual = expected_swaps(unmanaged, [f"swap_{i}" for i in range(len(stores))])
-            given["swap_stations"] = [
-                replace(store, plan=replace(plan, expected_per_h=swaps)) for store, swaps in zip(stores, usual, strict=True)
-            ]
-        result = simulate_taxis(taxis, **given, reaction=reaction, **case.common())
-    table = {"stations": station_table(result, stations, stores)}
+    unmanaged = result = _once(case, managed=False)
+    if case.given["pack_plan"] is not None or case.given["reaction"] is not None:
+        result = _once(_expecting(case, unmanaged), managed=True)
+    table = {"stations": station_table(result, case.given["stations"], case.given["swap_stations"])}
     if result is unmanaged:
         return CaseResult(result, tables=table)
     return CaseResult(result, variants={"unmanaged": unmanaged}, more=beside(unmanaged, _SERVICE), tables=table)
+
+
+def ready(case: Case) -> Case:
+    """Return the same week with what its stores expect already in their plans, for whoever simulates it many times with other plugs.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+
+    Notes
+    -----
+    What a store expects comes from the week in which nobody is managed. Who swaps and who charges at plugs never meet, so that it is the same
+    whatever the plugs are, and that week need not be simulated each time.
+    """
+    return case if case.given["pack_plan"] is None else _expecting(case, _once(case, managed=False))
+
+
+def managed_week(case: Case) -> FleetResult:
+    """Return the week as it is planned, without the one in which nobody is managed where no store needs it.
+
+    Parameters
+    ----------
+    case
+        From :func:`case` or :func:`ready`.
+    """
+    return _once(ready(case), managed=True)
+
+
+def _expecting(case: Case, unmanaged: FleetResult) -> Case:
+    plan, stores = case.given["pack_plan"], case.given["swap_stations"]
+    if plan is None:
+        return case
+    usual = expected_swaps(unmanaged, [f"swap_{i}" for i in range(len(stores))])
+    planned = [replace(store, plan=replace(plan, expected_per_h=swaps)) for store, swaps in zip(stores, usual, strict=True)]
+    return replace(case, given={**case.given, "pack_plan": None, "swap_stations": planned})
+
+
+def _once(case: Case, *, managed: bool) -> FleetResult:
+    given = {k: v for k, v in case.given.items() if k not in {"taxis", "pack_plan", "reaction"}}
+    return simulate_taxis(case.given["taxis"], **given, reaction=case.given["reaction"] if managed else None, **case.common())

@@ -389,6 +389,7 @@ def test_packs_wait_for_cheaper_hours_and_trucks_do_not(
     assert rows["evening_response_kw"] == pytest.approx(rows["evening_kw_unmanaged"] - rows["evening_kw"])
     assert rows["evening_response_kw"] > 0.0
     assert rows["swap_lost_unmanaged"] == none[1].result.value("swap_lost")
+    assert_frame_equal(corridors.managed_week(half[0]).summary, half[1].result.summary, check_exact=True)
     # a station without packs has nothing that can wait
     assert managed(0.8, "S_XINGCHENG")[0].given["pack_plan"] is None
 

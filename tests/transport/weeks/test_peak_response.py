@@ -134,3 +134,20 @@ def test_a_system_without_a_plan_says_so(inputs: Inputs) -> None:
     assert [found["210000", s]["reason"] for s in ("bus_depot", ALL)] == ["", ""]
     # taxis have a plan but nobody is managed, trucks cannot wait, for airports no plan is simulated
     assert [found["210000", s]["reason"] for s in others] == [NONE_MANAGED, CANNOT_WAIT, NO_PLAN]
+    # all of them together, where nobody is managed: it is the share that is missing, not a plan
+    nobody = by_key(peak_response(table(*(rows(s, "210000", "winter", 30.0, 30.0) for s in others)), inputs.params()))
+    assert nobody["210000", ALL]["reason"] == NONE_MANAGED
+
+
+def test_a_plan_counts_where_and_when_it_is(inputs: Inputs) -> None:
+    places = ("210100", "210200")
+    parts = [rows("truck_corridor", area, "winter", 10.0, 8.0) for area in (*places, "210000")]
+    later = [[(system, 2035, *rest) for system, _, *rest in part] for part in parts]
+    twin = ("truck_corridor", 2030, "winter", "210100", "S_1", "peak_kw_unmanaged", 1.0, None, None, "kW", 10, 5, 1.0)
+    found = peak_response(table(*parts, *later, [twin]), inputs.params())
+    reason = {
+        (r["year"], r["area"]): r["reason"] for r in found.filter(pl.col("system") == "truck_corridor").iter_rows(named=True)
+    }
+    # packs of one prefecture wait in 2030; the other has stations without packs, and in 2035 nobody has any
+    assert [reason[2030, a] for a in (*places, "210000")] == ["", CANNOT_WAIT, ""]
+    assert {reason[2035, a] for a in (*places, "210000")} == {CANNOT_WAIT}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import streamlit as st
@@ -15,12 +15,14 @@ from transport.app.uncertainty_jobs import MODULE
 from transport.app.what_if_jobs import scenario_of
 from transport.app.widgets import number, show, text
 from transport.ensemble import EnsembleResult, ensemble_id, prepared, read_ensemble
-from transport.i18n import t
+from transport.i18n import labels, t
+from transport.sensitivity import drivers_if_any
 from transport.store import StoreError, runs_folder
 from transport.text import unit_label
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
+    from transport.sensitivity import Drivers
     from transport.store import StoredRun
 
 SECTIONS = ("targets", "readings", "measures", "curve", "pairs")
@@ -132,6 +134,35 @@ def _fan(found: EnsembleResult, rows: pl.DataFrame, data: Inputs, lang: str) -> 
     title = names[int(picked or 0)]
     st.altair_chart(drawn.fan(path, row["target"], scale, lang=lang), alt=title)
     st.caption(t("uncertainty.fan_note", lang))
+    _hangs_on(found, int(series["series"][0]), row, data, lang)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _drivers(folder: str, stamp: str, series: int, year: int, _found: EnsembleResult) -> Drivers | None:
+    del folder, stamp
+    try:
+        return drivers_if_any(_found, series, year)
+    except ValueError:  # too few draws
+        return None
+
+
+def _hangs_on(found: EnsembleResult, series: int, row: dict[str, Any], data: Inputs, lang: str) -> None:
+    """Show the inputs that own most of the variance of a target's indicator, and where the weak ones stand."""
+    title = t("uncertainty.drivers_title", lang)
+    with st.expander(title):
+        drivers = _drivers(str(found.folder), str(found.manifest["tables"]["outcomes"]), series, row["year"], found)
+        if drivers is None or drivers.shares.is_empty():
+            st.info(t("ensemble.nothing", lang))
+            return
+        about = {"explained": f"{drivers.explained:.0%}", "noise": f"{drivers.noise:.1%}"}
+        name = labels(data, "indicator", lang).get(row["id"], row["id"])
+        st.caption(t("ensemble.drivers", lang, name=name, year=row["year"], **about))
+        config = {key: text(t(f"ensemble.{key}", lang)) for key in ("interval", "direction", "quality", "file")}
+        config |= {"input": text(t("ensemble.input", lang), width=300), "row": number(t("ensemble.row", lang), "%d")}
+        show(facts.driver_rows(drivers, data, lang), config | {"share": number(t("uncertainty.share_pct", lang), "%.1f")}, title)
+        if drivers.effective > found.manifest["effective_sample_size"]:
+            st.caption(t("ensemble.unweighted", lang))
+        st.caption(t("uncertainty.drivers_note", lang))
 
 
 def _readings(found: EnsembleResult, data: Inputs, lang: str) -> None:
