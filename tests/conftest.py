@@ -66,6 +66,8 @@ LONGEST = (
     "tests/transport/test_cli.py",
 )
 
+# As the program does itself (``transport/__init__.py``): here numpy may come first.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A data folder set in the shell must not change what the tests see.
 os.environ.pop("TRANSPORT_DATA", None)
 

@@ -132,6 +132,14 @@ def test_command_line_loads_no_screen_and_no_map_service() -> None:
     assert not loaded & {"streamlit", "osmnx", "geopandas", "pydeck", "altair", "sqlalchemy"}
 
 
+def test_matrix_products_take_one_thread() -> None:
+    """Another number of threads sums in another order, so that the last digits would depend on the processor."""
+    bare = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    code = "import transport, os; print(os.environ['OPENBLAS_NUM_THREADS'])"
+    said = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "1"
+
+
 def test_version_stands_in_one_voice() -> None:
     import transport
 

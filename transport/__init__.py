@@ -10,8 +10,13 @@ The public functions are resolved when they are first used, so that ``import tra
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
+
+# A matrix product that several threads share out is summed in another order for each number of threads: one thread, so that the bytes of a result
+# do not depend on the processor. Processes share out the work already. Takes effect where numpy is imported later, as in the command line and its processes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"
 
