@@ -10,7 +10,7 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := transport networks fleets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cover slow app lint format types lock wheel bench clean
+.PHONY: help run test cover slow app screenshots results lint format types lock wheel bench clean
 
 help:
 	@echo "make run     install, then compute scenario $(SCENARIO) and print its scorecard / 安装并运行情景"
@@ -19,7 +19,8 @@ help:
 	@echo "make lint types   style, floors, docstrings, spelling, types / 静态检查"
 	@echo "make cover   the tests with coverage, slower / 带覆盖率的测试"
 	@echo "make slow    the tests that take minutes / 耗时测试"
-	@echo "make format | lock | wheel | bench | clean"
+	@echo "make results   the results that come with the program, from runs on the present data / 重新生成随软件附带的结果"
+	@echo "make format | lock | wheel | bench | screenshots | clean"
 
 run: $(VENV)/.run-stamp
 	$(BIN)/transport run $(SCENARIO) $(ARGS)
@@ -37,6 +38,12 @@ slow: $(VENV)/.dev-stamp
 
 app: $(VENV)/.run-stamp
 	$(BIN)/transport app $(ARGS)
+
+screenshots: $(VENV)/.dev-stamp
+	$(BIN)/python docs/screenshots.py $(ARGS)
+
+results: $(VENV)/.run-stamp
+	$(BIN)/python -m transport.bundled $(ARGS)
 
 lint: $(VENV)/.dev-stamp
 	$(BIN)/ruff check .

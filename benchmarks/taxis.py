@@ -1,8 +1,9 @@
 """Time the taxi simulations and hold the two engines against each other: rides one by one, and rides summed between two charges.
 
-Usage: python benchmarks/taxis.py [--taxis 2000] [--replications 5] [--province 80000] [--workers 2] [--json FILE]. Both engines get the same taxis,
-stations and distance; the random numbers of the batteries are the same too, those of the passengers exist in one engine only. Processor seconds
-count: on a machine that others use they are the ones to compare. ``--province 0`` leaves out the province.
+Usage: python benchmarks/taxis.py [--taxis 2000] [--replications 5] [--province 92000] [--buses 24000] [--workers 2] [--json FILE]. Both engines get
+the same taxis, stations and distance; the random numbers of the batteries are the same too, those of the passengers exist in one engine only.
+Processor seconds count: on a machine that others use they are the ones to compare. The province is one week of its taxis and of its buses (depots
+as in ``charging.py``, blocks of their own) with one replication; ``--province 0`` leaves it out.
 """
 
 from __future__ import annotations
@@ -135,31 +136,39 @@ def agreement(by_blocks: Any, by_rides: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def city(task: tuple[int, int]) -> tuple[int, int, int]:
-    """Run one city of the province once; return taxis, charges and events."""
-    taxis, seed = task
-    found = blocks(taxis, 1, seed)
-    return taxis, found.sessions.height, found.events
+def site(task: tuple[str, int, int]) -> tuple[int, float]:
+    """Run one week of one city's taxis or of one bus depot; return vehicles and events."""
+    kind, vehicles, seed = task
+    if kind == "depot":
+        from charging import assigned
+
+        return vehicles, assigned(seed)["events"]
+    return vehicles, float(blocks(vehicles, 1, seed).events)
 
 
-def province(taxis: int, workers: int) -> dict[str, float]:
-    """Run one week of all cities of a province."""
-    tasks = [(round(taxis * share / sum(CITIES)), i) for i, share in enumerate(sorted(CITIES, reverse=True))]
+def province(taxis: int, buses: int, workers: int) -> dict[str, float]:
+    """Run one week of all cities and depots of a province, the large cities first."""
+    from charging import BUSES
+
+    tasks = [("city", round(taxis * share / sum(CITIES)), i) for i, share in enumerate(sorted(CITIES, reverse=True))]
+    tasks += [("depot", BUSES, i) for i in range(round(buses / BUSES))]
     start = time.perf_counter()
     # a fork of a process with threads may hang
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = list(pool.map(city, tasks))
+        found = list(pool.map(site, tasks))
     wall = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_CHILDREN)
-    total, charges, events = (sum(x[i] for x in found) for i in range(3))
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    vehicles, events = (sum(x[i] for x in found) for i in range(2))
     return {
-        "taxis": total,
+        "vehicles": vehicles,
         "wall_s": wall,
         "processor_s": memory.ru_utime + memory.ru_stime,
-        "charges": charges,
         "events_per_s": events / wall,
-        "vehicle_days_per_s": 7.0 * total / wall,
+        "vehicle_days_per_s": 7.0 * vehicles / wall,
         "largest_process_mib": memory.ru_maxrss / 1024.0,
+        # no more than this at once
+        "all_processes_mib": (workers * memory.ru_maxrss + own.ru_maxrss) / 1024.0,
     }
 
 
@@ -168,7 +177,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--taxis", type=int, default=2000)
     parser.add_argument("--replications", type=int, default=5)
-    parser.add_argument("--province", type=int, default=80_000)
+    parser.add_argument("--province", type=int, default=92_000)
+    parser.add_argument("--buses", type=int, default=24_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -208,12 +218,12 @@ def main() -> None:
     )
     print("\nrides only: " + ", ".join(f"{m} {runs['rides'].value(m):.4g}" for m in only))
     if options.province:
-        out["province"] = province(options.province, options.workers)
+        out["province"] = province(options.province, options.buses, options.workers)
         p = out["province"]
         print(
-            f"\nprovince: {p['taxis']:.0f} taxis x 1 week in {len(CITIES)} cities on {options.workers} workers: {p['wall_s']:.1f} s wall, "
-            f"{p['processor_s']:.1f} s processor, {p['charges']:.0f} charges, {p['events_per_s']:.0f} events/s, "
-            f"{p['vehicle_days_per_s']:.0f} vehicle-days/s, largest process {p['largest_process_mib']:.0f} MiB"
+            f"\nprovince: {p['vehicles']:.0f} taxis and buses x 1 week in {len(CITIES)} cities on {options.workers} workers: {p['wall_s']:.1f} s wall, "
+            f"{p['processor_s']:.1f} s processor, {p['events_per_s']:.0f} events/s, {p['vehicle_days_per_s']:.0f} vehicle-days/s, "
+            f"largest process {p['largest_process_mib']:.0f} MiB, all at most {p['all_processes_mib']:.0f} MiB"
         )
     if options.json:
         options.json.write_text(json.dumps(out, indent=1), encoding="utf-8")

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import simpy
 
 from fleets.airport_fleet import Flow, needed_by_hour, session_of
+from fleets.clock import Clock
 from fleets.plug_bank import Charge, PlugBank
 from fleets.records import DAY_MIN, event_count
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    import simpy
 
     from fleets.airport import Charging
     from fleets.airport_fleet import Fleet
@@ -347,7 +349,7 @@ def run_week(work: Work, fleet: Fleet, plugs: Plugs, rule: Charging, *, begin_mi
     begin_min, end_min
         Begin and end of the run [min].
     """
-    env = simpy.Environment(initial_time=begin_min)
+    env = Clock(initial_time=begin_min)
     bank = PlugBank(env, [plugs.power_kw] * plugs.count, feeder_kw=plugs.limit_kw * plugs.efficiency, stretches=True)
     n = len(work.name)
     pools: list[_Pool] = []

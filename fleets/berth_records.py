@@ -126,7 +126,8 @@ class Book:
             "shore_power_kwh": (shore, "kWh"),
             "shore_power_energy_share": (ratio(shore, demand), share),
             "grid_kwh": (grid, "kWh"),
-            "loss_share": (ratio(grid - shore, grid), share),
+            # that of the frequency converters: in weeks without energy it is no zero
+            "loss_share": (1.0 - port.efficiency, share),
             "auxiliary_fuel_t": (own * fuel, "t"),
             "co2_difference_t": (shore * fuel * port.fuel_co2 - grid * port.grid_co2 / _KG_PER_T, "tCO2"),
             "peak_kw": (float(load.max(initial=0.0)), "kW"),

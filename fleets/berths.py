@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import simpy
 
 from fleets.berth_calls import FULL, NONE, SHORE, WEAK, Calls, Port, Quay, ShipType, check_port, draw_calls, ticks
 from fleets.berth_records import CALL_SCHEMA, Book
+from fleets.clock import Clock
 from fleets.errors import FleetError
 from fleets.records import DAY_MIN, WEEK_MIN, FleetResult, RunRecords, check_rows, collect, event_count, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+
+    import simpy
 
     from fleets.berth_calls import Call
 
@@ -165,7 +167,7 @@ def expected_calls(port: Port, horizon_min: float = WEEK_MIN) -> int:
 
 
 def _run(port: Port, seed: np.random.SeedSequence, warmup: float, horizon: float, step_min: int) -> RunRecords:
-    env = simpy.Environment(initial_time=-warmup)
+    env = Clock(initial_time=-warmup)
     drawn = [draw_calls(ship, seed, warmup, horizon) for ship in port.ships]
     calls = sorted((call for found, _, _ in drawn for call in found), key=lambda call: call.arrive)
     for number, call in enumerate(calls):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import simpy
 
 from fleets.battery import Battery
+from fleets.clock import Clock
 from fleets.corridor_arrivals import ENERGIES, HOURS, draw_sizes, draw_times
 from fleets.corridor_desks import read_desks
 from fleets.corridor_records import hour_table, station_metrics, visit_frame
@@ -39,6 +39,7 @@ from fleets.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    import simpy
     from numpy.typing import NDArray
 
     from fleets.corridor_desks import Desk
@@ -194,7 +195,7 @@ def _drawn(desk: Desk, seed: np.random.SeedSequence, warmup_min: int) -> list[Vi
 def _station(
     desks: Sequence[Desk], seed: np.random.SeedSequence, warmup_min: int, step_min: int, pack_plan: PackPlan | None
 ) -> _Part:
-    env = simpy.Environment(initial_time=-warmup_min)
+    env = Clock(initial_time=-warmup_min)
     plans = [_plan(env, desk, _drawn(desk, seed, warmup_min), warmup_min, pack_plan) for desk in desks]
     for plan in plans:
         env.process(_come(env, plan))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import simpy
 
+from fleets.clock import Clock
 from fleets.depot_blocks import bus_blocks, minimum_fleet
 from fleets.depot_metrics import depot_metrics, throughput
 from fleets.depot_terminus import Route, Terminus, round_trips
@@ -40,6 +40,8 @@ from fleets.tables import number_column
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+
+    import simpy
 
     from fleets.battery import Battery
     from fleets.station import Plugs
@@ -389,7 +391,7 @@ def _run(
 ) -> RunRecords:
     policy, shaving, terminus = ways
     warmup_min, horizon_min, step_min = span
-    env = simpy.Environment(initial_time=-warmup_min)
+    env = Clock(initial_time=-warmup_min)
     site = ChargingSite(env, "depot", plugs) if shaving is None else LevelSite(env, "depot", plugs, shaving)
     level_share = 0.0 if shaving is None else shaving.share
     days = range(-math.ceil(warmup_min / DAY_MIN) - 1, math.ceil(horizon_min / DAY_MIN) + 1)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import simpy
 
+from fleets.clock import Clock
 from fleets.depot_tables import DepotResult, battery_of, depot_blocks, fleet_of
 from fleets.errors import BlockError
 from fleets.plug_bank import Charge, PlugBank
@@ -39,6 +39,7 @@ from fleets.visits import plug_powers
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    import simpy
     from numpy.typing import NDArray
 
     from fleets.vehicle_store import VehicleType
@@ -237,7 +238,7 @@ class _Outcome:
 
 def _run(table: pl.DataFrame, noise: NDArray[np.float64], kinds: Mapping[str, VehicleType], rules: _Rules) -> _Outcome:
     starts = table["start_min"].to_numpy()
-    env = simpy.Environment(initial_time=min(0.0, float(starts.min(initial=0.0))))
+    env = Clock(initial_time=min(0.0, float(starts.min(initial=0.0))))
     first = float(env.now)
     if rules.horizon is not None and rules.horizon <= first:
         msg = f"horizon_min={rules.horizon} must lie after the begin of the run, {first:g}"

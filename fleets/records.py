@@ -357,7 +357,8 @@ def year_rows(weekly: pl.DataFrame, weights: Mapping[str, float], rules: Mapping
     weights
         Weeks of the year each representative week stands for.
     rules
-        How a week's metric becomes a year's: ``sum`` over weeks x weight, ``max``, or the mean weighted by another metric of the week.
+        How a week's metric becomes a year's: ``sum`` over weeks x weight, ``max``, ``at:<metric>`` = that of the week in which another metric is
+        largest, or the mean weighted by another metric of the week.
         Metrics without a rule, or missing in a week, have no year.
 
     Returns
@@ -370,13 +371,15 @@ def year_rows(weekly: pl.DataFrame, weights: Mapping[str, float], rules: Mapping
     for (system, area, place), group in weekly.sort(keys).group_by(keys, maintain_order=True):
         found = {(r["week"], r["metric"]): r for r in group.iter_rows(named=True)}
         for metric, rule in rules.items():
-            needed = (metric,) if rule in {"sum", "max"} else (metric, rule)
+            leader = rule.removeprefix("at:") if rule.startswith("at:") else metric
+            needed = (metric, leader) if rule in {"sum", "max"} or leader != metric else (metric, rule)
             if not all((w, m) in found for w in weights for m in needed):
                 continue
             cells = [found[w, metric] for w in weights]
             factor, total = list(weights.values()), 1.0
-            if rule == "max":
-                top = max(range(len(cells)), key=lambda i: cells[i]["value"])
+            if rule == "max" or leader != metric:
+                ranks = [found[w, leader]["value"] for w in weights]
+                top = max(range(len(cells)), key=lambda i: ranks[i])
                 factor = [float(i == top) for i in range(len(cells))]
             elif rule != "sum":
                 factor = [f * found[w, rule]["value"] for w, f in weights.items()]

@@ -13,16 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import simpy
 
+from fleets.clock import Clock
 from fleets.errors import ChargingError
 from fleets.records import DAY_MIN, WEEK_MIN, FleetResult, RunRecords, child_seed, collect, quantile, ratio
-from fleets.taxi_city import CHUNK, City, Taxis, check_taxis, daily_use, quietly, site_places, without_distances
+from fleets.taxi_city import CHUNK, DRIVEN, OPEN, City, Taxis, check_taxis, daily_use, quietly, site_places, without_distances
 from fleets.taxi_records import driving_curves, run_records
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    import simpy
     from numpy.typing import ArrayLike
 
     from fleets.station import Plugs
@@ -166,7 +167,7 @@ def simulate_rides(
     rules, where = (taxis, zones) if zones is not None else without_distances(taxis, len(stations) + len(swap_stations))
 
     def once(kwh: list[float], seed: np.random.SeedSequence) -> RunRecords:
-        env = simpy.Environment(initial_time=-warmup_min)
+        env = Clock(initial_time=-warmup_min)
         city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), kwh, seed)
         street = _Street(city, rides, curves, single_shift_hours, horizon_min)
         for shift in (0, 1):
@@ -264,7 +265,7 @@ class _Street:
                 if state.ride is not None:
                     begin, minutes, km = state.ride
                     state.km += km * min(1.0, (now - begin) / minutes)
-                self._log(state, "open")
+                self._log(state, OPEN)
         count, week, waits = self.count, self.week, np.array(self.waits)
         found = count["elsewhere"] + count["unserved"] + count["served"] + len(self.waiting)
         at_ranks = sum(len(rank) for ranks in self.ranks for rank in ranks)
@@ -385,13 +386,13 @@ class _Street:
         state.use = self.city.use(state.begin, energy)
         state.limit_km = self.city.stretch_km(state.taxi, state.use, distance)
 
-    def _log(self, state: _State, what: str) -> None:
+    def _log(self, state: _State, what: int) -> None:
         kwh = state.km * state.use
         self.city.log((state.taxi, state.begin, float(self.env.now), state.km, kwh, what))
         self.city.soc[state.taxi] -= kwh / self.city.taxis.battery.capacity_kwh
 
     def _charge(self, state: _State, zone: int) -> Generator[simpy.Event, Any, None]:
-        self._log(state, "driven")
+        self._log(state, DRIVEN)
         self.active[state.shift] -= 1
         yield from self.city.recharge(state.taxi, state.use, self.city.zones.cell(zone, state.u_cell))
         self.active[state.shift] += 1

@@ -8,27 +8,33 @@ long as the stock covers what is expected (:mod:`fleets.pack_plan`).
 from __future__ import annotations
 
 import math
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import simpy
 
+from fleets.clock import Clock
 from fleets.errors import ChargingError, ConservationError
+from fleets.pack_chargers import PackChargers
 from fleets.pack_plan import PackGate, PackPlan
-from fleets.plug_bank import Charge, PlugBank
+from fleets.plug_bank import Charge
 from fleets.records import Session, quantile, ratio
 from fleets.tables import as_frame, count_of, number_column
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import simpy
     from numpy.typing import NDArray
 
     from fleets.battery import Battery
 
+#: Numbers of a visit that is over: vehicle, arrival, begin and end of the swap [min], states of charge handed in and out, energy the pack lacked
+#: [kWh], whether there was no charged pack on the arrival.
+VISIT_NUMBERS = 8
 #: Shortest charge that has an energy [min].
 _LEAST = 1e-9
 _RECORD_SCHEMA: dict[str, Any] = {
@@ -113,8 +119,10 @@ class SwapSite:
         self.env, self.name, self.station, self.full_soc, self.service_min = env, name, station, full_soc, service_min
         self.free_bays, self.ready = station.bays, station.batteries
         self.queue: deque[simpy.Event] = deque()
-        self.bank = PlugBank(env, [station.power_kw] * station.charging_places, stretches=True)
-        #: Finished visits, and whether each found no charged pack on its arrival.
+        self.bank = PackChargers(env, station.charging_places, station.power_kw, self._charged)
+        #: Numbers of the finished visits, one after the other (:data:`VISIT_NUMBERS`): a city has millions.
+        self.done = array("d")
+        #: Visits that are open at the end, and whether each found no charged pack on its arrival.
         self.visits: list[Session] = []
         self.stock_outs: list[bool] = []
         #: Visits that are not over: arrival, begin of the swap, state of charge, no pack on arrival.
@@ -140,18 +148,21 @@ class SwapSite:
         places = self.station.charging_places
         return max(at_bays, short * self.service_min / places) if places else math.inf
 
+    def pack(self, vehicle: int, battery: Battery, soc: float) -> Charge:
+        """Return the pack that a vehicle hands in, as the charge it needs."""
+        return Charge(vehicle, battery.capacity_kwh, battery.max_kw, soc=soc, target=self.full_soc, battery=battery)
+
     def swap(self, vehicle: int, battery: Battery, soc: float) -> Generator[simpy.Event, Any, float]:
         """Queue for a bay and a charged pack; the generator returns the state of charge of the new pack."""
-        pack = Charge(vehicle, battery.capacity_kwh, battery.max_kw, soc=soc, target=self.full_soc, battery=battery)
-        yield from self.exchange(vehicle, pack)
+        yield from self.exchange(vehicle, self.pack(vehicle, battery, soc))
         return self.full_soc
 
     def exchange(self, vehicle: int, pack: Charge) -> Generator[simpy.Event, Any, None]:
         """Queue for a bay and a charged pack and hand in a pack, given as the charge it needs."""
         arrived = self.env.now
         missing = self.ready <= len(self.queue)
-        self.open[vehicle] = (arrived, None, pack.soc, missing)
         if self.queue or self.free_bays <= 0 or self.ready <= 0:
+            self.open[vehicle] = (arrived, None, pack.soc, missing)
             turn = self.env.event()
             self.queue.append(turn)
             self._review()
@@ -165,21 +176,7 @@ class SwapSite:
         del self.open[vehicle]
         # what the pack lacks is booked with the visit, even though it charges later
         stored = (pack.target - pack.soc) * pack.capacity_kwh
-        self.visits.append(
-            Session(
-                self.name,
-                vehicle,
-                arrived,
-                started,
-                self.env.now,
-                pack.soc,
-                pack.target,
-                stored,
-                stored / self.station.efficiency,
-                "swapped",
-            )
-        )
-        self.stock_outs.append(missing)
+        self.done.extend((vehicle, arrived, started, self.env.now, pack.soc, pack.target, stored, missing))
         self.free_bays += 1
         self._hand_in(pack)
 
@@ -219,7 +216,7 @@ class SwapSite:
         self.ready -= 1
 
     def _begin(self, charge: Charge) -> None:
-        self.bank.arrive(charge).callbacks.append(self._charged)
+        self.bank.arrive(charge)
 
     def _stock(self) -> tuple[int, int]:
         """Return the packs that are charged or on charge without those that wait, and the vehicles in the queue."""
@@ -230,8 +227,7 @@ class SwapSite:
         if self.gate is not None:
             self.gate.review()
 
-    def _charged(self, event: simpy.Event) -> None:
-        charge: Any = event.value
+    def _charged(self, charge: Charge) -> None:
         del self.charging[charge.vehicle]
         self.ready += 1
         self._serve()
@@ -241,6 +237,17 @@ class SwapSite:
             self._take()
             self.queue.popleft().succeed()
             self._review()
+
+
+def done_visits(site: SwapSite) -> NDArray[np.float64]:
+    """Return the visits of a store that are over, array ``[visit, number]`` in the order of :data:`VISIT_NUMBERS`.
+
+    Parameters
+    ----------
+    site
+        The store.
+    """
+    return np.array(site.done).reshape(-1, VISIT_NUMBERS)
 
 
 def simulate_swap(
@@ -300,7 +307,7 @@ def simulate_swap(
     arrive, minutes = _columns(frame, power_kw)
     numbers = [count_of(v, k, ChargingError) for k, v in (("packs", packs), ("bays", bays))]
     places = None if chargers is None else count_of(chargers, "chargers", ChargingError)
-    env = simpy.Environment(initial_time=min(0.0, float(arrive.min(initial=0.0))))
+    env = Clock(initial_time=min(0.0, float(arrive.min(initial=0.0))))
     site = SwapSite(env, "swap", SwapStation(numbers[1], numbers[0], float(swap_min), 1.0, 1.0, places), 1.0)
 
     def vehicle(number: int, at: float, charge_min: float) -> Generator[simpy.Event, Any, None]:
@@ -319,6 +326,9 @@ def simulate_swap(
         msg = f"the station began with {numbers[0]} packs and ends with {site.packs()}"
         raise ConservationError(msg)
     rows: list[tuple[Any, ...]] = [(a, None, None, None, None, "away") for a in arrive.tolist()]
+    for number, _, start, end, _, _, _, missing in done_visits(site).tolist():
+        at = rows[int(number)][0]
+        rows[int(number)] = (at, start, end, start - at, bool(missing), "swapped")
     for visit, missing in zip(site.visits, site.stock_outs, strict=True):
         wait = None if visit.start_min is None else visit.start_min - visit.arrive_min
         rows[visit.vehicle] = (rows[visit.vehicle][0], visit.start_min, visit.end_min, wait, missing, visit.state)

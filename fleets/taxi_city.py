@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+from array import array
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from fleets.errors import ChargingError
-from fleets.records import Session, child_seed
+from fleets.records import SEGMENT_COLUMNS, child_seed
 from fleets.station import ChargingSite, Plugs
 from fleets.swap import SwapSite, SwapStation
 from fleets.taxi_price import PriceReaction, who_reacts
@@ -38,8 +39,13 @@ BLOCK_SCHEMA: dict[str, Any] = {
     "kwh": pl.Float64,
     "state": pl.String,
 }
-#: Stretches that are kept as tuples, which take several times the memory of a table.
-_LOGGED = 50_000
+#: States of a stretch, by the number that stands in the log: driven to the need of a charge, to the end of the week, to a station, and as far as
+#: the battery lasted.
+STATES = ("driven", "open", "to_station", "towed")
+DRIVEN, OPEN, TO_STATION, TOWED = range(len(STATES))
+_LOG_NUMBERS = 6
+#: Numbers of a visit that is over: vehicle, arrival, begin and end of the charge [min], states of charge at its begin and end.
+VISIT_NUMBERS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,12 @@ class Taxis:
 class PlugSite(ChargingSite):
     """A station with plugs that tells drivers what they may expect to wait; its own queue is lean, because it sees every charge of a city."""
 
-    def __init__(self, env: simpy.Environment, name: str, plugs: Plugs, service_min: float) -> None:
+    def __init__(self, env: simpy.Environment, name: str, plugs: Plugs, service_min: float, battery: Battery) -> None:
         super().__init__(env, name, plugs)
-        self.service_min, self.free = service_min, plugs.count
+        self.service_min, self.free, self.battery = service_min, plugs.count, battery
         self.line: deque[simpy.Event] = deque()
+        #: Numbers of the finished visits, one after the other (:data:`VISIT_NUMBERS`).
+        self.done = array("d")
 
     def expected_wait_min(self) -> float:
         """Return (queue and itself) x mean charge / plugs, 0 where a plug is free [min]."""
@@ -106,34 +114,50 @@ class PlugSite(ChargingSite):
             return 0.0
         return (ahead + 1) * self.service_min / count if count else math.inf
 
-    def visit(self, vehicle: int, battery: Battery, soc: float, target: float) -> Generator[simpy.Event, Any, None]:
+    def visit(self, vehicle: int, soc: float, target: float) -> Generator[simpy.Event, Any, None]:
         """Queue, charge and hand the plug on: :meth:`fleets.station.ChargingSite.charge` where nobody leaves and no feeder binds."""
+        battery = self.battery
         if self._shared is not None:
             yield from self.charge(vehicle, battery, soc, target)
             return
-        env, plugs = self.env, self.plugs
+        env = self.env
         arrived = env.now
-        self._waiting[vehicle] = (arrived, soc)
         if self.free:
             self.free -= 1
         else:
+            self._waiting[vehicle] = (arrived, soc)
             turn = env.event()
             self.line.append(turn)
             yield turn
-        del self._waiting[vehicle]
+            del self._waiting[vehicle]
         started = env.now
         self._charging[vehicle] = (arrived, started, soc, battery)
-        yield env.timeout(battery.minutes(soc, target, plugs.power_kw))
-        self.book_one(battery, started, env.now, soc, plugs.power_kw)
+        yield env.timeout(battery.minutes(soc, target, self.plugs.power_kw))
         del self._charging[vehicle]
         if self.line:
             self.line.popleft().succeed()
         else:
             self.free += 1
-        stored = (target - soc) * battery.capacity_kwh
-        self.sessions.append(
-            Session(self.name, vehicle, arrived, started, env.now, soc, target, stored, stored / plugs.efficiency, "charged")
+        self.done.extend((vehicle, arrived, started, env.now, soc, target))
+
+    def done_visits(self) -> NDArray[np.float64]:
+        """Return the visits that are over, array ``[visit, number]`` in the order of :data:`VISIT_NUMBERS`."""
+        return np.array(self.done).reshape(-1, VISIT_NUMBERS)
+
+    def segments(self) -> NDArray[np.float64]:
+        """Return the stretches of constant plug power, array ``[segment, column]``."""
+        done, battery = self.done_visits(), self.battery
+        found = np.empty((len(done), SEGMENT_COLUMNS))
+        found[:, :3] = done[:, 2:5]
+        found[:, 3:] = (
+            self.plugs.power_kw,
+            self.plugs.efficiency,
+            battery.capacity_kwh,
+            battery.max_kw,
+            battery.taper_soc,
+            battery.end_kw,
         )
+        return np.concatenate([found, super().segments()])
 
 
 class Draws:
@@ -183,7 +207,7 @@ class City:
         self.begin = float(env.now)
         low, high, battery = taxis.charge_soc, taxis.target_soc, taxis.battery
         self.plug_sites = [
-            PlugSite(env, f"station_{i}", p, battery.minutes(low, high, p.power_kw)) for i, p in enumerate(stations)
+            PlugSite(env, f"station_{i}", p, battery.minutes(low, high, p.power_kw), battery) for i, p in enumerate(stations)
         ]
         self.swap_sites = [
             SwapSite(env, f"swap_{i}", s, high, service_min=battery.minutes(low, high, s.power_kw))
@@ -207,19 +231,16 @@ class City:
         self.draws = Draws(taxis, seed)
         self.soc = list(self.start_soc)
         self.place = ["road"] * taxis.count
-        self._log: list[tuple[int, float, float, float, float, str]] = []
-        self._logged: list[pl.DataFrame] = []
-
-    def log(self, stretch: tuple[int, float, float, float, float, str]) -> None:
-        """Record a stretch: taxi, begin, end [min], km, kWh, state (``driven``, ``open``, ``to_station``, ``towed``)."""
-        self._log.append(stretch)
-        if len(self._log) >= _LOGGED:
-            self._logged.append(columns(self._log, BLOCK_SCHEMA))
-            self._log.clear()
+        self._log = array("d")
+        #: Records a stretch: taxi, begin, end [min], km, kWh, number of its state (:data:`STATES`).
+        self.log: Callable[[tuple[float, float, float, float, float, float]], None] = self._log.extend
 
     def blocks(self) -> pl.DataFrame:
         """Return the recorded stretches in the order of their begin."""
-        return pl.concat([*self._logged, columns(self._log, BLOCK_SCHEMA)]).sort("start_min", "taxi")
+        rows = np.array(self._log).reshape(-1, _LOG_NUMBERS)
+        found = {name: rows[:, i] for i, name in enumerate(BLOCK_SCHEMA) if name != "state"}
+        state = pl.Series("state", STATES, dtype=pl.String).gather(rows[:, -1].astype(np.int64))
+        return pl.DataFrame({**found, "state": state}).cast(pl.Schema(BLOCK_SCHEMA)).sort("start_min", "taxi")
 
     def use(self, now: float, factor: float) -> float:
         """Return the energy per km of a stretch that begins now [kWh/km]."""
@@ -297,9 +318,9 @@ class City:
         env, battery, soc = self.env, self.taxis.battery, self.soc[taxi]
         now = env.now
         site, km, drive = self.choose(cell, swaps=self.swaps[taxi])
-        kwh, left, state = km * kwh_per_km, soc * battery.capacity_kwh, "to_station"
+        kwh, left, state = km * kwh_per_km, soc * battery.capacity_kwh, TO_STATION
         if kwh > left:
-            km, kwh, state = left / kwh_per_km, left, "towed"
+            km, kwh, state = left / kwh_per_km, left, TOWED
         self.soc[taxi] = soc = max(0.0, soc - kwh / battery.capacity_kwh)
         drive += self.taxis.access_min
         self.log((taxi, now, now + drive, km, kwh, state))
@@ -307,9 +328,10 @@ class City:
         yield env.timeout(drive)
         self.place[taxi] = "station"
         if isinstance(site, SwapSite):
-            self.soc[taxi] = yield from site.swap(taxi, battery, soc)
+            yield from site.exchange(taxi, site.pack(taxi, battery, soc))
+            self.soc[taxi] = site.full_soc
         else:
-            yield from site.visit(taxi, battery, soc, self.taxis.target_soc)
+            yield from site.visit(taxi, soc, self.taxis.target_soc)
             self.soc[taxi] = self.taxis.target_soc
         self.place[taxi] = "road"
 

@@ -21,6 +21,7 @@ from fleets.records import (
     ratio,
     waits,
 )
+from fleets.swap import done_visits
 from fleets.taxi_city import columns
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _STATION_SCHEMA: dict[str, Any] = {
 #: A stretch of driving between two charges, done or not, and the drive to a station.
 _SERVICE, _DEAD = ("driven", "open"), ("to_station", "towed")
 _MIN_PER_H = 60.0
+#: Numbers of a visit that is over, of :mod:`fleets.swap`; the last two are worked out for plugs.
+_DONE_NUMBERS = 8
 #: Stretches whose load is computed at once.
 _STRETCHES = 20_000
 
@@ -200,8 +203,24 @@ def _visits(city: City) -> pl.DataFrame:
     visits = [x for s in city.plug_sites for x in s.sessions]
     outs = [False] * len(visits) + [x for s in city.swap_sites for x in s.stock_outs]
     visits += [x for s in city.swap_sites for x in s.visits]
+    rest = columns(visits, SESSION_SCHEMA).with_columns(pl.Series("stock_out", outs, dtype=pl.Boolean))
+    capacity = city.taxis.battery.capacity_kwh
+    plugs, swaps = [s.done_visits() for s in city.plug_sites], [done_visits(s) for s in city.swap_sites]
+    charged = [np.column_stack([x, (x[:, 5] - x[:, 4]) * capacity, np.zeros(len(x))]) for x in plugs]
+    done = np.concatenate([np.empty((0, _DONE_NUMBERS)), *charged, *swaps])
+    sites = [(s.name, s.plugs.efficiency, "charged") for s in city.plug_sites]
+    sites += [(s.name, s.station.efficiency, "swapped") for s in city.swap_sites]
+    at = np.repeat(np.arange(len(sites)), [len(x) for x in [*plugs, *swaps]])
+    efficiency = np.array([e for _, e, _ in sites])
+    over = {
+        "site": pl.Series([name for name, _, _ in sites], dtype=pl.String).gather(at),
+        **{name: done[:, i] for i, name in enumerate(list(SESSION_SCHEMA)[1:8])},
+        "grid_kwh": done[:, 6] / efficiency[at],
+        "state": pl.Series([state for _, _, state in sites], dtype=pl.String).gather(at),
+    }
+    frame = pl.DataFrame(over).cast(pl.Schema(SESSION_SCHEMA)).with_columns(pl.Series("stock_out", done[:, 7] > 0.0))
     wait = (pl.col("start_min") - pl.col("arrive_min")).alias("wait_min")
-    frame = columns(visits, SESSION_SCHEMA).with_columns(wait, pl.Series("stock_out", outs, dtype=pl.Boolean))
+    frame = pl.concat([frame, rest]).select(*SESSION_SCHEMA, wait, "stock_out")
     return frame.sort("site", "arrive_min", "vehicle")
 
 

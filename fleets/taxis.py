@@ -10,19 +10,19 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import simpy
-
+from fleets.clock import Clock
 from fleets.records import DAY_MIN, WEEK_MIN, FleetResult, RunRecords, collect
 from fleets.swap import SwapStation
-from fleets.taxi_city import City, Taxis, check_taxis, daily_use, quietly, site_places, without_distances
+from fleets.taxi_city import DRIVEN, OPEN, City, Taxis, check_taxis, daily_use, quietly, site_places, without_distances
 from fleets.taxi_records import Curves, driving_curves, run_records, station_table, weekly_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     import numpy as np
+    import simpy
     from numpy.typing import ArrayLike
 
     from fleets.station import Plugs
@@ -48,6 +48,7 @@ def simulate_taxis(
     stations_km: ArrayLike | None = None,
     swap_stations_km: ArrayLike | None = None,
     reaction: PriceReaction | None = None,
+    who: Literal["all", "plug", "swap"] = "all",
     warmup_min: int = DAY_MIN,
     horizon_min: int = WEEK_MIN,
     step_min: int = 15,
@@ -77,6 +78,9 @@ def simulate_taxis(
         Places of the stations, arrays ``(station, 2)`` [km]; the middle of the city if None.
     reaction
         How some drivers at plugs answer the price; nobody does if None.
+    who
+        Taxis that drive: all of them, or only those that charge at plugs or swap. These never meet, so that the visits of a half are the same
+        alone; metrics are those of a city in which the others stand still.
     warmup_min, horizon_min, step_min, confidence
         As in :func:`fleets.depot.simulate_depot`.
 
@@ -110,9 +114,12 @@ def simulate_taxis(
     rules, where = (taxis, zones) if zones is not None else without_distances(taxis, len(stations) + len(swap_stations))
 
     def once(kwh: list[float], seed: np.random.SeedSequence) -> RunRecords:
-        env = simpy.Environment(initial_time=-warmup_min)
+        env = Clock(initial_time=-warmup_min)
         city = City(env, rules, where, stations, swap_stations, (at[0], at[1]), kwh, seed, reaction=reaction)
-        return _run(city, curves, warmup_min, horizon_min, step_min)
+        driving = [i for i, swaps in enumerate(city.swaps) if who == "all" or swaps == (who == "swap")]
+        found = _run(city, curves, driving, (warmup_min, horizon_min, step_min))
+        env.let_go()
+        return found
 
     runs = [quietly(partial(once, row.tolist(), seed)) for row, seed in zip(use, seeds, strict=True)]
     return collect(runs, step_min=step_min, vehicles=taxis.count, level=confidence)
@@ -133,14 +140,14 @@ def _taxi(city: City, curves: Curves, taxi: int, pending: list[float]) -> Genera
             if at + km >= curve[-1]:
                 # the week ends before the next charge: the rest is driven and the taxi stays on the road
                 pending[taxi] = (curve[-1] - at) * use
-                city.log((taxi, now, minutes[-1], curve[-1] - at, pending[taxi], "open"))
+                city.log((taxi, now, minutes[-1], curve[-1] - at, pending[taxi], OPEN))
                 return
             end = _interpolate(at + km, curve, minutes)
             if reacts:
                 moved = city.end_of_stretch(taxi, now, end, _driving_on(soc, at, use / capacity, minutes, curve))
                 if moved != end:
                     end, km = moved, _interpolate(moved, minutes, curve) - at
-            city.log((taxi, now, end, km, km * use, "driven"))
+            city.log((taxi, now, end, km, km * use, DRIVEN))
             pending[taxi] = km * use
             yield env.timeout(max(0.0, end - now))
             pending[taxi] = 0.0
@@ -169,11 +176,11 @@ def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:
     return ys[i] + (ys[i + 1] - ys[i]) * (x - xs[i]) / width if width > 0.0 else ys[i + 1]
 
 
-def _run(city: City, curves: Curves, warmup_min: int, horizon_min: int, step_min: int) -> RunRecords:
-    env, count = city.env, city.taxis.count
+def _run(city: City, curves: Curves, driving: Sequence[int], span: tuple[int, int, int]) -> RunRecords:
+    env, (warmup_min, horizon_min, step_min) = city.env, span
     #: Energy of the blocks under way, which leaves the books at their end.
-    pending = [0.0] * count
-    for taxi in range(count):
+    pending = [0.0] * city.taxis.count
+    for taxi in driving:
         env.process(_taxi(city, curves, taxi, pending))
     env.run(until=horizon_min)
     return run_records(

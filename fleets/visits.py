@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import simpy
 
+from fleets.clock import Clock
 from fleets.errors import ChargingError, ConservationError
 from fleets.plug_bank import Charge, PlugBank
 from fleets.records import quantile, ratio
@@ -21,6 +21,7 @@ from fleets.tables import as_frame, count_of, number_column
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    import simpy
     from numpy.typing import NDArray
 
 _MIN_PER_H = 60.0
@@ -111,7 +112,7 @@ def simulate_station(
     charges, has_energy, powers = _charges(frame, powers, feeder, hold=release == "departure")
     closed = "away_min" in frame.columns
     arrive = np.zeros(frame.height) if closed else number_column(frame, "arrival_min", ChargingError)
-    env = simpy.Environment(initial_time=min(0.0, float(arrive.min(initial=0.0))))
+    env = Clock(initial_time=min(0.0, float(arrive.min(initial=0.0))))
     bank = PlugBank(
         env, powers, feeder_kw=feeder, by_priority=rule == "priority", places=places, stretches=has_energy and feeder < math.inf
     )

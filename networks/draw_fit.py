@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from networks import draw_kernels as kernels
+from networks.draw_blocks import Constants, blocks_of, room_of, slope_blocks
 from networks.draw_kernels import LANES, Prices, Weights
 from networks.draws import Memory, case_flow, filled, prices_of
 
@@ -221,6 +222,8 @@ def fit_draws(
     index = margin.astype(np.int32)
     memory, saved, at = Memory(tree), compact.saved_h(costs, year), np.full(LANES, year)
     weights = np.ascontiguousarray(aim.weights)
+    blocks = blocks_of(tree)
+    room = room_of(blocks)
 
     def begun() -> Iterator[tuple[_Search, _Lanes, int]]:
         for begin in range(0, len(draws), LANES):
@@ -256,12 +259,10 @@ def fit_draws(
         for lane, search in enumerate(running):
             if search is not None:
                 trial[:, lane] = search.trial
-        memory.utility[1][:] = lanes.utility
-        memory.choose(compact, lanes.prices, np.ascontiguousarray(trial[:n_mode]), np.ascontiguousarray(trial[n_mode:]))
         n_port = aim.ports.share.size
         made, slope = np.zeros((aim.weight.size + n_port, LANES)), np.zeros((aim.weight.size + n_port, n_mode + n_port, LANES))
-        _, ports, groups, nests = memory.share
-        kernels.slopes(tree, Weights(first, index, lanes.weight), lanes.prices, lanes.flow, nests, groups, ports, made, slope)
+        by, own = Constants.of(trial, n_mode), Weights(first, index, lanes.weight)
+        slope_blocks(tree, blocks, own, lanes.prices, by, lanes.utility, lanes.flow, room, made, slope)
         for lane, search in enumerate(running):
             if search is not None:
                 search.advance(made[:, lane], slope[:, :, lane])

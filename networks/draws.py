@@ -13,6 +13,7 @@ import numpy as np
 
 from networks import draw_kernels as kernels
 from networks.cost import COMPONENT
+from networks.draw_blocks import Constants, blocks_of, carry_blocks, room_of
 from networks.draw_kernels import LANES, Prices, Tree
 from networks.measure import MARKS
 
@@ -281,18 +282,19 @@ def solve_draws(
             if (charge is not None and charge(following) is not None) or compact.saved_h(costs, following).any():
                 break
             years.append(following)
-        memory, price = Memory(compact.tree), compact.charged(charges)
+        work, price = _Work(compact, whole=paid is not None), compact.charged(charges)
         present, first_case = np.unique(compact.tree.commodity, return_index=True)
         pairs = np.array([(d, y) for y in years for d in range(n_draw) if d == 0 or not same[d, y]], dtype=np.int64)
         for begin in range(0, pairs.shape[0], LANES):
             some = pairs[begin : begin + LANES]
             draws, at = (np.ascontiguousarray(x) for x in filled(some).T)
-            carried, flow = _carried(compact, demand, costs, constants[draws].T, memory, draws, at, price, saved)
+            flow = case_flow(compact, demand, costs, draws, at)
+            carried = work.carried(prices_of(costs, draws, at), constants[draws].T, flow, price, saved, n_commodity)
             n = some.shape[0]
             totals[:, :, draws[:n], at[:n]] = carried[:, :, :n]
             served[present[:, None], draws[:n], at[:n]] = np.add.reduceat(flow, first_case, axis=0)[:, :n]
-            if paid is not None and outlay is not None:
-                outlay[draws[:n], at[:n]] = memory.paid(compact, prices_of(paid, draws, at), flow)[:n]
+            if work.memory is not None and paid is not None and outlay is not None:
+                outlay[draws[:n], at[:n]] = work.memory.paid(compact, prices_of(paid, draws, at), flow)[:n]
         unserved[:, :, years] = unserved_t(demand, compact.unserved, costs, years)
         year = years[-1] + 1
     for d, y in zip(*np.nonzero(same), strict=True):
@@ -314,23 +316,33 @@ def _like_first(costs: Costs, constants: Array) -> NDArray[np.bool_]:
     return found
 
 
-def _carried(
-    compact: Compact,
-    demand: Demand,
-    costs: Costs,
-    constants: Array,
-    memory: Memory,
-    draws: Index,
-    years: Index,
-    price: Array,
-    saved: Array,
-) -> tuple[Array, Array]:
-    """Return totals ``[commodity, measure, lane]`` and demand of the cases ``[case, lane]`` of some draws and year positions."""
-    n_mode = compact.tree.features.shape[1]
-    prices, flow = prices_of(costs, draws, years), case_flow(compact, demand, costs, draws, years)
-    memory.collapse(compact, prices, price, saved)
-    memory.choose(compact, prices, np.ascontiguousarray(constants[:n_mode]), np.ascontiguousarray(constants[n_mode:]))
-    found = np.zeros((costs.growth.shape[0], compact.n_measure, LANES))
-    row, port, group, nest = memory.share
-    kernels.carry(compact.tree, flow, nest, group, port, row, found)
-    return found, flow
+class _Work:
+    """The loops over the rows of a network: block by block, or by whole levels where the shares are wanted afterwards.
+
+    Parameters
+    ----------
+    compact
+        The rows.
+    whole
+        Whether the shares are wanted.
+    """
+
+    def __init__(self, compact: Compact, *, whole: bool) -> None:
+        self._compact = compact
+        self.memory = Memory(compact.tree) if whole else None
+        self._blocks = blocks_of(compact.tree)
+        self._room = room_of(self._blocks)
+
+    def carried(self, prices: Prices, constants: Array, flow: Array, price: Array, saved: Array, n_commodity: int) -> Array:
+        """Return totals ``[commodity, measure, lane]`` at constants ``[constant, lane]`` and demand ``[case, lane]``."""
+        compact, tree = self._compact, self._compact.tree
+        found = np.zeros((n_commodity, compact.n_measure, LANES))
+        at = Constants.of(constants, tree.features.shape[1])
+        if self.memory is None:
+            carry_blocks(tree, self._blocks, prices, price, saved, at, flow, self._room, found)
+            return found
+        self.memory.collapse(compact, prices, price, saved)
+        self.memory.choose(compact, prices, at.modes, at.ports)
+        row, port, group, nest = self.memory.share
+        kernels.carry(tree, flow, nest, group, port, row, found)
+        return found

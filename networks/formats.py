@@ -475,7 +475,8 @@ def write_graphml(path: Path | str, graph: nx.MultiDiGraph[Any]) -> None:
         plain.add_edge(start, end, key=key, **{k: _scalar(k, v) for k, v in data.items() if v is not None})
     plain.graph["arc_attributes"] = " ".join(sorted({k for *_, data in graph.edges(data=True) for k in data}))
     with _replacing(Path(path)) as partial:
-        nx.write_graphml(plain, partial, encoding="utf-8")
+        # not write_graphml, whose bytes depend on whether lxml is installed
+        nx.write_graphml_xml(plain, partial, encoding="utf-8")
 
 
 def read_graphml(path: Path | str) -> nx.MultiDiGraph[Any]:

@@ -37,6 +37,8 @@ LONGEST = (
     "tests/fleets/test_station_queues.py",
     "tests/transport/test_freight.py",
     "tests/app/test_browser.py",
+    "tests/app/test_scenario_page.py",
+    "tests/transport/report/test_files.py",
     "tests/transport/test_study.py",
     "tests/transport/test_projects.py",
     "tests/transport/test_shift.py",
@@ -54,6 +56,14 @@ LONGEST = (
     "tests/transport/test_cluster.py",
     "tests/transport/test_cases.py",
     "tests/transport/test_freight_identify.py",
+    "tests/app/test_overview.py",
+    "tests/app/test_data_page.py",
+    "tests/app/test_fleets_page.py",
+    "tests/app/test_freight_page.py",
+    "tests/app/test_comparison.py",
+    "tests/transport/test_backcast.py",
+    "tests/transport/test_template.py",
+    "tests/app/test_jobs.py",
     "tests/app/test_prefectures_page.py",
     "tests/app/test_accounts_page.py",
     "tests/app/test_cities_page.py",
@@ -70,6 +80,8 @@ LONGEST = (
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A data folder set in the shell must not change what the tests see.
 os.environ.pop("TRANSPORT_DATA", None)
+# Nor the results that come with the program: a test that wants some says which.
+os.environ["TRANSPORT_RESULTS"] = "no-results"
 
 # Same examples on every machine and no time limits; HYPOTHESIS_PROFILE=deep searches further.
 settings.register_profile("house", deadline=None, derandomize=True, database=None, max_examples=40)

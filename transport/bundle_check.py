@@ -22,16 +22,19 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport import __version__
-from transport.bundle import ABOUT, COVER, FORMAT, MANIFEST, OUTPUTS, README, SCENARIO, SUMS
+from transport.bundle import ABOUT, COVER, ENSEMBLE, FORMAT, MANIFEST, OUTPUTS, README, SCENARIO, SUMS
+from transport.bundle_draws import RTOL, ZERO, draws_again
 from transport.check_problems import Problem
+from transport.ensemble import identity_of
 from transport.inputs import data_folder, data_hash, read_layers
 from transport.scenario import RunOptions, Scenario, check_levers
 from transport.scenario_sections import Sections, check_sections, names_of
 from transport.store import KEPT, KEPT_FEEDBACK, KEPT_PACK, feedback_hash, surroundings, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from transport.bundle_draws import Alone
     from transport.inputs import Inputs
     from transport.store import StoredRun
 
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
 #: A zip beyond these limits is refused: a run has some hundred tables and a few MB, a data pack at most 256 MB.
 MAX_MEMBERS = 5_000
 MAX_BYTES = 1024**3
-#: Largest difference of a number computed on another machine, relative to itself [-]; below the second, relative to the largest of its column and unit, it is zero.
-RTOL, ZERO = 1e-9, 1e-12
 #: Columns whose unit stands in the column `unit` of the row: beside tonne-kilometres no percentage is zero.
 _BY_UNIT = frozenset({"value", "actual", "target", "tolerance", "low", "high", "observed", "modelled", "quantity"})
 #: Longest text (manifest, scenario, checksums) [bytes].
@@ -68,7 +69,7 @@ class Verdict:
     about
         The manifest of the run, empty if it cannot be read.
     compared
-        Number of tables computed again and found equal.
+        Number of tables, of an ensemble of draws, computed again and found equal.
     """
 
     problems: tuple[Problem, ...]
@@ -77,7 +78,7 @@ class Verdict:
     compared: int = 0
 
 
-def verify(path: Path, *, rerun: Run | None = None) -> Verdict:
+def verify(path: Path, *, rerun: Run | None = None, draws: Sequence[int] = (), alone: Alone | None = None) -> Verdict:
     """Check the zip of a run.
 
     Parameters
@@ -86,6 +87,8 @@ def verify(path: Path, *, rerun: Run | None = None) -> Verdict:
         The file.
     rerun
         Computes the run again, for example :func:`compute`; without it checksums, version and data are checked only.
+    draws, alone
+        Of an ensemble: draws that are worked out again, each alone (default the first, the middle and the last), and what works one out.
 
     Returns
     -------
@@ -122,6 +125,9 @@ def verify(path: Path, *, rerun: Run | None = None) -> Verdict:
         scenario, wrong = _scenario(about, folder / KEPT_FEEDBACK, inputs)
         if scenario is None:
             return Verdict(tuple(wrong), tuple(remarks), about)
+        if about.get("kind") == ENSEMBLE:
+            wrong, nearly, count = draws_again(archive.read(f"{OUTPUTS}/outcomes.parquet"), about, scenario, inputs, draws, alone)
+            return Verdict(tuple(wrong), (*remarks, *nearly), about, count)
         again = rerun(scenario, inputs)
         written = {name: archive.read(f"{OUTPUTS}/{name}.parquet") for name in about["tables"]}
         wrong, nearly = _compare(written, again, same_place=not remarks, folder=folder)
@@ -293,16 +299,16 @@ def _manifest(hashes: Mapping[str, str], texts: Mapping[str, bytes]) -> tuple[di
             return {}, [*problems, Problem(ABOUT, 0, "format", "bundle.format", str(cover["format"]), values={"known": FORMAT})]
         text = json.dumps(about["resolved"], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         scenario_hash = hashlib.sha256(text.encode()).hexdigest()
-        identity = f"{scenario_hash}:{about['data_hash']}:{about['version']}"
+        options = about if about.get("kind") == ENSEMBLE else about["resolved"]["run"]
         expected = {
             (MANIFEST, "scenario_hash"): (about["scenario_hash"], scenario_hash),
-            (MANIFEST, "run_id"): (about["run_id"], hashlib.sha256(identity.encode()).hexdigest()[:12]),
+            (MANIFEST, "run_id"): (about["run_id"], _identity(about, scenario_hash)),
             (SCENARIO, ""): (read[SCENARIO], about["resolved"]),
             **{(ABOUT, name): (cover[name], about[name]) for name in COVER},
             (ABOUT, "tables"): (cover["tables"], sorted(about["tables"])),
             (ABOUT, KEPT): (cover[KEPT], sorted(about.get(KEPT, {}))),
-            (ABOUT, "seed"): (cover["seed"], about["resolved"]["run"]["seed"]),
-            (ABOUT, "draws"): (cover["draws"], about["resolved"]["run"]["draws"]),
+            (ABOUT, "seed"): (cover["seed"], options["seed"]),
+            (ABOUT, "draws"): (cover["draws"], options["draws"]),
         }
         members = {f"{OUTPUTS}/{name}.parquet": digest for name, digest in about["tables"].items()}
         members |= {f"{KEPT}/{name}": digest for name, digest in about.get(KEPT, {}).items()}
@@ -322,6 +328,14 @@ def _manifest(hashes: Mapping[str, str], texts: Mapping[str, bytes]) -> tuple[di
         elif name in members and hashes[name] and hashes[name] != members[name]:
             problems.append(Problem(name, 0, "", "bundle.manifest"))
     return about, problems
+
+
+def _identity(about: Mapping[str, Any], scenario_hash: str) -> str:
+    """Return the identifier that a run or an ensemble must have."""
+    if about.get("kind") == ENSEMBLE:
+        design = {name: about[name] for name in ("draws", "seed", "design")}
+        return identity_of(scenario_hash, about["data_hash"], about["version"], **design)
+    return hashlib.sha256(f"{scenario_hash}:{about['data_hash']}:{about['version']}".encode()).hexdigest()[:12]
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> Path | None:

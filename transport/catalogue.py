@@ -8,12 +8,15 @@ their folder relative to the runs folder, so that the folder may be moved or sha
 from __future__ import annotations
 
 import getpass
+import hashlib
+import json
 import os
 import shutil
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
@@ -21,21 +24,24 @@ import sqlalchemy as sa
 from transport.catalogue_db import NOTES, RUNS, TAGS, in_transaction, now, open_database, told
 from transport.catalogue_rows import NEEDED, Entry, Query, conditions, entries_of, number_of, put, put_author, register_rows
 from transport.i18n import t
+from transport.roles import named_role, require_editor
 from transport.store import MANIFEST, StoredRun, StoreError, in_runs_folder, read_run, runs_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from transport.catalogue_db import Result, Role
+    from transport.catalogue_db import Result
+    from transport.roles import Role
 
 #: File of the catalogue in the runs folder where no store is named.
 FILE = "catalogue.sqlite"
-ROLES = ("viewer", "editor")
 #: Folder that takes what is deleted until the catalogue has forgotten it.
 TRASH = ".trash"
 #: Where run folders lie in the runs folder: runs, cases of sweeps.
 _PLACES = (f"*/{MANIFEST}", f"*/cases/*/{MANIFEST}")
 _SHORTEST_HASH = 4
+#: Field of a manifest that holds the identifier of a backcast.
+_BACKCAST = "backcast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Catalogue:
         self, store: str | None = None, runs: Path | None = None, *, role: Role | None = None, author: str | None = None
     ) -> None:
         self.runs = (runs or runs_folder()).absolute()
-        self.role = role or _named_role()
+        self.role = role or named_role()
         self.author = _login() if author is None else author
         self._engine = open_database(store or os.environ.get("TRANSPORT_STORE") or str(self.runs / FILE), self.role)
 
@@ -321,9 +327,7 @@ class Catalogue:
             return in_transaction(self._engine, work, undo=undo)
 
     def _may_write(self) -> None:
-        if self.role != "editor":
-            msg = "the catalogue is open for a viewer, who may not change it; ask an editor"
-            raise PermissionError(msg)
+        require_editor(self.role)
 
     def _relative(self, folder: Path) -> str | None:
         """Return a folder relative to the runs folder, None if it lies elsewhere."""
@@ -385,7 +389,7 @@ def _manifests(home: Path) -> tuple[list[StoredRun], list[str]]:
     found, broken = [], []
     for file in (file for place in _PLACES for file in sorted(home.glob(place)) if _is_shown(home, file)):
         try:
-            run = read_run(file.parent)
+            run = _as_run(read_run(file.parent), file)
             missing = [name for name in NEEDED if name not in run.manifest]
         except (OSError, ValueError, TypeError) as error:
             broken.append(f"{file}: {error}")
@@ -395,6 +399,17 @@ def _manifests(home: Path) -> tuple[list[StoredRun], list[str]]:
         else:
             found.append(run)
     return found, broken
+
+
+def _as_run(run: StoredRun, file: Path) -> StoredRun:
+    """Return a backcast under the names that the manifest of a run has; a run and an ensemble as they are."""
+    about = run.manifest
+    if _BACKCAST not in about or "run_id" in about:
+        return run
+    text = json.dumps(about["resolved"], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    made = datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    more = {"run_id": about[_BACKCAST], "scenario_hash": hashlib.sha256(text.encode()).hexdigest(), "created_at": made}
+    return StoredRun(run.folder, {**about, **more})
 
 
 def _is_shown(home: Path, file: Path) -> bool:
@@ -407,14 +422,6 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
     except OSError:
         return
-
-
-def _named_role() -> Role:
-    named = os.environ.get("TRANSPORT_ROLE") or "editor"
-    if named not in ROLES:
-        msg = f"TRANSPORT_ROLE={named} is no role; use one of {', '.join(ROLES)}"
-        raise StoreError(msg)
-    return cast("Role", named)
 
 
 def _login() -> str:

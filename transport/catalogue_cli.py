@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport.i18n import t
+from transport.i18n import LANGUAGES, t
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Sequence
 
     from transport.catalogue import Catalogue
@@ -90,6 +90,13 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     verify = verbs.add_parser("verify", parents=parents, help="check the zip of a run: checksums, version, data")
     verify.add_argument("file", type=Path, metavar="FILE.zip", help="written by transport runs export")
     verify.add_argument("--rerun", action="store_true", help="also compute the run again and compare every table")
+    verify.add_argument(
+        "--draws",
+        type=_numbers,
+        default=(),
+        metavar="K,K",
+        help="of an ensemble: the draws to compute again, each alone; 0 = the central run (default: first, middle, last)",
+    )
     verify.set_defaults(command=_verify)
 
 
@@ -156,13 +163,15 @@ def _find(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     with _opened(args) as catalogue:
         entry = catalogue.entry(args.run)
-        here = catalogue.is_there(entry)
+        here, draws = catalogue.is_there(entry), _draws_of(entry, catalogue)
     if args.json:
-        out(json.dumps({**entry.as_dict(), "there": here}, ensure_ascii=False))
+        out(json.dumps({**entry.as_dict(), "there": here, **draws}, ensure_ascii=False))
         return OK
     cells = {**entry.as_dict(), "title": _title(entry, args.lang), "seconds": f"{entry.seconds:.1f}"}
     for name in SHOWN:
         out(f"{t(f'runs.column_{name}', args.lang)}: {cells[name] or '-'}")
+    if draws:
+        out(t("runs.of_draws", args.lang, **{**draws, "effective_sample_size": f"{draws['effective_sample_size']:.0f}"}))
     gone = "" if here else f" ({t('runs.gone', args.lang)})"
     out(f"{t('runs.column_folder', args.lang)}: {entry.folder}{gone}")
     out(f"{t('runs.column_tags', args.lang)}: {' '.join(entry.tags) or '-'}")
@@ -183,7 +192,7 @@ def _print(found: Sequence[Entry], catalogue: Catalogue, args: argparse.Namespac
     def cells(entry: Entry) -> dict[str, str]:
         gone = "" if catalogue.is_there(entry) else f" ({t('runs.gone', args.lang)})"
         values = {
-            "title": _title(entry, args.lang),
+            "title": _title(entry, args.lang) + _kind(entry, catalogue, args.lang),
             "created_at": entry.created_at[:16].replace("T", " "),
             "tags": " ".join(entry.tags),
             "notes": str(len(entry.notes) or ""),
@@ -283,7 +292,7 @@ def _verify(args: argparse.Namespace) -> int:
 
     if args.rerun and not args.json and sys.stderr.isatty():
         err(t("bundle.rerunning", args.lang))
-    verdict = verify(args.file, rerun=compute if args.rerun else None)
+    verdict = verify(args.file, rerun=compute if args.rerun or args.draws else None, draws=args.draws)
     findings = words(verdict.problems, args.lang)
     remarks = [word(one, args.lang) for one in verdict.remarks]
     about = verdict.about
@@ -301,12 +310,35 @@ def _verify(args: argparse.Namespace) -> int:
         return FINDINGS
     names = {"run": about["run_id"], "scenario": about["scenario"], "members": len(about["tables"])}
     out(t("bundle.whole", args.lang, file=args.file.name, **names))
-    if args.rerun:
-        out(t("bundle.same", args.lang, count=verdict.compared))
+    if about.get("kind"):
+        out(t("bundle.of_draws", args.lang, **{name: about[name] for name in ("draws", "seed", "design")}))
+    if args.rerun or args.draws:
+        out(t("bundle.same_draws" if about.get("kind") else "bundle.same", args.lang, count=verdict.compared))
     return OK
 
 
 # ---- inside ----
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = (-1,)
+    if min(found) < 0:
+        raise argparse.ArgumentTypeError(" / ".join(t("bundle.no_draws", lang, given=text) for lang in LANGUAGES))
+    return found
+
+
+def _draws_of(entry: Entry, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what the manifest says of an ensemble: draws, seed, design, effective sample size; nothing of a run, or where the folder is gone."""
+    from transport.store import read_run
+
+    if not catalogue.is_there(entry):
+        return {}
+    about = read_run(catalogue.place(entry)).manifest
+    wanted = ("kind", "draws", "seed", "design", "effective_sample_size", "failed")
+    return {name: about[name] for name in wanted if name in about} if about.get("kind") == "ensemble" else {}
 
 
 def _opened(args: argparse.Namespace) -> Catalogue:
@@ -331,6 +363,12 @@ def _is_date(text: str) -> bool:
         return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def _kind(entry: Entry, catalogue: Catalogue, lang: str) -> str:
+    """Return what is said behind the title of an ensemble."""
+    draws = _draws_of(entry, catalogue)
+    return f" ({t('runs.draws', lang, draws=draws['draws'])})" if draws else ""
 
 
 def _title(entry: Entry, lang: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -21,8 +21,9 @@ from transport.store import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from transport.roles import Role
+
 Result = TypeVar("Result")
-Role: TypeAlias = Literal["viewer", "editor"]
 
 #: Version of the tables below. Who changes them adds 1 here and the step from the version before to MIGRATIONS; nothing else may change a table.
 SCHEMA = 1

@@ -262,6 +262,9 @@ class _Answer:
         return {name: pl.concat(parts) for name, parts in self.tables.items()}
 
     def write(self, folder: Path) -> None:
+        from transport.store import editors_only
+
+        editors_only(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in self.joined().items():
             table.write_parquet(folder / f"green_travel_{name}.parquet")

@@ -10,7 +10,7 @@ import polars as pl
 from transport.city_case import start_year
 from transport.city_drivers import WEAK
 from transport.city_mix import price_levers
-from transport.i18n import has_text, labels, t
+from transport.i18n import has_text, labels, listed, t
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -383,7 +383,7 @@ def _toml(value: object) -> str:
 
 
 def _list(names: Iterable[str], lang: str) -> str:
-    return ("、" if lang == "zh" else ", ").join(names)
+    return listed(names, lang)
 
 
 def _interval(low: float | None, high: float | None) -> str | None:

@@ -17,6 +17,7 @@ from transport import (
     __version__,
     access_cli,
     account_cli,
+    backcast_cli,
     catalogue_cli,
     city_cli,
     ensemble_cli,
@@ -24,11 +25,13 @@ from transport import (
     network_cli,
     prefecture_cli,
     project_cli,
+    report_cli,
     sea_rail_cli,
     shift_cli,
     simulate_cli,
     size_cli,
     sweep_cli,
+    template_cli,
 )
 from transport.i18n import LANGUAGES, t
 
@@ -50,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _readable_streams()
     args = _parser().parse_args(argv)
     try:
+        template_cli.unpacked(args)
         return int(args.command(args))
     except BrokenPipeError:
         # The reader of a pipe (head, more) has seen enough; the interpreter must not try to flush into it again.
@@ -126,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
     access_cli.register(verbs, [with_data])
     account_cli.register(verbs, [with_data])
+    backcast_cli.register(verbs, [with_data])
     catalogue_cli.register(verbs, [common])
     city_cli.register(verbs, [with_data])
     ensemble_cli.register(verbs, [with_data])
@@ -133,15 +138,24 @@ def _parser() -> argparse.ArgumentParser:
     network_cli.register(verbs, [with_data])
     prefecture_cli.register(verbs, [with_data])
     project_cli.register(verbs, [with_data])
+    report_cli.register(verbs, [with_data])
     sea_rail_cli.register(verbs, [with_data])
     shift_cli.register(verbs, [with_data])
     simulate_cli.register(verbs, [with_data])
     size_cli.register(verbs, [with_data])
     sweep_cli.register(verbs, [with_data])
+    template_cli.register(verbs, [with_data])
 
-    app = verbs.add_parser("app", parents=[with_data], help="open the app in the browser (this computer only)")
+    app = verbs.add_parser(
+        "app", parents=[with_data], help="open the app in the browser (this computer only, or for a network with sign-in)"
+    )
     app.add_argument("--port", type=_port, default=8501)
     app.add_argument("--headless", action="store_true", help="do not open a browser window")
+    app.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on; others than this computer need --auth"
+    )
+    app.add_argument("--auth", type=Path, metavar="FILE", help="who may read and change: sign-in by OIDC or a reverse proxy")
+    app.add_argument("--base-path", default="", metavar="PATH", help="path under which a reverse proxy shows the app")
     app.set_defaults(command=_app)
     return parser
 
@@ -290,9 +304,16 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _app(args: argparse.Namespace) -> int:
-    from transport.app.launch import launch
+    from transport.app.launch import LaunchError, launch
+    from transport.app.sign_in import AccessError
 
-    return launch(port=args.port, headless=args.headless, pack=args.pack)
+    try:
+        return launch(
+            port=args.port, headless=args.headless, pack=args.pack, host=args.host, base_path=args.base_path, auth=args.auth
+        )
+    except (AccessError, LaunchError) as wrong:
+        _err(str(wrong))
+        return FINDINGS
 
 
 def settings(given: Sequence[str], lang: str) -> dict[str, LeverValue]:

@@ -7,9 +7,12 @@ number of workers changes nothing, an ensemble that was stopped goes on where it
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +26,8 @@ from transport.freight_start import FreightStarts
 from transport.layout import year_index
 from transport.params import ranged_keys, seed_for
 from transport.sampling import quantiles
-from transport.store import StoreError, runs_folder
+from transport.store import KEPT, StoreError, editors_only, files_to_keep, runs_folder, surroundings
+from transport.store import MANIFEST as RUN_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,9 +46,13 @@ if TYPE_CHECKING:
     #: Called with (draws done, all draws).
     Progress = Callable[[int, int], None]
 
-#: Draws of a chunk beside the central one; part of what an ensemble is, as it decides the bytes.
-CHUNK = 48
+#: Most draws of a chunk beside the central one, which is worked out again in each: a smaller one costs more, a larger one more memory.
+CHUNK = 125
+#: Draws from which there are two chunks at least.
+_TWO = 16
 MANIFEST = "ensemble.json"
+#: Kind of a folder with an ensemble, in the manifest that it has like a run once it is complete.
+KIND = "ensemble"
 _CHUNKS, _SERIES = "chunks", "series"
 #: Columns of a chunk.
 _VALUES = {"draw": pl.Int32, "series": pl.Int32, "year": pl.Int16, "value": pl.Float64}
@@ -203,8 +211,7 @@ def ensemble_id(scenario: Scenario, inputs: Inputs, *, draws: int, seed: int, de
     inputs, draws, seed, design
         Of the ensemble.
     """
-    text = f"{scenario.scenario_hash()}:{inputs.data_hash}:{__version__}:{draws}:{seed}:{design}:{CHUNK}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return identity_of(scenario.scenario_hash(), inputs.data_hash, __version__, draws=draws, seed=seed, design=design)
 
 
 def run_ensemble(
@@ -247,7 +254,7 @@ def run_ensemble(
     Raises
     ------
     StoreError
-        If the folder holds something else.
+        If the folder holds something else; a viewer who asks for one in the runs folder gets a ``RoleError``.
     EnsembleError
         If no draw has a result.
     KeyboardInterrupt
@@ -266,6 +273,7 @@ def run_ensemble(
     about |= {"resolved": scenario.resolved(), "draws": draws, "seed": seed, "design": design, "chunk": CHUNK}
     about |= {"data_hash": inputs.data_hash, "version": __version__}
     _write_text(where / MANIFEST, json.dumps({**about, "complete": False, "tables": {}}, ensure_ascii=False, indent=1))
+    start = time.perf_counter()
     cases = design_cases(inputs, draws=draws, seed=seed, design=design)
     ran = run_cases(
         scenario,
@@ -285,6 +293,8 @@ def run_ensemble(
     hashes = {table: _write(where, table, frame) for table, frame in tables.items()}
     manifest = {**about, "complete": True, "effective_sample_size": effective, "failed": len(found.failed), "tables": hashes}
     _write_text(where / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+    if ran or not (where / RUN_MANIFEST).is_file():
+        _write_as_run(where, manifest, scenario, files_to_keep(scenario, inputs.pack), time.perf_counter() - start)
     return EnsembleResult(where, manifest, ran)
 
 
@@ -367,10 +377,11 @@ def run_cases(
     """
     if scheduler is not None and scenario.feedback:
         raise ClusterError(key="cluster.feedback", case=scenario.name, table=scenario.feedback)
+    editors_only(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.partial-*"):
         left.unlink()
-    parts = [tuple(range(first, min(first + CHUNK, cases.count + 1))) for first in range(1, cases.count + 1, CHUNK)] or [()]
+    parts = parts_of(cases.count)
     todo = [part for part in parts if not (folder / _name(part)).is_file()]
     there = cases.count - sum(len(part) for part in todo)
     starts = FreightStarts()
@@ -386,12 +397,31 @@ def run_cases(
             progress(there + int(ends[done]), cases.count)
 
     def keep_far(_: int, found: Found) -> None:
-        # chunks of a cluster are kept here; local processes write their own
-        if scheduler is not None:
+        if scheduler is not None:  # chunks of a cluster are kept here; local processes write their own
             _keep(folder, found)
 
     pool.map(run_chunk, tasks, workers=workers, scheduler=scheduler, done=tell, take=keep_far, shared=shared)
     return cases.count - there
+
+
+def parts_of(count: int) -> list[tuple[int, ...]]:
+    """Return the numbers of the cases of each chunk: even parts, and an even number of them, as most computers have an even number of cores.
+
+    Parameters
+    ----------
+    count
+        Cases beside the central one.
+
+    Examples
+    --------
+    >>> [len(part) for part in parts_of(1000)], [len(part) for part in parts_of(101)], parts_of(2), parts_of(0)
+    ([125, 125, 125, 125, 125, 125, 125, 125], [51, 50], [(1, 2)], [()])
+    """
+    parts = max(-(-count // CHUNK), 1)
+    if count >= _TWO:
+        parts += parts % 2
+    ends = [-(-count * k // parts) for k in range(parts + 1)]
+    return [tuple(range(first + 1, last + 1)) for first, last in itertools.pairwise(ends)]
 
 
 def run_chunk(chunk: Chunk, *, alone: bool = False) -> Found:
@@ -531,15 +561,35 @@ def _write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def identity_of(scenario_hash: str, data_hash: str, version: str, *, draws: int, seed: int, design: str) -> str:
+    """Return the identifier of an ensemble from what a manifest says of it; arguments as in :func:`ensemble_id`."""
+    text = f"{scenario_hash}:{data_hash}:{version}:{draws}:{seed}:{design}:{CHUNK}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _write_as_run(folder: Path, about: Mapping[str, Any], scenario: Scenario, kept: Mapping[str, bytes], seconds: float) -> None:
+    """Write the manifest that the catalogue and the zip of a run read, and what else was read."""
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(kept.items())}
+    for name, data in kept.items():
+        path = folder / KEPT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    said = {name: value for name, value in about.items() if name not in {KIND, "complete", "chunk"}}
+    more = {"kind": KIND, "run_id": about[KIND], "scenario_hash": scenario.scenario_hash(), "lineage": list(scenario.lineage)}
+    clock = {"created_at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
+    whole = {**said, **more, **surroundings(), **({KEPT: hashes} if kept else {}), **clock}
+    _write_text(folder / RUN_MANIFEST, json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True))
+
+
 def _may_write(folder: Path, name: str) -> None:
-    """Refuse a folder that holds something else, or another ensemble, before anything is computed."""
+    """Refuse a viewer, and a folder that holds something else, or another ensemble, before anything is computed."""
+    editors_only(folder)
     if folder.is_file():
         msg = f"{folder} is a file; choose another place"
         raise StoreError(msg)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    path = folder / MANIFEST
-    if not path.is_file():
+    if not (path := folder / MANIFEST).is_file():
         if all(inside.name == _CHUNKS and not any(inside.iterdir()) for inside in folder.iterdir()):
             return  # stopped before its first chunk
         msg = f"{folder} exists and is no ensemble; choose another place"

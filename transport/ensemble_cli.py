@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport.i18n import LANGUAGES, labels, t
+from transport.i18n import LANGUAGES, has_text, labels, t
 from transport.network_show import err, out, print_table
 from transport.sampling import DESIGNS
 
@@ -72,6 +72,11 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser.add_argument("--year", type=int, default=_YEAR, metavar="YEAR", help=f"year of the drivers (default {_YEAR})")
     parser.add_argument("--top", type=positive, default=_TOP, metavar="N", help=f"drivers to show (default {_TOP})")
     parser.add_argument("--tornado", action="store_true", help="also move each shown driver alone to the ends of its range")
+    parser.add_argument(
+        "--pawn",
+        action="store_true",
+        help="also PAWN indices from the same draws: any effect on the distribution, interactions too",
+    )
     parser.add_argument(
         "--groups",
         type=_power_of_two,
@@ -151,8 +156,10 @@ def _ensemble(args: argparse.Namespace) -> int:
 
 def _run(scenario: Scenario, inputs: Inputs, args: argparse.Namespace) -> EnsembleResult | None:
     """Run one ensemble; None where the user stopped it."""
+    from transport.catalogue_cli import take_in
     from transport.ensemble import ensemble_id, run_ensemble
-    from transport.store import runs_folder
+    from transport.store import MANIFEST as RUN_MANIFEST
+    from transport.store import StoredRun, runs_folder
 
     name = ensemble_id(scenario, inputs, draws=args.draws, seed=args.seed, design=args.design)
     folder = args.out or runs_folder() / f"ensemble-{name}"
@@ -175,6 +182,7 @@ def _run(scenario: Scenario, inputs: Inputs, args: argparse.Namespace) -> Ensemb
         except KeyboardInterrupt:
             err(t("ensemble.stopped", args.lang, folder=str(folder)))
             return None
+    take_in([StoredRun(result.folder, json.loads((result.folder / RUN_MANIFEST).read_text(encoding="utf-8")))], args)
     if not args.json:
         took = time.perf_counter() - start
         err(t("ensemble.took", args.lang, ran=result.ran, there=args.draws - result.ran, seconds=f"{took:.1f}"))
@@ -185,6 +193,8 @@ def _one(scenarios: Sequence[Scenario], inputs: Inputs, args: argparse.Namespace
     """Print one draw worked out alone, in the headline reading of every target; ``--json`` has every series."""
     from transport.ensemble import run_one
     from transport.scorecard import headline_rows
+    from transport.text import shown as value_of
+    from transport.text import unit_label
 
     found = {
         scenario.name: run_one(scenario, inputs, args.only, draws=args.draws, seed=args.seed, design=args.design)
@@ -205,8 +215,8 @@ def _one(scenarios: Sequence[Scenario], inputs: Inputs, args: argparse.Namespace
                         "indicator": names.get(row["id"], row["id"]),
                         "area": labels(inputs, "area", args.lang).get(row["area"], row["area"]),
                         "year": str(row["year"]),
-                        "value": row["value"],
-                        "unit": row["unit"],
+                        "value": value_of(row["value"], row["unit"], args.lang),
+                        "unit": unit_label(row["unit"], args.lang),
                     }
                     for row in shown.iter_rows(named=True)
                 ],
@@ -224,7 +234,7 @@ def _show(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> N
     size = manifest["effective_sample_size"]
     out(t("ensemble.effective", lang, size=f"{size:.0f}", draws=manifest["draws"] - manifest["failed"]))
     if manifest["failed"]:
-        reason = result.table("failed")["problem"][0]
+        reason = problem_text(result.table("failed")["problem"][0], lang)
         out(t("ensemble.failed", lang, count=manifest["failed"], reason=reason))
     print_table(_named(_target_rows(table, inputs, lang), lang))
     out(t("ensemble.note", lang))
@@ -236,6 +246,7 @@ def _target_rows(table: pl.DataFrame, inputs: Inputs, lang: str) -> list[dict[st
     import polars as pl
 
     from transport.scorecard import MET, headline_rows
+    from transport.text import shown, unit_label
 
     names, areas = labels(inputs, "indicator", lang), labels(inputs, "area", lang)
     rows: list[dict[str, object]] = []
@@ -248,8 +259,9 @@ def _target_rows(table: pl.DataFrame, inputs: Inputs, lang: str) -> list[dict[st
                 "indicator": names.get(row["id"], row["id"]),
                 "area": areas.get(row["area"], row["area"]),
                 "year": str(row["year"]),
-                "target": row["target"],
-                "central": row["central"],
+                "target": shown(row["target"], row["unit"], lang),
+                "central": shown(row["central"], row["unit"], lang),
+                "unit": unit_label(row["unit"], lang),
                 "probability": f"{row['probability']:.1%} ± {row['standard_error']:.1%}",
                 "interval": f"{row['low']:.0%} - {row['high']:.0%}",
                 "readings": f"{met}/{others.height}" if others.height > 1 else "",
@@ -261,54 +273,86 @@ def _target_rows(table: pl.DataFrame, inputs: Inputs, lang: str) -> list[dict[st
 
 def _more(scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> None:
     """Print drivers, what to replace first, and what else was asked for."""
-    from transport.sensitivity import replace_first
-
     lang = args.lang
     try:
         place, drivers = _drivers(result, inputs, args)
     except ValueError as few:
-        out(t("ensemble.no_drivers", lang, reason=str(few)))
+        out(t("ensemble.no_drivers", lang, reason=reason_of(few, lang)))
         return
     name = labels(inputs, "indicator", lang)[args.drivers]
     out("")
     out(
         t("ensemble.drivers", lang, name=name, year=args.year, explained=f"{drivers.explained:.0%}", noise=f"{drivers.noise:.1%}")
     )
-    if drivers.shares.is_empty():
+    shown = drivers.shares.head(args.top)
+    if shown.is_empty():
         out(t("ensemble.nothing", lang))
-        return
+    else:
+        _drivers_and_weak(drivers, shown, result, inputs, args)
+    keys = list(shown.select("parameter", "subject").iter_rows())
+    for table, rows in _asked(scenario, result, inputs, args, keys, place).items():
+        out("")
+        out(t(f"ensemble.{table}", lang, name=name, year=args.year))
+        print_table(_named([_told(row, lang) for row in rows.to_dicts()], lang))
+
+
+def _drivers_and_weak(
+    drivers: Drivers, shown: pl.DataFrame, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace
+) -> None:
+    """Print the drivers, and those of weak quality with the row to replace."""
+    from transport.sensitivity import replace_first
+
+    lang = args.lang
     if drivers.effective > result.manifest["effective_sample_size"]:
         out(t("ensemble.unweighted", lang))
-    shown = drivers.shares.head(args.top)
     print_table(_named([_driver_row(row) for row in shown.iter_rows(named=True)], lang))
     weak = replace_first(drivers, inputs, count=args.top)
     out("")
     out(t("ensemble.replace_first", lang))
     print_table(_named([_place_row(row, inputs, lang) for row in weak.iter_rows(named=True)], lang))
-    keys = list(shown.select("parameter", "subject").iter_rows())
-    for table, rows in _asked(scenario, result, inputs, args, keys, place).items():
-        out("")
-        out(t(f"ensemble.{table}", lang, name=name, year=args.year))
-        print_table(_named(rows.to_dicts(), lang))
 
 
 def _asked(
     scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argparse.Namespace, keys: list[Any], place: int
 ) -> dict[str, pl.DataFrame]:
-    """Return the tables from further runs that were asked for: ``tornado`` of the shown drivers, ``groups`` of data files."""
-    from transport.sensitivity import file_of_keys, group_cases, group_indices, tornado, tornado_cases
+    """Return the tables that were asked for: ``pawn`` from the draws; from further runs ``tornado`` of the drivers, ``groups`` of data files."""
+    from transport.sensitivity import OneGroupError, file_of_keys, group_cases, group_indices, pawn_of, tornado, tornado_cases
 
     made = {}
+    if args.pawn:
+        table, _ = pawn_of(result, place, args.year)
+        made["pawn"] = table.head(args.top)
     if args.tornado and keys:
         values = _cases(scenario, result, inputs, args, "tornado", tornado_cases(keys), place)
         made["tornado"] = tornado(keys, float(values[0]), values[1:])
     if args.groups:
         read = set(result.table("draws").columns)
         groups = {key: file for key, file in file_of_keys(inputs).items() if " ".join(key) in read}
-        cases, problem = group_cases(groups, base=args.groups, seed=args.seed)
+        try:
+            cases, problem = group_cases(groups, base=args.groups, seed=args.seed)
+        except OneGroupError as one:
+            err(reason_of(one, args.lang))
+            return made
         values = _cases(scenario, result, inputs, args, f"groups-{args.groups}", cases, place)
         made["groups"] = group_indices(problem, values[1:], seed=args.seed)
     return made
+
+
+def reason_of(error: ValueError, lang: str) -> str:
+    """Return in the reader's words why drivers or groups cannot be told."""
+    from transport.sensitivity import OneGroupError, TooFewDrawsError
+
+    if isinstance(error, TooFewDrawsError):
+        return t("ensemble.too_few", lang, draws=error.draws, size=f"{error.effective:.1f}")
+    if isinstance(error, OneGroupError):
+        return t("ensemble.one_group", lang, group=error.group or "-")
+    return str(error)
+
+
+def problem_text(problem: str, lang: str) -> str:
+    """Return in the reader's words why a draw has no result; kinds of errors without words of their own as they are."""
+    key = f"ensemble.problem_{problem.partition(':')[0]}"
+    return t(key, lang, text=problem.partition(": ")[2]) if has_text(key, lang) else problem
 
 
 def _drivers(result: EnsembleResult, inputs: Inputs, args: argparse.Namespace) -> tuple[int, Drivers]:
@@ -396,6 +440,11 @@ def _place_row(row: dict[str, Any], inputs: Inputs, lang: str) -> dict[str, obje
     }
 
 
+def _told(row: dict[str, Any], lang: str) -> dict[str, object]:
+    """Return a row of a table of further indices with words for yes and no."""
+    return {name: t(f"ensemble.{str(cell).lower()}", lang) if isinstance(cell, bool) else cell for name, cell in row.items()}
+
+
 def _named(rows: list[dict[str, object]], lang: str) -> pl.DataFrame:
     """Return rows under headings of the language."""
     import polars as pl
@@ -416,7 +465,7 @@ def _json(scenario: Scenario, result: EnsembleResult, inputs: Inputs, args: argp
     try:
         place, drivers = _drivers(result, inputs, args)
     except ValueError as few:
-        return {**made, "no_drivers": str(few)}
+        return {**made, "no_drivers": reason_of(few, args.lang)}
     about = {"id": args.drivers, "year": args.year, "explained": drivers.explained, "noise": drivers.noise}
     about["effective_sample_size"] = drivers.effective
     made["drivers"] = {**about, "rows": drivers.shares.head(args.top).to_dicts()}

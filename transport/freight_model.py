@@ -506,13 +506,13 @@ def _fit_first(
 
 
 def fit_settings(inputs: Tables, params: Params) -> dict[str, Any]:
-    """Return weights, priors and ridge of the calibration."""
-    spread = []
-    for _, parameter in MARGINS:
-        row = inputs.parameters.filter(pl.col("parameter") == parameter).row(0, named=True)
-        spread.append((row["high"] - row["low"]) / (2.0 * row["value"]))
+    """Return weights, priors and ridge of the calibration; a margin that a pack gives as one number is as sure as the surest of the others."""
+    half = (pl.col("high") - pl.col("low")) / (2.0 * pl.col("value"))
+    wide = dict(inputs.parameters.reverse().select("parameter", half).iter_rows())  # the first row of each counts
+    spread = np.array([wide[parameter] for _, parameter in MARGINS], dtype=np.float64)  # NaN where there is no range
+    surest = 1.0 if np.isnan(spread).all() else np.nanmin(spread)
     return {
-        "weight": 1.0 / np.array(spread),
+        "weight": 1.0 / np.where(np.isnan(spread), surest, spread),
         "prior": np.array([central_value(params, "freight_constant_prior", name) for name in CONSTANTS]),
         "prior_sd": np.array([central_value(params, "freight_constant_sd", name) for name in CONSTANTS]),
         "ridge": central_value(params, "freight_ridge"),

@@ -24,7 +24,7 @@ from transport.i18n import t
 from transport.layout import year_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -242,15 +242,21 @@ def _captive(model: FreightModel, state: State, times: Array, year: int) -> pl.D
 
 
 def _over_links(model: FreightModel, state: State, target: Target, year: int) -> Iterator[pl.DataFrame]:
-    """Yield the chosen and the captive flows over links; of a truck leg that sidings or pipes have taken over counts what trucks still carry."""
-    chosen, captive = np.zeros(state.chains.pair.size), np.zeros(state.captive.t_per_year.size)
+    """Yield the chosen and the captive flows over links."""
     supply = make_supply(model.limits, model.prepared, model.prepared.state_of_year[year], year)
-    for name, share in _passages(model, state, supply, target.links, year):
+    chosen, captive = _link_times(model, state, supply, target.links, year)
+    yield _chosen(model, state, chosen, year)
+    yield _captive(model, state, captive, year)
+
+
+def _link_times(model: FreightModel, state: State, supply: Supply, links: frozenset[str], year: int) -> tuple[Array, Array]:
+    """Return how often each chain and each captive flow uses links; of a truck leg that sidings or pipes have taken over counts what trucks still carry."""
+    chosen, captive = np.zeros(state.chains.pair.size), np.zeros(state.captive.t_per_year.size)
+    for name, share in _passages(model, state, supply, links, year):
         for legs, times in ((state.chains.legs, chosen), (state.captive.legs, captive)):
             on = legs.network == LEG_NETWORK[name]
             np.add.at(times, legs.chain[on], supply.trucked[legs.role[on]] * share[legs.start[on], legs.end[on]])
-    yield _chosen(model, state, chosen, year)
-    yield _captive(model, state, captive, year)
+    return chosen, captive
 
 
 def _passages(model: FreightModel, state: State, supply: Supply, links: frozenset[str], year: int) -> Iterator[tuple[str, Array]]:
@@ -294,11 +300,18 @@ def _marked(network: CompiledNetwork, links: frozenset[str]) -> NDArray[np.bool_
 
 
 def _over_terminal(model: FreightModel, state: State, target: Target, year: int) -> Iterator[pl.DataFrame]:
-    """Yield the flows through a terminal, loaded and unloaded together; whatever starts or ends at a port passes its berth, captive flows too."""
-    prepared, kind = model.prepared, target.kind
+    """Yield the flows through a terminal, loaded and unloaded together."""
+    supply = make_supply(model.limits, model.prepared, model.prepared.state_of_year[year], year)
+    chosen, captive = _terminal_times(model, state, supply, target.kind, target.place)
+    yield _chosen(model, state, chosen, year)
+    yield _captive(model, state, captive, year)
+
+
+def _terminal_times(model: FreightModel, state: State, supply: Supply, kind: str, place: str) -> tuple[Array, Array]:
+    """Return how often each chain and each captive flow uses a terminal; whatever starts or ends at a port passes its berth, captive flows too."""
+    prepared = model.prepared
     stations = state.inputs.rail.network.terminals
-    where = stations.index(target.place) if kind == "yard" else prepared.zones.position[target.place]
-    supply = make_supply(model.limits, prepared, prepared.state_of_year[year], year)
+    where = stations.index(place) if kind == "yard" else prepared.zones.position[place]
     weight = np.zeros(len(TERMINAL_KINDS))
     weight[TERMINAL_KIND[kind]] = 1.0
     if kind == "yard":
@@ -311,5 +324,70 @@ def _over_terminal(model: FreightModel, state: State, target: Target, year: int)
         table = prepared.demand.captive
         ends = (table["origin"].to_numpy() == where).astype(np.float64) + (table["destination"].to_numpy() == where)
         captive = ends * float(prepared.zones.port[where])
-    yield _chosen(model, state, chosen, year)
-    yield _captive(model, state, captive, year)
+    return chosen, captive
+
+
+# --- all links and terminals --------------------------------------------------------------------------------------------------------
+
+
+def commodity_loads(
+    model: FreightModel,
+    year: int,
+    terminals: pl.DataFrame,
+    *,
+    links: Sequence[str] | None = None,
+    tell: Callable[[int, int], None] | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what every open link and every terminal carries by commodity in one year, first draw.
+
+    Parameters
+    ----------
+    model
+        Solved with the flows of that year, as for :func:`select`.
+    year
+        Calendar year.
+    terminals
+        Columns kind and place of the terminals asked about, as in ``freight_terminals``.
+    links
+        Links asked about; None = all that are open.
+    tell
+        Called with (links done, links) now and then.
+
+    Returns
+    -------
+    links, terminals
+        Columns link_id, commodity, t (both directions), and kind, place, commodity, t [t/yr]; rows of zero are left out. Their sums over commodities
+        are the flows of ``freight_links`` and the loads of ``freight_terminals``.
+    """
+    now = year_index(year)
+    state = model.prepared.states[model.prepared.state_of_year[now]]
+    supply = make_supply(model.limits, model.prepared, model.prepared.state_of_year[now], now)
+    rows, demand, costs, captive = state.rows, model.prepared.demand.demand, model.costs, state.captive
+    flow, goods = model.speed.solution.flows[now], demand.commodity[rows.demand]
+    level = costs.growth[captive.commodity, 0, now] * costs.group_level[captive.group, 0, now]
+    held = captive.t_per_year * level
+
+    def tonnes(times: tuple[Array, Array]) -> Array:
+        found: Array = np.zeros(len(COMMODITIES))
+        found += np.bincount(goods, flow * times[0][rows.chain], found.size)
+        found += np.bincount(captive.commodity, held * times[1], found.size)
+        return found
+
+    names = state.links["link_id"].to_list() if links is None else list(links)
+    over_links = []
+    for k, name in enumerate(names):
+        if tell is not None and k % 50 == 0:
+            tell(k, len(names))
+        over_links.append(((str(name),), tonnes(_link_times(model, state, supply, frozenset({name}), now))))
+    pairs = terminals.select("kind", "place").unique(maintain_order=True).rows()
+    over_places = [((kind, place), tonnes(_terminal_times(model, state, supply, kind, place))) for kind, place in pairs]
+    return _long(over_links, ("link_id",)), _long(over_places, ("kind", "place"))
+
+
+def _long(found: Sequence[tuple[tuple[str, ...], Array]], keys: tuple[str, ...]) -> pl.DataFrame:
+    """Return tonnes by keys and commodity, rows of zero left out."""
+    rows = [
+        (*key, commodity, float(t)) for key, tonnes in found for commodity, t in zip(COMMODITIES, tonnes, strict=True) if t > 0
+    ]
+    schema = {**dict.fromkeys((*keys, "commodity"), pl.String), "t": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")

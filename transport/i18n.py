@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: Languages of the program, the default first.
 LANGUAGES: tuple[str, ...] = ("zh", "en")
 
+#: What stands between the words of a list, and between its longer parts.
+_MARKS = {"zh": ("、", "；"), "en": (", ", "; ")}
 _LOCALE = Path(__file__).resolve().parent / "locale"
 
 
@@ -33,6 +35,21 @@ class TextError(KeyError):
 class _HasTables(Protocol):
     @property
     def tables(self) -> Mapping[str, pl.DataFrame]: ...
+
+
+def listed(words: Iterable[str], lang: str, *, long: bool = False) -> str:
+    """Return words as a list within a sentence.
+
+    Parameters
+    ----------
+    words
+        Names in the language.
+    lang
+        ``zh`` or ``en``.
+    long
+        Whether they are parts of a sentence that may hold commas themselves.
+    """
+    return _MARKS[lang][long].join(words)
 
 
 def t(key: str, /, lang: str = "zh", **values: object) -> str:

@@ -72,7 +72,10 @@ def _measures(args: argparse.Namespace) -> int:
     from transport.measures import abatement_curve, interaction_table, measure_table, measures_of, shown_years, work_out
     from transport.scenario import load_scenario
     from transport.scenario_sections import names_of
+    from transport.store import editors_only
 
+    if args.out is not None:
+        editors_only(args.out)
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     known = names_of(inputs.tables)
     options: dict[str, Any] = {"names": known, "draws": 1, "capacity": "fixed", "simulate": "none", "lang": args.lang}

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from transport.freight_words import chain_label, sentence
 from transport.i18n import label, t
 from transport.layout import FIRST_YEAR, LAST_YEAR, YEARS
 from transport.network_show import err, label_of, out, print_table
@@ -148,12 +149,6 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _chain_label(code: str, lang: str) -> str:
-    if code == "captive":
-        return t("select.captive", lang)
-    return t(f"freight.chain_{code}", lang)
-
-
 def _tonnes(value: float, lang: str) -> str:
     return f"{value / _TONNES[lang]:,.1f}"
 
@@ -177,7 +172,7 @@ def _explain(args: argparse.Namespace) -> int:
     if args.json:
         tables = {name: getattr(found, name).to_dicts() for name in ("chains", "stops", "path")}
         heads = {k: v for k, v in vars(found).items() if k not in tables}
-        named = [{**row, "label": _chain_label(row["alternative"], args.lang)} for row in tables["chains"]]
+        named = [{**row, "label": chain_label(row["alternative"], args.lang)} for row in tables["chains"]]
         whole = {"scenario": scenario.name, **heads, **tables, "chains": named, "sentence": words}
         _print_json({**whole, "answered_ms": round(answered, 3)})
         return OK
@@ -223,7 +218,7 @@ def _chains(found: Explanation, lang: str) -> pl.DataFrame:
     km = [c for c in table.columns if c.startswith("km_") and bool((table[c] != 0).any())]
     return table.select(
         pl.col("chain").alias(t("explain.number", lang)),
-        pl.Series(t("explain.chain", lang), [_chain_label(c, lang) for c in table["alternative"]]),
+        pl.Series(t("explain.chain", lang), [chain_label(c, lang) for c in table["alternative"]]),
         (100.0 * pl.col("probability")).alias(t("explain.share", lang)),
         (pl.col("t_per_year") / _TONNES[lang]).alias(t("explain.tonnes", lang)),
         pl.col("cost_cny_per_t").alias(t("explain.cost", lang)),
@@ -255,7 +250,7 @@ def path_lines(found: Explanation, lang: str) -> list[str]:
     lines = []
     best = found.chains.unique("alternative", keep="first", maintain_order=True).head(_PATHS)
     for number, alternative in best.select("chain", "alternative").iter_rows():
-        lines.append(t("explain.path_title", lang, number=number, chain=_chain_label(alternative, lang)))
+        lines.append(t("explain.path_title", lang, number=number, chain=chain_label(alternative, lang)))
         for leg in found.path.filter(pl.col("chain") == number).iter_rows(named=True):
             values = {
                 "network": t(f"explain.network.{leg['network']}", lang),
@@ -280,54 +275,6 @@ def path_lines(found: Explanation, lang: str) -> list[str]:
             }
             lines.append("  " + t("explain.stop_load", lang, **values))
     return lines
-
-
-def sentence(found: Explanation, lang: str) -> str:
-    """Return in words which kind of chain wins, by how many yuan, and which place on its way is the tightest.
-
-    Parameters
-    ----------
-    found
-        The explanation; kinds of chains are compared by the terminal pair that carries most.
-    lang
-        ``zh`` or ``en``.
-    """
-    import polars as pl
-
-    share = dict(found.chains.group_by("alternative").agg(pl.col("probability").sum()).iter_rows())
-    best = found.chains.unique("alternative", keep="first", maintain_order=True).to_dicts()
-    first = best[0]
-    winner = _chain_label(first["alternative"], lang)
-    if len(best) == 1:
-        words = t("explain.sentence_only", lang, winner=winner)
-    else:
-        other = best[1]
-        gap = other["cost_cny_per_t"] - first["cost_cny_per_t"]
-        words = t(
-            "explain.sentence_cheaper" if gap >= 0 else "explain.sentence_dearer",
-            lang,
-            winner=winner,
-            share=f"{100 * share[first['alternative']]:.0f}",
-            other=_chain_label(other["alternative"], lang),
-            other_share=f"{100 * share[other['alternative']]:.0f}",
-            gap=f"{abs(gap):.1f}",
-            worth=f"{first['beside_cost_cny_per_t'] - other['beside_cost_cny_per_t']:.1f}",
-        )
-    return f"{words}{'' if lang == 'zh' else ' '}{_bottleneck(found, first['chain'], lang)}"
-
-
-def _bottleneck(found: Explanation, chain: int, lang: str) -> str:
-    """Return the tightest section or terminal of a chain in words."""
-    import polars as pl
-
-    sections = found.path.filter(pl.col("chain") == chain, pl.col("worst_link_id").is_not_null())
-    stops = found.stops.filter(pl.col("chain") == chain, pl.col("capacity_t").is_finite())
-    tight = [(r["worst_vc_ratio"], f"{r['worst_name']} ({r['worst_link_id']})") for r in sections.iter_rows(named=True)]
-    tight += [(r["vc_ratio"], f"{r['name']} ({t('explain.kind.' + r['kind'], lang)})") for r in stops.iter_rows(named=True)]
-    if not tight:
-        return t("explain.bottleneck_none", lang)
-    ratio, name = max(tight)
-    return t("explain.bottleneck_over" if ratio > 1 else "explain.bottleneck", lang, name=name, ratio=f"{100 * ratio:.0f}")
 
 
 # ---- select ----
@@ -377,7 +324,7 @@ def _selection_tables(found: Selection, inputs: Inputs, args: argparse.Namespace
     names = node_names(inputs, lang)
     zones = {str(z): names[n] for z, n in inputs.table("networks/zones").select("zone_id", "node_id").iter_rows()}
     places = {**zones, **labels(inputs, "area", lang)}
-    chains = {code: _chain_label(code, lang) for code in found.by_alternative["alternative"]}
+    chains = {code: chain_label(code, lang) for code in found.by_alternative["alternative"]}
     every = len(found.by_commodity) + len(found.by_alternative)
     return [
         _summed(found.by_commodity, {"commodity": labels(inputs, "commodity", lang)}, every, lang),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,7 +19,7 @@ from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
 from transport.sampling import Rows, quantiles, sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +34,25 @@ AREA_MARK = "@"
 EVERYWHERE = "all"
 
 _YEAR_AXIS = np.asarray(YEARS, dtype=np.float64)
+
+
+class _OneDraw(Mapping["Key", "NDArray[np.float64]"]):
+    """Values of one draw, cut out when they are read: most are not."""
+
+    def __init__(self, values: Mapping[Key, NDArray[np.float64]], draw: int) -> None:
+        self._values, self._draw = values, draw
+
+    def __getitem__(self, key: Key) -> NDArray[np.float64]:
+        return self._values[key][self._draw : self._draw + 1]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
 
 
 class ParameterError(KeyError):
@@ -185,7 +205,7 @@ class Params:
         placed: frozenset[tuple[str, str]] = frozenset(),
         lowest: Mapping[tuple[str, str], float] | None = None,
     ) -> None:
-        self._values = dict(values)
+        self._values: Mapping[Key, NDArray[np.float64]] = dict(values)
         self._highest = dict(highest or {})
         self._lowest = dict(lowest or {})
         self._parents = dict(parents or {})
@@ -404,7 +424,7 @@ class Params:
         """
         settings = list(settings)
         made, own = self._placing(lever for lever, _ in settings if lever.area)
-        values = made._values  # noqa: SLF001  (its own class)
+        values = dict(made._values)  # noqa: SLF001  (its own class)
         for lever, value in settings:
             used = lever_path(value, lever.default)[_YEAR_AXIS > BASE_YEAR]
             if used.min() < lever.minimum or used.max() > lever.maximum:
@@ -480,7 +500,7 @@ class Params:
     def at(self, draw: int) -> Params:
         """Return one draw alone."""
         made = copy.copy(self)
-        made._values = {key: array[draw : draw + 1] for key, array in self._values.items()}  # noqa: SLF001  (its own class)
+        made._values = _OneDraw(self._values, draw)  # noqa: SLF001  (its own class)
         made.draws = 1
         return made
 

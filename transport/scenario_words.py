@@ -115,6 +115,9 @@ class _Names:
         return self._change(kind, self._place(name), text(before), text(after))
 
     def option(self, name: str, value: Any) -> str:
+        key = f"scenario.option_{name}"
+        if has_text(f"{key}_{value}", self._lang):
+            return t("words.option", self._lang, option=t(key, self._lang), value=t(f"{key}_{value}", self._lang))
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         return t("words.option", self._lang, option=name, value=shown)
 

@@ -288,7 +288,8 @@ def elasticity_table(inputs: Tables, params: Params, model: FreightModel, boxes:
     index = model.prepared.state_of_year[_BASE]
     state, conditions = model.prepared.states[index], model.frozen[index].conditions
     rows, km = conditioned(state.rows, state, conditions), expressway_territory_km(state.wiring, conditions)
-    row = inputs.parameters.filter(pl.col("parameter") == _SCALE).row(0, named=True)
+    ranged = [pl.coalesce(end, "value").alias(end) for end in ("low", "high")]  # a pack may give it as one number
+    row = inputs.parameters.filter(pl.col("parameter") == _SCALE).with_columns(ranged).row(0, named=True)
     start = model.fixed.fitted.constants[_FIRST]
     found = []
     for case, scale in (("central", row["value"]), ("scale.low", row["low"]), ("scale.high", row["high"])):

@@ -63,6 +63,34 @@ REPLACE = {
 }
 
 
+class TooFewDrawsError(ValueError):
+    """Exception for draws that are too few for shares of variance.
+
+    Parameters
+    ----------
+    draws, effective
+        Draws and effective sample size.
+    """
+
+    def __init__(self, draws: int, effective: float) -> None:
+        super().__init__(f"{draws} draws with an effective size of {effective:.1f} are too few for shares of variance")
+        self.draws, self.effective = draws, effective
+
+
+class OneGroupError(ValueError):
+    """Exception for inputs that all stand in one group, which no other can be told from.
+
+    Parameters
+    ----------
+    group
+        Its name; empty if there is no input at all.
+    """
+
+    def __init__(self, group: str) -> None:
+        super().__init__(f"all inputs stand in {group or 'no file'}: indices of groups need two groups at least")
+        self.group = group
+
+
 @dataclass(frozen=True, slots=True)
 class Drivers:
     """Drivers of one indicator.
@@ -113,7 +141,7 @@ def variance_shares(
 
     Raises
     ------
-    ValueError
+    TooFewDrawsError
         If there are too few draws to fit anything.
 
     Notes
@@ -139,8 +167,7 @@ def variance_shares(
     if degree is None:
         degree = 2 if effective >= _FOR_SQUARES else 1
     if effective < 2 * (degree + 2):
-        msg = f"{y.size} draws with an effective size of {effective:.1f} are too few for shares of variance"
-        raise ValueError(msg)
+        raise TooFewDrawsError(int(y.size), effective)
     w = w / w.sum()
     left = y - w @ y
     total = float(w @ left**2)
@@ -209,6 +236,28 @@ def drivers_of(result: EnsembleResult, series: int, year: int, *, weighted: bool
     ValueError
         If the series is not kept for the year, or there are too few draws.
     """
+    keys, quantile, outcome, weight = _kept(result, series, year)
+    return variance_shares(keys, quantile, outcome, weight if weighted else None)
+
+
+def pawn_of(result: EnsembleResult, series: int, year: int) -> tuple[pl.DataFrame, float]:
+    """Return the PAWN indices of one series of an ensemble, draws weighted, as :func:`pawn`.
+
+    Parameters
+    ----------
+    result, series, year
+        As in :func:`drivers_of`.
+
+    Raises
+    ------
+    ValueError
+        If the series is not kept for the year.
+    """
+    return pawn(*_kept(result, series, year))
+
+
+def _kept(result: EnsembleResult, series: int, year: int) -> tuple[list[Key], Array, Array, Array]:
+    """Return inputs, quantiles ``[draw, key]``, and outcomes and weights ``[draw]`` of one series in a year."""
     draws = result.table("draws")
     outcomes = result.table("outcomes").filter(pl.col("series") == series, pl.col("year") == year, pl.col("draw") > 0)
     if outcomes.is_empty():
@@ -216,8 +265,7 @@ def drivers_of(result: EnsembleResult, series: int, year: int, *, weighted: bool
         raise ValueError(msg)
     names = draws.columns[2:]
     keys = [(name.partition(" ")[0], name.partition(" ")[2]) for name in names]
-    weight = draws["weight"].to_numpy() if weighted else None
-    return variance_shares(keys, draws.select(names).to_numpy(), outcomes["value"].to_numpy(), weight)
+    return keys, draws.select(names).to_numpy(), outcomes["value"].to_numpy(), draws["weight"].to_numpy()
 
 
 def drivers_if_any(result: EnsembleResult, series: int, year: int) -> Drivers:
@@ -357,10 +405,17 @@ def group_cases(groups: Mapping[Key, str], *, base: int, seed: int = 0) -> tuple
     -------
     Cases, dict
         The cases and the problem that :func:`group_indices` takes. Inputs count as independent.
+
+    Raises
+    ------
+    OneGroupError
+        If there are not two groups.
     """
     from SALib.sample import sobol
 
     keys = sorted(groups)
+    if len(set(groups.values())) < 2:
+        raise OneGroupError(next(iter(groups.values()), ""))
     names = [" ".join(key) for key in keys]
     problem: dict[str, object] = {
         "num_vars": len(keys),

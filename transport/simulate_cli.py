@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transport.account_cli import model_options
-from transport.i18n import LANGUAGES, has_text, labels, t
+from transport.i18n import LANGUAGES, has_text, labels, listed, t
 from transport.layout import PROVINCE, YEARS
 from transport.network_show import err, out, print_table
 
@@ -281,7 +281,7 @@ def _show(stored: StoredRun, scenario: Scenario, request: Request, inputs: Input
     where = (
         labels(inputs, "area", lang)[PROVINCE]
         if whole
-        else ("、" if lang == "zh" else ", ").join(labels(inputs, "area", lang)[a] for a in request.areas)
+        else listed((labels(inputs, "area", lang)[a] for a in request.areas), lang)
     )
     for one in request.timetables:
         out(t("simulate.scheduled", lang, place=one.place, count=one.table.height))
@@ -299,13 +299,13 @@ def _show(stored: StoredRun, scenario: Scenario, request: Request, inputs: Input
         told = answer.filter(pl.col("reason") != "", ~pl.col("system").is_in(_TOGETHER)).unique(["reason", "system"])
         for (reason,), rows in told.sort("reason", "system").group_by(["reason"], maintain_order=True):
             names = labels(inputs, "system", lang)
-            said = ("、" if lang == "zh" else ", ").join(names.get(s, s) for s in rows["system"].to_list())
+            said = listed((names.get(s, s) for s in rows["system"].to_list()), lang)
             out(t(f"simulate.{reason}", lang, systems=said))
         out("")
     skipped = stored.table("simulation_skipped")
     for (year, system, reason), rows in skipped.group_by(["year", "system", "reason"], maintain_order=True):
         names = labels(inputs, "area", lang)
-        areas = ("、" if lang == "zh" else ", ").join(names.get(a, a) for a in rows["area"].to_list())
+        areas = listed((names.get(a, a) for a in rows["area"].to_list()), lang)
         name = labels(inputs, "system", lang).get(str(system), str(system))
         out(t(f"simulate.skipped_{reason}", lang, system=name, year=year, areas=areas))
 

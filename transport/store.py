@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport import __version__
+from transport.roles import require_editor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,6 +204,7 @@ def _write(
     kept: Mapping[str, bytes] | None = None,
 ) -> StoredRun:
     folder = folder.absolute()
+    editors_only(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{uuid.uuid4().hex}")
     partial.mkdir()  # with the rights of any folder: colleagues may read the runs of a shared folder
@@ -244,7 +246,10 @@ def may_write(folder: Path) -> None:
     StoreError
         If the folder exists and holds something else than a run, or than simulations of a run that was not made, or nothing may be
         written there.
+    transport.roles.RoleError
+        If it lies in the runs folder and a viewer asks.
     """
+    editors_only(folder)
     near = next(p for p in folder.absolute().parents if p.exists())
     if not os.access(near, os.W_OK):
         msg = f"{folder}: nothing may be written in {near}; choose another place"
@@ -254,6 +259,23 @@ def may_write(folder: Path) -> None:
     if folder.exists() and not (folder / MANIFEST).is_file():
         msg = f"{folder} exists and is no run folder; choose another place"
         raise StoreError(msg)
+
+
+def editors_only(folder: Path) -> None:
+    """Refuse a viewer in the runs folder; what somebody keeps elsewhere is their own.
+
+    Parameters
+    ----------
+    folder
+        Where something is to be written.
+
+    Raises
+    ------
+    transport.roles.RoleError
+        If it lies in the runs folder and a viewer asks.
+    """
+    if in_runs_folder(folder) or folder.resolve() == runs_folder().resolve():
+        require_editor()
 
 
 def read_run(folder: Path) -> StoredRun:

@@ -465,8 +465,10 @@ def _travel_series(inputs: Inputs, travel: TravelOutcome) -> list[indicators.Ser
 
 
 def _base_range(inputs: Inputs) -> tuple[float, float]:
-    row = inputs.parameters.filter(pl.col("parameter") == "observed_sea_rail_teu", pl.col("year") == BASE_YEAR)
-    return float(row["low"][0]), float(row["high"][0])
+    """Return the range of the base of the sea-rail growth; a pack may give it as one number."""
+    rows = inputs.parameters.filter(pl.col("parameter") == "observed_sea_rail_teu", pl.col("year") == BASE_YEAR)
+    low, high = rows.select(pl.coalesce("low", "value").alias("low"), pl.coalesce("high", "value").alias("high")).row(0)
+    return float(low), float(high)
 
 
 def _actuals(inputs: Inputs) -> dict[tuple[str, str, int], float]:

@@ -21,7 +21,7 @@ import polars as pl
 from transport import __version__, pool
 from transport.freight_start import FreightStarts
 from transport.scenario_words import differences
-from transport.store import StoredRun, StoreError, files_to_keep, read_run, run_id, runs_folder, write_run
+from transport.store import StoredRun, StoreError, editors_only, files_to_keep, read_run, run_id, runs_folder, write_run
 from transport.study import freight_tables, model_parts, tables_of
 from transport.sweep_file import FREIGHT_TABLES, written
 
@@ -444,7 +444,8 @@ def _write(folder: Path, name: str, table: pl.DataFrame) -> str:
 
 
 def _may_write(folder: Path) -> None:
-    """Refuse a folder that holds something else before anything is computed; a sweep that was stopped at once has only its cases."""
+    """Refuse a viewer, and a folder that holds something else, before anything is computed; a sweep that was stopped at once has only its cases."""
+    editors_only(folder)
     known = {MANIFEST, _CASES}
     if folder.is_dir() and any(folder.iterdir()) and not known & {path.name for path in folder.iterdir()}:
         msg = f"{folder} exists and is no sweep; choose another place"

@@ -93,10 +93,14 @@ _SHOWN_UNITS: dict[str, dict[str, tuple[float, str]]] = {
 }
 
 
+def divisor(unit: str, lang: str) -> float:
+    """Return what :func:`shown` divides a value in a unit by."""
+    return _SHOWN_UNITS[lang].get(unit, (1.0, ""))[0]
+
+
 def shown(value: float | None, unit: str, lang: str) -> str:
     """Return a value on the scale its reader uses (10^4 t in Chinese, Mt in English)."""
-    divisor, _ = _SHOWN_UNITS[lang].get(unit, (1.0, ""))
-    return number(None if value is None else value / divisor, unit)
+    return number(None if value is None else value / divisor(unit, lang), unit)
 
 
 def unit_label(unit: str, lang: str) -> str:

@@ -51,6 +51,11 @@ def opened(root: Path, **query: str) -> AppTest:
     return page.switch_page(str(root / "transport" / "app" / "views" / "accounts.py")).run()
 
 
+def summed(cells: Any) -> float:
+    """Return the sum of numbers written as texts; an empty text is no number."""
+    return sum(float(cell.replace(",", "")) for cell in cells if cell)
+
+
 def frame_with(page: AppTest, *columns: str) -> Any:
     """Return the first table of the page that has these columns."""
     return next(found.value for found in page.dataframe if set(columns) <= set(found.value.columns))
@@ -90,10 +95,10 @@ def test_the_page_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: str
     costs = frame_with(page, "present", "per_tonne")
     status = labels(inputs, "cost_status", lang)
     empty = costs["status"] == status["no_cost_known"]
-    assert costs["present"][empty].isna().all()
-    assert not costs["present"][~empty].isna().any()
+    assert (costs["present"][empty] == "").all()
+    assert not (costs["present"][~empty] == "").any()
     worth = total(results.tables["costs"]["discounted_cny2023"]) / account_tables.MONEY[lang]
-    assert costs["present"].sum() == pytest.approx(worth)
+    assert summed(costs["present"]) == pytest.approx(worth, abs=0.005 * len(costs))
 
     change = is_at(results, "attribution", to_year=2030, detail="", factor="total", **HEADLINE)["change_pct"][0]
     assert change == pytest.approx(headline, abs=1e-6)
@@ -110,9 +115,6 @@ def test_the_page_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: str
     assert transport["explained"].iloc[0] == pytest.approx(
         published / scale * (1 - transport["rest_pct"].iloc[0] / 100.0), rel=1e-6
     )
-
-    tco = is_at(results, "tco", year=2030, vehicle_class="tractor_trailer").sort("total_cny2023_per_unit")
-    assert frame_with(page, "by_cost")["total"].tolist() == pytest.approx(tco["total_cny2023_per_unit"].to_list())
 
     cities = frame_with(page, "area", "gasoline")
     gasoline = total(is_at(results, "energy_areas", year=2030, carrier="gasoline")["quantity"])
@@ -135,7 +137,7 @@ def test_the_page_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: str
     cold, warm = (bus.filter(pl.col("month") == month)["per_km"][0] for month in (1, 7))
     seasons = frame_with(page, "winter", "summer")
     mine = seasons[abs(seasons["winter"] - cold) < 1e-9]
-    assert mine["more"].iloc[0] == pytest.approx(100.0 * (cold / warm - 1.0))
+    assert float(mine["more"].iloc[0]) == pytest.approx(100.0 * (cold / warm - 1.0), abs=0.051)
     assert cold > warm
 
     by_city, by_sector = (found.value for found in page.dataframe if "cut_pct" in found.value.columns)
@@ -161,9 +163,10 @@ def test_other_choices_change_what_is_shown(root: Path, runs: Path, results: Res
     page.selectbox(key="accounts_attribution_year").set_value(2025).run()
     change = is_at(results, "attribution", to_year=2025, detail="", factor="total", **HEADLINE)["change_pct"][0]
     assert any(f"2025 年的变化：{change:+.1f}" in title.value for title in page.subheader)
-    page.selectbox(key="accounts_vehicle_class").set_value("taxi").run()
-    taxis = is_at(results, "tco", year=2030, vehicle_class="taxi")
-    assert len(frame_with(page, "by_cost")) == taxis.height
+    page.selectbox(key="accounts_cost_year").set_value(2035).run()
+    spent = total(is_at(results, "costs", year=2035)["total_cny2023"].drop_nulls()) / 1e8
+    costs = frame_with(page, "present", "per_tonne")
+    assert summed(costs["total"]) == pytest.approx(spent, abs=0.005 * len(costs))
     page.selectbox(key="accounts_fuel").set_value("kerosene").run()
     assert not page.exception
     assert any("煤油" in title.value for title in page.subheader)
@@ -181,7 +184,7 @@ def test_another_sector_drops_a_fuel_it_does_not_have(root: Path, runs: Path) ->
 def test_switching_the_language_keeps_the_choices(root: Path, runs: Path) -> None:
     del runs
     page = opened(root)
-    chosen = {"share_rule": "gdp", "area_year": 2025, "area_scope": "wtw", "vehicle_class": "taxi", "scope": "direct_power"}
+    chosen = {"share_rule": "gdp", "area_year": 2025, "area_scope": "wtw", "scope": "direct_power"}
     for key, value in chosen.items():
         page.selectbox(key=f"accounts_{key}").set_value(value).run()
     page.button_group(key="lang").set_value("en").run()
@@ -195,13 +198,14 @@ def visible(page: AppTest) -> list[str]:
     found = [text for part in parts for text in (getattr(part, "label", ""), str(getattr(part, "value", ""))) if text]
     for table in page.dataframe:
         words = table.value.select_dtypes(exclude=["number", "bool"])
-        found += [str(value) for name in words.columns for value in words[name].unique()]
+        cells = [str(value) for name in words.columns for value in words[name].unique()]
+        found += [cell for cell in cells if "?parameter=" not in cell]  # an address, shown as a word of the language
     for box in page.selectbox:
         found += [box.label, *box.options]
     return found
 
 
-def test_no_code_stands_on_the_page(root: Path, runs: Path) -> None:
+def test_no_code_stands_on_the_page(root: Path, runs: Path, inputs: Inputs) -> None:
     del runs
     texts = visible(opened(root))
     codes = re.compile(r"\b(operating_|urban_|private_|light_truck|road_|equal_rate|app\.|decompose\.|attribution\.|account\.)")
@@ -209,7 +213,10 @@ def test_no_code_stands_on_the_page(root: Path, runs: Path) -> None:
     assert [text for text in texts if codes.search(text)] == []
     english = [text for text in texts if re.search(r"[A-Za-z]{5,}", text) and not CHINESE.search(text) and "Open" not in text]
     assert english == []
-    assert [text for text in visible(opened(root, lang="en")) if CHINESE.search(text)] in ([], ["中文"])
+    chinese = [text for text in visible(opened(root, lang="en")) if CHINESE.search(text) and text != "中文"]
+    # the wording of a clause and the titles of sources stand as they were published
+    titles = inputs.table("sources")["citation"].to_list()
+    assert [text for text in chinese if not text.startswith("Clause (") and not any(title in text for title in titles)] == []
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+import zipfile
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
 
+from tests.app.serving import LOCAL, OPTIONS, served
 from transport.scenario import load_scenario
+from transport.scorecard import scorecard
 from transport.store import run_id
+from transport.text import divisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Page
 
     from transport.inputs import Inputs
     from transport.store import StoredRun
@@ -38,8 +38,6 @@ base = "rebound_only"
 capacity = "fixed"
 simulate = "none"
 """
-LOCAL = {"127.0.0.1", "localhost"}
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,8 @@ def address(stored_run: StoredRun, inputs: Inputs, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("app")
     scenario = load_scenario("plan_2030", inputs.folder, inputs.levers)
     shutil.copytree(stored_run.folder, folder / run_id(scenario, inputs.data_hash))
-    yield from served(folder)
+    with served(folder) as place:
+        yield place
 
 
 @pytest.fixture
@@ -60,36 +59,8 @@ def empty_address(
     del chromium_path
     data = shutil.copytree(data_folder, tmp_path_factory.mktemp("data") / "data")
     (data / "scenarios" / "quick.toml").write_text(QUICK, encoding="utf-8")
-    yield from served(tmp_path, TRANSPORT_DATA=str(data))
-
-
-def served(folder: Path, **more: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"TRANSPORT_RUNS": str(folder), "PYTHONWARNINGS": "default"} | more
-    command = [sys.executable, "-m", "transport", "app", "--headless", "--port", str(port)]
-    with (folder / "log.txt").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log.txt")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=120)
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            pytest.fail(log.read_text(encoding="utf-8", errors="replace"))
-        try:
-            with urllib.request.urlopen(address, timeout=2) as answer:
-                if answer.read() == b"ok":
-                    return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail("the app did not start")
+    with served(tmp_path, TRANSPORT_DATA=str(data)) as place:
+        yield place
 
 
 def test_the_overview_shows_and_no_request_leaves_this_computer(address: str, chromium_path: str, tmp_path: Path) -> None:
@@ -128,12 +99,15 @@ def test_the_freight_page_opens_in_chinese_with_map_and_tables(
         page.goto(f"{address}/freight")
         page.get_by_role("heading", name="货运网络").first.wait_for(timeout=60_000)
         page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=60_000)
-        page.get_by_role("heading", name="地市之间的货流").wait_for(timeout=60_000)
-        page.locator("[data-testid=stDataFrame] canvas").first.wait_for(timeout=60_000)
-        page.locator("[data-testid=stSelectbox]").first.wait_for(timeout=60_000)  # the last part of the page
         page.locator("[data-testid=stStatusWidget]").wait_for(state="detached", timeout=60_000)
         drawn = page.locator("[data-testid=stDeckGlJsonChart] canvas").first.bounding_box()
         metrics = page.locator("[data-testid=stMetricValue]").all_inner_texts()
+        for tab, table in (("瓶颈与受阻", True), ("货类、通道与地市", True), ("一票货怎么选", False), ("改一处试试", False)):
+            page.get_by_role("tab", name=tab).click()
+            panel = page.locator("[role=tabpanel]:visible").first
+            panel.locator("[data-testid=stDataFrame] canvas" if table else "[data-testid=stSelectbox]").first.wait_for(
+                timeout=60_000
+            )
         page.screenshot(path=str(tmp_path / "freight.png"), full_page=True)
         assert drawn is not None
         assert min(drawn["width"], drawn["height"]) > 300
@@ -172,7 +146,7 @@ def test_every_section_of_the_accounts_page_is_drawn(address: str, chromium_path
                 assert box is not None, section
                 assert min(box["width"], box["height"]) > 100, section
             page.screenshot(path=str(tmp_path / f"accounts_{lang}_{section}.png"))
-        assert page.locator("[data-testid=stVegaLiteChart]").count() == 6
+        assert page.locator("[data-testid=stVegaLiteChart]").count() == 5
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
         assert page.locator("[data-testid=stAlertContentInfo]").count() == 1, "the note on the recovery, and no lacking table"
         browser.close()
@@ -267,19 +241,116 @@ def test_every_tab_of_the_page_of_cities_is_drawn_without_scrolling_sideways(
     assert {host for host in hosts if host} <= LOCAL, hosts
 
 
-def test_a_run_can_be_cancelled_and_started_again(empty_address: str, chromium_path: str, tmp_path: Path) -> None:
+def test_a_lever_is_changed_and_run_by_one_of_two_sessions(empty_address: str, chromium_path: str, tmp_path: Path) -> None:
+    """A run is cancelled, found again after a reload, and its result shows in the session that opens the link."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.goto(f"{empty_address}/?lang=zh&scenario=quick")
-        page.get_by_role("button", name="运行情景").click(timeout=60_000)
-        page.get_by_role("button", name="取消").click(timeout=60_000)
-        page.get_by_text("已取消运行").wait_for(timeout=60_000)
-        assert not [p for p in tmp_path.iterdir() if (p / "manifest.json").is_file()]
-        page.get_by_role("button", name="运行情景").click(timeout=60_000)
-        page.get_by_text("结果已就绪").wait_for(timeout=300_000)
-        page.get_by_text("目标完成情况表").wait_for(timeout=60_000)
+        mine, other = (browser.new_context(viewport={"width": 1366, "height": 768}).new_page() for _ in range(2))
+        mine.goto(f"{empty_address}/scenario?lang=zh&scenario=quick")
+        change_toll(mine, "1.5", "+50 %")
+        mine.get_by_role("button", name="运行情景").first.click()
+        mine.get_by_role("button", name="取消").wait_for(timeout=60_000)
+        mine.reload()
+        mine.get_by_role("button", name="取消").click(timeout=60_000)
+        mine.get_by_text("已取消运行").wait_for(timeout=60_000)
+        mine.get_by_text("高速公路货车通行费 +50 %").wait_for(timeout=60_000)  # the reload has lost nothing
+        assert results_in(tmp_path) == []
+        assert not list(tmp_path.glob(".*.partial-*"))
+
+        other.goto(f"{empty_address}/scenario?lang=zh&scenario=quick")
+        mine.get_by_role("button", name="运行情景").first.click()
+        mine.get_by_role("button", name="取消").wait_for(timeout=60_000)
+        change_toll(other, "0.5", "-50 %")
+        other.get_by_text("正在进行的其他任务").wait_for(timeout=60_000)
+        other.screenshot(path=str(tmp_path / "other.png"))
+        mine.get_by_text("结果已就绪").wait_for(timeout=300_000)
+        mine.get_by_text("高速公路货车通行费 +50 %").wait_for(timeout=60_000)
+        assert other.get_by_text("高速公路货车通行费 -50 %").count() == 1, "the other session goes on undisturbed"
+        mine.get_by_role("tab", name="文件与链接").click()
+        link = mine.locator("[data-testid=stCode]").first.inner_text().strip()
+        wide, room = mine.evaluate(
+            "(() => { const m = document.querySelector('[data-testid=stMain]'); return [m.scrollWidth, m.clientWidth]; })()"
+        )
+        assert wide <= room
+        mine.screenshot(path=str(tmp_path / "mine.png"))
+        assert link.startswith(empty_address)
+        other.goto(link)
+        other.get_by_text("目标完成情况表").wait_for(timeout=60_000)
+        other.get_by_text("结果已就绪").wait_for(timeout=60_000)
         browser.close()
-    assert len([p for p in tmp_path.iterdir() if (p / "manifest.json").is_file()]) == 1
+    assert len(results_in(tmp_path)) == 1
+
+
+def test_a_bad_pack_is_refused_with_its_findings(address: str, chromium_path: str, tmp_path: Path, root: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    bad = shutil.make_archive(str(tmp_path / "坏包"), "zip", root / "tests" / "bad_inputs" / "value.range")
+    hosts: set[str] = set()
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+        page.goto(f"{address}/scenario?lang=zh")
+        page.get_by_role("tab", name="数据包").click(timeout=60_000)
+        panel = page.locator("[role=tabpanel]:visible")
+        panel.locator("input[type=file]").set_input_files(bad)
+        panel.get_by_text("处需要修改，尚未采用").wait_for(timeout=60_000)
+        panel.locator("[data-testid=stTable]").first.wait_for(timeout=60_000)
+        page.screenshot(path=str(tmp_path / "bad_pack.png"))
+        assert page.get_by_text("结果已就绪").count() == 1, "the data of the session are what they were"
+        browser.close()
+    assert {host for host in hosts if host} <= LOCAL, hosts
+
+
+def test_both_reports_are_downloaded(address: str, chromium_path: str, tmp_path: Path, results: Results, inputs: Inputs) -> None:
+    """Word and Excel come out of the browser whole, with the title, figures and charts, and a number of the run."""
+    from openpyxl import load_workbook
+    from playwright.sync_api import sync_playwright
+
+    hosts: set[str] = set()
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+        page.goto(f"{address}/report?lang=zh")
+        page.get_by_role("button", name="生成报告").click(timeout=60_000)
+        page.get_by_text("报告已生成").wait_for(timeout=60_000)
+        files = {}
+        for kind in ("Word", "Excel"):
+            with page.expect_download(timeout=60_000) as coming:
+                page.get_by_role("button", name=f"下载 {kind}").click()
+            files[kind] = tmp_path / coming.value.suggested_filename
+            coming.value.save_as(files[kind])
+        page.screenshot(path=str(tmp_path / "report.png"))
+        browser.close()
+    assert [file.suffix for file in files.values()] == [".docx", ".xlsx"]
+    assert {file.stem for file in files.values()} == {files["Word"].stem}
+    assert files["Word"].stem.endswith("-scenario-zh")
+    with zipfile.ZipFile(files["Word"]) as word:
+        assert "辽宁省交通运输碳达峰情景评估报告" in word.read("word/document.xml").decode()
+        assert len([name for name in word.namelist() if name.startswith("word/media/")]) == 6
+    with zipfile.ZipFile(files["Excel"]) as book:
+        assert len([name for name in book.namelist() if name.startswith("xl/charts/chart")]) == 6
+        assert "xl/media" not in "".join(book.namelist())
+    sheet = load_workbook(files["Excel"]).worksheets[2]  # after the list of sheets and the definitions: the targets
+    shown = [cell for row in sheet.values for cell in row if isinstance(cell, (int, float))]
+    lines = scorecard(results.tables["indicators"], inputs.table("indicators"))
+    wanted = [line.value / divisor(line.unit, "zh") for line in lines if line.value is not None and line.unit != "year"]
+    assert len(wanted) > 15
+    assert [value for value in wanted if not any(value == pytest.approx(one, rel=1e-12) for one in shown)] == []
+    assert {host for host in hosts if host} <= LOCAL, hosts
+
+
+def change_toll(page: Page, value: str, said: str) -> None:
+    page.get_by_label("查找参数").fill("road_toll", timeout=60_000)
+    page.keyboard.press("Enter")
+    page.get_by_text("六轴货车通行费").wait_for(timeout=60_000)
+    page.get_by_label("取值（倍）").first.fill(value)
+    page.keyboard.press("Enter")
+    page.get_by_text(f"高速公路货车通行费 {said}").wait_for(timeout=60_000)
+
+
+def results_in(folder: Path) -> list[str]:
+    return [path.parent.name for path in folder.glob("*/manifest.json")]

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from transport import sizing
 from transport.app import calculation_panel, calculations, charging_charts, charging_jobs, charging_tables
 from transport.app.charging_tasks import DESK
+from transport.app.downloads import csv_bytes
 from transport.i18n import labels, t, texts
 from transport.layout import PROVINCE
 from transport.scenario import load_scenario
@@ -102,6 +103,7 @@ def test_the_sample_of_a_run_is_shown(root: Path, runs: Path, lang: str, inputs:
     assert not page.exception
     assert len(page.tabs) == 8
     assert any(t("charging.weak_sample", lang) == box.value for box in page.warning)
+    assert t("provenance.about_charging", lang) in {text.value for text in page.markdown}
 
     # load: the sample times what it stands for; the highest hour and the energy of the week
     scale = run.table("simulation").group_by("system", "week", "area", "place").agg(pl.col("scale").first())
@@ -480,7 +482,7 @@ def test_ports_are_sized_too(
 
 def test_files_begin_with_the_mark_of_utf8() -> None:
     table = pl.DataFrame({"clock": ["周一"], "mw": [1.5]})
-    written = charging_tables.csv_bytes(table)
+    written = csv_bytes(table)
     assert written.startswith(b"\xef\xbb\xbf")
     assert pl.read_csv(io.BytesIO(written)).rows() == [("周一", 1.5)]
 

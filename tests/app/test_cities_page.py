@@ -139,11 +139,11 @@ def test_every_tab_shows_the_numbers_of_the_run(root: Path, runs: Path, lang: st
     # energy: CO2 of the city with the total last, load, movement, and one number with the accounts
     urban = is_at(results, "urban_travel", area=SHENYANG, year=YEAR)
     energy = frame_with(page, "mj_per_pkm", "direct_power")
-    carbon = float(urban["direct_power_t"].sum()) / 1e3
-    assert energy["direct_power"].iloc[-1] == f"{carbon:,.1f}"
+    mass, digits = (1e4, ",.2f") if lang == "zh" else (1e3, ",.1f")
+    assert energy["direct_power"].iloc[-1] == f"{float(urban['direct_power_t'].sum()) / mass:{digits}}"
     assert energy["energy_tj"].iloc[-1] == f"{float(urban['energy_tj'].sum()):,.0f}"
     held = urban.filter(pl.col("energy_basis") == "accounts")
-    assert energy["direct_power"].iloc[-2] == f"{float(held['direct_power_t'].sum()) / 1e3:,.1f}"
+    assert energy["direct_power"].iloc[-2] == f"{float(held['direct_power_t'].sum()) / mass:{digits}}"
     bikes = energy.set_index("mode").loc[labels(inputs, "travel_mode", lang)["e_bike"]]
     assert bikes["basis"] == t("cities.basis_household", lang)
     assert float(bikes["direct_power"].replace(",", "")) > 0.0

@@ -108,6 +108,10 @@ def test_the_page_shows_ranking_prefecture_and_method(
         own = "\n".join(texts).replace("中文", "")
         assert not CHINESE.search(own), CHINESE.findall(own)
     assert any(t("prefecture.allocated", lang) in value for value in texts)
+    assert t("provenance.about_prefectures", lang) in texts
+    rests_on = frame_with(page, "parameter", "verified", "sources")
+    basis = inputs.table("indicators").filter(pl.col("id") == INTENSITY)["basis"][0]
+    assert len(rests_on) == len(basis.split())
 
 
 @pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])

@@ -15,7 +15,7 @@ from fleets.corridor import simulate_corridor
 from fleets.errors import ChargingError
 from fleets.fill_line import Visit, swap_line
 from fleets.pack_plan import PackPlan, price_periods
-from fleets.swap import SwapSite, SwapStation
+from fleets.swap import SwapSite, SwapStation, done_visits
 
 #: Dear from 17:00 to 19:00.
 DEAR = ((0, 0.5), (1020, 1.5), (1140, 0.5))
@@ -43,7 +43,8 @@ def starts_at_taxis(times, packs, rule, swap_min=0.0, until=1400.0):
     env.run(until=until)
     site.close()
     assert site.packs() == packs
-    return sorted(row[0] for row in site.bank.stretches), [v.start_min for v in sorted(site.visits, key=lambda v: v.vehicle)]
+    began = {v.vehicle: v.start_min for v in site.visits} | {int(row[0]): row[2] for row in done_visits(site)}
+    return sorted(row[0] for row in site.bank.stretches), [began[vehicle] for vehicle in sorted(began)]
 
 
 def starts_at_trucks(times, packs, rule, until=1400.0):

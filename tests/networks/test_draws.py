@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import draw_kernels as kernels
 from networks.cost import COMPONENT
+from networks.draw_blocks import Constants, blocks_of, carry_blocks, room_of, slope_blocks
 from networks.draw_fit import Aim, fit_draws
 from networks.draw_kernels import LANES, Weights
 from networks.draws import Compact, Memory, case_flow, prices_of, solve_draws
@@ -187,6 +189,35 @@ def test_slopes_are_those_of_small_steps():
     exact = np.einsum("ayk,yk->ak", slope, toward)
     np.testing.assert_allclose(numeric, exact, rtol=1e-6, atol=1e-8 * np.abs(exact).max())
     assert np.abs(exact).min() > 0
+
+
+@pytest.mark.parametrize("rows_of_a_block", [1, 7, 10**6])
+def test_blocks_give_the_bytes_of_whole_levels(rows_of_a_block):
+    demand, rows, costs, _ = drawn()
+    made, rng = Compact.of(rows, demand), np.random.default_rng(5)
+    blocks, memory = blocks_of(made.tree, rows_of_a_block), Memory(made.tree)
+    assert blocks.case[0] == 0
+    assert [int(x[-1]) for x in blocks] == [made.demand.size, *(int(x[-1]) for x in made.tree[9:5:-1])]
+    assert (blocks.case.size > 2) == (rows_of_a_block < 10)
+    prices, flow = prices_of(costs, ALL, BASE), case_flow(made, demand, costs, ALL, BASE)
+    at, saved = Constants.of(rng.normal(0, 0.5, (8, LANES)), 6), rng.uniform(0, 1, rows.demand.size)
+    whole, found = np.zeros((2, 1, made.n_measure, LANES))
+    memory.collapse(made, prices, made.price, saved)
+    utility = memory.utility[1].copy()
+    memory.choose(made, prices, at.modes, at.ports)
+    row, port, group, nest = memory.share
+    kernels.carry(made.tree, flow, nest, group, port, row, whole)
+    carry_blocks(made.tree, blocks, prices, made.price, saved, at, flow, room_of(blocks), found)
+    np.testing.assert_array_equal(found, whole)
+    assert whole.any()
+    start = np.arange(made.tree.port.size + 1, dtype=np.int32)
+    own = Weights(start, np.zeros(start.size - 1, np.int32), rng.uniform(0, 1, (start.size - 1, LANES)))
+    sums, steep = np.zeros((2, 4, LANES)), np.zeros((2, 4, 8, LANES))
+    kernels.slopes(made.tree, own, prices, flow, nest, group, port, sums[0], steep[0])
+    slope_blocks(made.tree, blocks, own, prices, at, utility, flow, room_of(blocks), sums[1], steep[1])
+    np.testing.assert_array_equal(sums[1], sums[0])
+    np.testing.assert_array_equal(steep[1], steep[0])
+    assert steep.any()
 
 
 @settings(max_examples=10)

@@ -81,7 +81,13 @@ def test_the_made_up_town_is_what_its_script_draws(tmp_path: Path) -> None:
     names = ["cycle.graphml", "population.csv", "stops.csv", "walk.graphml"]
     assert sorted(path.name for path in TOWN.iterdir()) == names
     for name in names:
-        assert (tmp_path / name).read_text(encoding="utf-8") == (TOWN / name).read_text(encoding="utf-8"), name
+        drawn, kept = (folder / name for folder in (tmp_path, TOWN))
+        if name.endswith(".graphml"):  # its bytes depend on whether lxml is installed
+            again, before = osmnx.load_graphml(drawn), osmnx.load_graphml(kept)
+            assert dict(again.nodes(data=True)) == dict(before.nodes(data=True))
+            assert [*map(repr, again.edges(keys=True, data=True))] == [*map(repr, before.edges(keys=True, data=True))]
+        else:
+            assert drawn.read_text(encoding="utf-8") == kept.read_text(encoding="utf-8"), name
     assert sum((TOWN / name).stat().st_size for name in names) < 300_000
     assert "made-up" in streets_from(mode="walk", piece_m=50.0, graphml=TOWN / "walk.graphml").about["attribution"]
 

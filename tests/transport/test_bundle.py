@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from tests.transport.zips import found, members, rewritten
 from transport import bundle_check
-from transport.bundle import ABOUT, FORMAT, MANIFEST, SCENARIO, SUMS, export_run, sums_text, write_zip
+from transport.bundle import ABOUT, FORMAT, MANIFEST, SCENARIO, SUMS, export_run
 from transport.bundle_check import compute, is_of_installed_data, scenario_of, verify
-from transport.check_problems import word, words
+from transport.check_problems import words
 from transport.cli import main
 from transport.inputs import load_inputs
 from transport.scenario import load_scenario
@@ -50,21 +51,6 @@ def run(plan: Scenario, inputs: Inputs, tmp_path: Path) -> StoredRun:
 def good(run: StoredRun, tmp_path: Path) -> Path:
     export_run(run, tmp_path / "good.zip")
     return tmp_path / "good.zip"
-
-
-def members(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def found(path: Path, rerun: Any = None) -> set[tuple[str, str, str]]:
-    """Return file, column and code with variant of every problem, worded in both languages on the way."""
-    verdict = verify(path, rerun=rerun)
-    for lang in ("zh", "en"):
-        assert len(words(verdict.problems, lang)) == len(verdict.problems)
-        for one in verdict.remarks:
-            assert word(one, lang).rule
-    return {(one.file, one.column, f"{one.code}{':' if one.variant else ''}{one.variant}") for one in verdict.problems}
 
 
 # ---- export ----
@@ -126,18 +112,6 @@ def test_a_good_zip_is_found_good(good: Path, run: StoredRun) -> None:
     verdict = verify(good)
     assert (verdict.problems, verdict.remarks) == ((), ())
     assert verdict.about["run_id"] == run.manifest["run_id"]
-
-
-def rewritten(good: Path, changes: Mapping[str, bytes | None], *, sums: bool = False) -> Path:
-    """Return a zip with other members; with ``sums`` the checksums are made to fit."""
-    inside = {name: data for name, data in {**members(good), **changes}.items() if data is not None}
-    if sums:
-        inside[SUMS] = sums_text(
-            {name: hashlib.sha256(data).hexdigest() for name, data in inside.items() if name != SUMS}
-        ).encode()
-    path = good.with_name("changed.zip")
-    write_zip(path, inside)
-    return path
 
 
 def test_every_planted_damage_is_found_at_once(good: Path) -> None:
@@ -525,7 +499,7 @@ def test_the_catalogue_by_command(
 
     monkeypatch.setenv("TRANSPORT_ROLE", "viewer")
     code, _, err = call(capsys, "runs", "delete", name, "--yes", "--lang", "en")
-    assert (code, err) == (1, "Not completed: the catalogue is open for a viewer, who may not change it; ask an editor\n")
+    assert (code, err) == (1, "Not completed: results are open for a viewer, who may read but not change them; ask an editor\n")
     monkeypatch.delenv("TRANSPORT_ROLE")
     assert call(capsys, "runs", "delete", name)[0] == 2
     assert read_run(run.folder).manifest == run.manifest

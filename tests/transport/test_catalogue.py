@@ -24,6 +24,7 @@ from transport import catalogue, catalogue_db
 from transport.catalogue import FILE, TRASH, Catalogue
 from transport.catalogue_cli import take_in
 from transport.catalogue_rows import Query
+from transport.cli import main
 from transport.store import MANIFEST, StoredRun, StoreError, read_run
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def test_a_viewer_may_read_and_change_nothing(kept: Catalogue, runs: Path, work:
     before = kept.entries()
     with Catalogue(runs=runs, role="viewer") as viewer:
         assert viewer.entries() == before
-        with pytest.raises(PermissionError, match="open for a viewer"):
+        with pytest.raises(PermissionError, match="a viewer, who may read but not change"):
             work(viewer)
     assert kept.entries() == before
 
@@ -316,7 +317,7 @@ def test_a_viewer_makes_no_catalogue(runs: Path, monkeypatch: pytest.MonkeyPatch
         Catalogue(runs=runs)
     assert not runs.exists()
     monkeypatch.setenv("TRANSPORT_ROLE", "owner")
-    with pytest.raises(StoreError, match="owner is no role; use one of viewer, editor"):
+    with pytest.raises(PermissionError, match="owner is no role; use one of viewer, editor"):
         Catalogue(runs=runs)
 
 
@@ -577,3 +578,22 @@ def test_postgresql_answers_as_sqlite_does(postgres: str, runs: Path) -> None:
                     connection.execute(sa.text("delete from runs"))
     assert answers[:5] == answers[5:]
     assert [len(found) for found in answers[:5]] == [1, 1, 1, 2, 1]
+
+
+def test_ensembles_and_backcasts_are_taken_in_beside_runs(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRANSPORT_RUNS", str(runs))
+    drawn = {"kind": "ensemble", "draws": 1000, "seed": 7, "design": "lhs", "effective_sample_size": 310.2, "failed": 2}
+    made(runs / "ensemble-cccc11112222", run_id="cccc11112222", **drawn)
+    answer = made(runs / "backcast-dddd11112222", backcast="dddd11112222")
+    lacking = {name: value for name, value in answer.manifest.items() if name not in {"run_id", "scenario_hash", "created_at"}}
+    (answer.folder / MANIFEST).write_text(json.dumps(lacking), encoding="utf-8")
+    assert (main(["runs", "scan", "--lang", "en"]), main(["runs", "list", "--lang", "en"])) == (0, 0)
+    listed = capsys.readouterr().out
+    assert "2 runs taken in" in listed
+    assert all(one in listed for one in ("The plan (1000 draws)", "backcast-dddd11112222"))
+    assert main(["runs", "show", "cccc", "--lang", "en"]) == 0
+    assert "Draws: 1000, seed 7, design lhs, effective sample size 310, 2 without a result" in capsys.readouterr().out
+    assert main(["runs", "delete", "dddd", "--yes"]) == 0
+    assert not answer.folder.exists()

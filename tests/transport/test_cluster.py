@@ -175,7 +175,7 @@ def test_the_draws_of_an_ensemble_on_a_cluster_are_the_same_bytes(computers: Com
     for name, where in how.items():
         assert run_cases(scenario, inputs, cases, folder=tmp_path / name, evaluate=outcome, **where) == cases.count
     near, far = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in how)
-    assert len(near) == 7, "three chunks of two files each, and the series"
+    assert len(near) == 9, "four chunks of two files each, and the series"
     assert near == far
 
 

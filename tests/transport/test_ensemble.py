@@ -20,6 +20,7 @@ from transport.ensemble import (
     Cases,
     EnsembleError,
     design_cases,
+    parts_of,
     prepared,
     read_ensemble,
     run_ensemble,
@@ -33,7 +34,8 @@ from transport.layout import YEARS
 from transport.observed_weights import DEVIATION, OBSERVED, PREFIX, WeightError, weigh
 from transport.scenario import load_scenario
 from transport.sensitivity import drivers_of
-from transport.store import StoreError
+from transport.store import CLOCK_FIELDS, StoreError
+from transport.store import MANIFEST as RUN_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +126,10 @@ def always_failing(*_: Any) -> Outcome:
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    about = json.loads(found.pop(RUN_MANIFEST))
+    assert CLOCK_FIELDS[0] in about
+    return found | {RUN_MANIFEST: json.dumps({k: v for k, v in about.items() if k not in CLOCK_FIELDS}).encode()}
 
 
 def test_probability_is_that_of_the_closed_form(small: Inputs, scenario: Scenario, tmp_path: Path) -> None:
@@ -187,6 +192,9 @@ def test_tables_have_the_columns_that_are_named(small: Inputs, scenario: Scenari
     assert result.table("outcomes").filter(draw=0).height == 2 * len(YEARS)
     again = read_ensemble(tmp_path / "e")
     assert again.manifest == result.manifest
+    about = json.loads((tmp_path / "e" / RUN_MANIFEST).read_text(encoding="utf-8"))
+    assert (about["kind"], about["run_id"], about["draws"], about["seed"]) == ("ensemble", result.manifest["ensemble"], 30, 0)
+    assert about["tables"] == result.manifest["tables"]
     with pytest.raises(StoreError, match="holds no table 'x'"):
         again.table("x")
 
@@ -199,7 +207,19 @@ def test_the_number_of_processes_changes_no_byte(small: Inputs, scenario: Scenar
             scenario, small, draws=CHUNK + 3, folder=folder, workers=workers, evaluate=normal, progress=lambda *x: told.append(x)
         )
     assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2")
-    assert told == 2 * [(0, CHUNK + 3), (CHUNK, CHUNK + 3), (CHUNK + 3, CHUNK + 3)]
+    half = (CHUNK + 3) // 2
+    assert told == 2 * [(0, CHUNK + 3), (half, CHUNK + 3), (CHUNK + 3, CHUNK + 3)]
+
+
+def test_chunks_are_even_and_hold_every_case_once() -> None:
+    for count in (0, 1, 15, 16, 17, 100, CHUNK, CHUNK + 1, 1000, 4096):
+        parts = parts_of(count)
+        assert [number for part in parts for number in part] == list(range(1, count + 1))
+        sizes = {len(part) for part in parts}
+        assert max(sizes) <= CHUNK
+        assert max(sizes) - min(sizes) <= 1
+    assert len(parts_of(15)) == 1
+    assert len(parts_of(16)) == 2
 
 
 def test_what_was_stopped_goes_on(small: Inputs, scenario: Scenario, tmp_path: Path) -> None:
@@ -240,7 +260,7 @@ def test_a_draw_without_a_result_takes_no_other_along(small: Inputs, scenario: S
 
 def test_one_draw_alone_is_that_of_all(small: Inputs, scenario: Scenario, tmp_path: Path) -> None:
     result = run_ensemble(scenario, small, draws=60, seed=8, folder=tmp_path / "e", workers=1, evaluate=normal)
-    for number in (0, 1, CHUNK + 1, 60):
+    for number in (0, 1, 31, 60):
         alone = run_one(scenario, small, number, draws=60, seed=8, evaluate=normal)
         rows = alone.filter(~pl.col("id").str.starts_with(PREFIX)).select("draw", "series", "year", "value")
         assert rows.equals(result.table("outcomes").filter(draw=number))
@@ -340,10 +360,12 @@ def test_command_line(
     answer = json.loads(capsys.readouterr().out)["ensembles"]
     assert [one["scenario"] for one in answer] == ["plan_2030", "baseline"]
     assert len(answer[0]["probabilities"]) == 2
-    assert main([*ask, "--json", "--tornado", "--groups", "64"]) == 0
+    assert main([*ask, "--json", "--tornado", "--groups", "64", "--pawn"]) == 0
     more = json.loads(capsys.readouterr().out)["ensembles"][1]
     assert [row["parameter"] for row in more["tornado"]] == ["signal"]
     assert more["tornado"][0]["swing"] > 3.0, "from its 5 to its 95 percent quantile, in deviations"
+    assert more["pawn"][0]["parameter"] == "signal"
+    assert more["pawn"][0]["above_noise"] is True
     assert [row["group"] for row in more["groups"]] == ["parameters/signal", "parameters/noise"]
     assert more["groups"][0]["total"] == pytest.approx(1.0, abs=0.2)
     assert main([*ask, "--only", "7", "--json"]) == 0
@@ -375,6 +397,19 @@ def test_command_line_says_what_it_cannot_tell(
         with pytest.raises(SystemExit):
             main([*ask, *wrong])
     assert "a power of two such as 64, not 60" in capsys.readouterr().err
+
+
+def test_reasons_are_told_in_the_language_of_the_reader() -> None:
+    from transport.ensemble_cli import problem_text, reason_of
+    from transport.sensitivity import OneGroupError, TooFewDrawsError, group_cases
+
+    with pytest.raises(OneGroupError, match=r"all inputs stand in a\.csv") as one:
+        group_cases({("x", "all"): "a.csv", ("y", "all"): "a.csv"}, base=8)
+    for lang, few, alone in (("zh", "有效样本量 3.2", "a.csv 一个数据文件"), ("en", "effective size 3.2", "one data file a.csv")):
+        assert few in reason_of(TooFewDrawsError(9, 3.16), lang)
+        assert alone in reason_of(one.value, lang)
+        assert problem_text("ZeroDivisionError: x", lang) == "ZeroDivisionError: x"
+        assert problem_text("CalibrationError: mark 7", lang).endswith(("（mark 7）", "(mark 7)"))
 
 
 def test_tables_are_those_of_the_contract(root: Path) -> None:

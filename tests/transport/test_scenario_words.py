@@ -91,7 +91,8 @@ def test_projects_closures_and_sites_read_by_name(inputs: Inputs) -> None:
 
 
 def test_run_options_are_named(inputs: Inputs) -> None:
-    assert words(inputs, "en", {}, {"capacity": "fixed"}) == ["run option capacity = fixed"]
+    assert words(inputs, "en", {}, {"capacity": "fixed"}) == ["run option Freight network = Delays and prices of the base year"]
+    assert words(inputs, "zh", {}, {"draws": 7}) == ["运行选项 draws = 7"]
 
 
 def test_many_differences_are_counted_and_none_is_said(inputs: Inputs) -> None:

@@ -7,31 +7,17 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
-from transport.app.charts import MET_COLOUR, MISSED_COLOUR, MODE_COLOURS
+from transport import palette
 from transport.i18n import t
 from transport.text import width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TOTAL_COLOUR = "#444444"
-REST_COLOUR = "#b9b9b9"
-#: One colour per sector of the accounts by area; operating modes keep the colours of the modes.
-SECTOR_COLOURS: Mapping[str, str] = {
-    "road_freight": MODE_COLOURS["road"],
-    "coaches": "#f0a775",
-    "railway": MODE_COLOURS["rail"],
-    "shipping": MODE_COLOURS["water"],
-    "pipelines": MODE_COLOURS["pipeline"],
-    "aviation": MODE_COLOURS["air"],
-    "private_cars": "#56B4E9",
-    "urban_transport": "#1f4e79",
-    "own_account": "#8c6d31",
-    "farming": "#a6b93c",
-    "municipal": "#7f7f7f",
-    "airports": "#f2d16b",
-    "ports": "#7fd1b9",
-}
+MET_COLOUR, MISSED_COLOUR = palette.MET_COLOUR, palette.MISSED_COLOUR
+TOTAL_COLOUR = palette.TOTAL_COLOUR
+REST_COLOUR = palette.REST_COLOUR
+SECTOR_COLOURS = palette.SECTOR_COLOURS
 #: Colours of the components of cost, in order.
 COST_COLOURS: Sequence[str] = ("#0072B2", "#E69F00", "#009E73", "#b9b9b9", "#CC79A7", "#56B4E9", "#D55E00")
 
@@ -167,6 +153,27 @@ def change_kind(value: float) -> str:
     'fall'
     """
     return "fall" if value < 0.0 else "rise"
+
+
+def factor_bars(steps: pl.DataFrame, lang: str) -> pl.DataFrame:
+    """Return the steps of an attribution as :func:`waterfall` draws them: name, value, kind, start, end.
+
+    Parameters
+    ----------
+    steps
+        Of :func:`transport.app.account_tables.steps`.
+    lang
+        ``zh`` or ``en``.
+    """
+    names = [t(f"attribution.factor.{key}", lang) for key in steps["key"]]
+    kinds = ["total" if key == "total" else change_kind(value) for key, value in steps.select("key", "change").iter_rows()]
+    return steps.select(
+        name=pl.Series(names, dtype=pl.String),
+        value="change",
+        kind=pl.Series(kinds, dtype=pl.String),
+        start="start",
+        end="end",
+    )
 
 
 #: Colours of a waterfall of changes, and of one of quantities.

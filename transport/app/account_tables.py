@@ -36,7 +36,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
         "used_for",
     ),
     "hindcast": ("item", "mode", "year", "unit", "observed", "modelled", "error_pct", "used_for", "quality"),
-    "tco": ("year", "vehicle_class", "powertrain", "unit", "sales_split", "total_cny2023_per_unit", "path_share", "tco_share"),
     "costs": ("year", "measure", "status", "service_cny2023", "total_cny2023", "discounted_cny2023", "avoided_tco2"),
     "co2_areas": ("year", "area", "sector", "scope", "t"),
     "energy_areas": ("year", "area", "vehicle_class", "carrier", "quantity", "unit"),
@@ -56,8 +55,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 #: Factors of the attribution in the order of the bars.
 FACTORS = ("covid_rebound", "mode_structure", "load_empty", "efficiency", "electrification", "fuel_switch", "grid")
-#: Components of the cost of ownership in the order of the stack.
-COMPONENTS = ("capital", "energy", "maintenance", "fixed", "infrastructure", "battery", "payload")
 #: Components of the cost of a measure.
 MEASURE_COMPONENTS = ("capital", "energy", "maintenance", "infrastructure", "service")
 #: Tonnes in the unit the reader uses: 10^4 t in Chinese, kt in English.
@@ -286,35 +283,6 @@ def lights(table: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(made)
-
-
-def ownership(table: pl.DataFrame, year: int, vehicle_class: str, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return the cost of ownership of one class by powertrain and component: powertrain, component, cost [CNY/unit], total; cheapest first."""
-    rows = table.filter(pl.col("year") == year, pl.col("vehicle_class") == vehicle_class).sort("total_cny2023_per_unit")
-    named = labels(data, "powertrain", lang)
-    rows = rows.with_columns(pl.col("powertrain").replace_strict(named))
-    parts = rows.unpivot(
-        [f"{part}_cny2023_per_unit" for part in COMPONENTS],
-        index=["powertrain", "total_cny2023_per_unit"],
-        variable_name="part",
-        value_name="cost",
-    )
-    called = {f"{part}_cny2023_per_unit": t(f"app.accounts.cost_{part}", lang) for part in COMPONENTS}
-    return parts.select(
-        "powertrain", pl.col("part").replace_strict(called).alias("component"), "cost", total="total_cny2023_per_unit"
-    )
-
-
-def sales(table: pl.DataFrame, year: int, vehicle_class: str, data: Inputs, lang: str) -> pl.DataFrame:
-    """Return the shares of sales of one class by powertrain [percent]: on the path of the scenario, and by cost alone."""
-    rows = table.filter(pl.col("year") == year, pl.col("vehicle_class") == vehicle_class).sort("total_cny2023_per_unit")
-    named = labels(data, "powertrain", lang)
-    return rows.select(
-        powertrain=pl.col("powertrain").replace_strict(named),
-        total="total_cny2023_per_unit",
-        path=100.0 * pl.col("path_share"),
-        by_cost=100.0 * pl.col("tco_share"),
-    )
 
 
 def measures(table: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.DataFrame:

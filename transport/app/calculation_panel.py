@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from transport.app import state
+from transport.app import jobs, sign_in, state
 from transport.app.calculations import answers_in, start
 from transport.i18n import has_text, t
+from transport.roles import RoleError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,13 +71,13 @@ def identity_of(task: str, about: Any, asked: Mapping[str, Any]) -> str:
         What else is asked.
     """
     said = [task, about, dict(asked), state.inputs().data_hash]
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
 def ask(
     desk: Desk, task: str, about: Any, lang: str, *, given: Mapping[str, Any] | None = None, **asked: Any
 ) -> dict[str, pl.DataFrame] | None:
-    """Offer a calculation, watch it, and return its tables when it is done.
+    """Offer a calculation to whoever may start one, watch it, and return its tables when it is done.
 
     Parameters
     ----------
@@ -97,55 +99,71 @@ def ask(
     if done is not None:
         found: dict[str, pl.DataFrame] = done
         return found
-    going = st.session_state.get(desk.job)
-    if going is not None and going[1] == identity:
-        _watch(desk, task, going[0], lang)
+    job = jobs.find(identity)
+    status = "" if job is None else job.status()
+    if job is not None and status == "done":
+        answer = answers_in(job.folder)
+        if answer:
+            _keep(desk, identity, answer)
+            return answer
+    if job is not None and status in {"queued", "running"}:
+        st.session_state[desk.job] = identity
+        _watch(desk, task, job, lang)
         return None
     said = st.session_state.get(desk.message)
     if said is not None and said[0] == identity:
         st.warning(said[1])
+    elif job is not None and status == "failed":
+        st.warning(t(f"{desk.page}.died", lang, message=job.message()[-400:]))
+    going = _is_at_work(desk)
+    if not sign_in.may_change():
+        st.caption(t("sign_in.read_only", lang))
+        return None
     st.button(
         t(f"{desk.page}.start_{task}", lang),
         key=f"{desk.page}_start_{task}",
-        disabled=going is not None,
-        help=t(f"{desk.page}.one_at_a_time", lang) if going is not None else None,
+        disabled=going,
+        help=t(f"{desk.page}.one_at_a_time", lang) if going else None,
         on_click=_start,
         args=(desk, task, identity, lang, {**(given or {}), **asked}),
     )
     return None
 
 
+def _is_at_work(desk: Desk) -> bool:
+    """Return whether the last calculation that the page started for this session is still at work."""
+    job = jobs.find(str(st.session_state.get(desk.job, "")) or "-")
+    return job is not None and not job.finished()
+
+
+def _keep(desk: Desk, identity: str, answer: dict[str, pl.DataFrame]) -> None:
+    kept = st.session_state.get(desk.answers, {})
+    st.session_state[desk.answers] = {**dict(list(kept.items())[-KEPT + 1 :]), identity: answer}
+
+
 def _start(desk: Desk, task: str, identity: str, lang: str, asked: Mapping[str, Any]) -> None:
     st.session_state.pop(desk.message, None)
-    job = start(desk.module, task, lang=lang, pack=state.pack(), **asked)
-    st.session_state[desk.job] = (job, identity)
+    # whoever has lost the right since the button was drawn finds it gone
+    with suppress(RoleError):
+        start(desk.module, task, lang=lang, pack=state.pack(), identity=identity, **asked)
+        st.session_state[desk.job] = identity
 
 
-def _cancel(desk: Desk, job: Job, identity: str, lang: str) -> None:
-    job.cancel()
-    job.clear()
+def _cancel(desk: Desk, job: Job, lang: str) -> None:
+    with suppress(RoleError):
+        job.cancel(sign_in.person().role)
     st.session_state.pop(desk.job, None)
-    st.session_state[desk.message] = (identity, t(f"{desk.page}.cancelled", lang))
+    st.session_state[desk.message] = (job.identity, t(f"{desk.page}.cancelled", lang))
 
 
 @st.fragment(run_every="1s")
 def _watch(desk: Desk, task: str, job: Job, lang: str) -> None:
     """Poll a calculation under way; the page is drawn again when it ends."""
-    if desk.job not in st.session_state:
-        st.rerun()
-    identity = st.session_state[desk.job][1]
     if job.finished():
-        st.session_state.pop(desk.job, None)
-        if job.succeeded():
-            kept = st.session_state.get(desk.answers, {})
-            newest = dict(list(kept.items())[-KEPT + 1 :])
-            st.session_state[desk.answers] = {**newest, identity: answers_in(job.folder)}
-        else:
-            st.session_state[desk.message] = (identity, t(f"{desk.page}.died", lang, message=job.message()[-400:]))
-        job.clear()
         st.rerun()
     share, step = job.progress()
     key = f"{desk.page}.step_{task}"
     said = t(key, lang, step=step) if step and has_text(key, lang) else t(f"{desk.page}.starting", lang)
-    st.progress(min(share, 1.0), text=said)
-    st.button(t("app.cancel", lang), key=f"{desk.page}_cancel_{task}", on_click=_cancel, args=(desk, job, identity, lang))
+    st.progress(share, text=t("job.queued", lang, count=job.ahead()) if job.status() == "queued" else said)
+    if sign_in.may_change():
+        st.button(t("app.cancel", lang), key=f"{desk.page}_cancel_{task}", on_click=_cancel, args=(desk, job, lang))

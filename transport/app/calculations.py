@@ -1,24 +1,24 @@
-"""Calculations of a page as subprocesses: a module started on a folder with a request, in which it leaves its progress and its tables.
+"""Calculations of a page as jobs: a module works on a folder with a request, in which it leaves its progress and its tables.
 
-Like a run of a scenario, a calculation survives reruns of the page and can be cancelled.
+Like a run of a scenario, a calculation survives a reload of the page and can be cancelled.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transport.app.jobs import Job
+from transport.app import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from transport.app.jobs import Job
     from transport.inputs import Inputs
 
     #: Called with (steps done, steps, name of the present step).
@@ -27,32 +27,47 @@ if TYPE_CHECKING:
     Solve = Callable[[Mapping[str, Any], Inputs, Tell], dict[str, pl.DataFrame]]
 
 _REQUEST = "request.json"
-_PROGRESS = "progress.jsonl"
+#: Table with the folder of what is kept elsewhere.
+_DONE = "done"
 
 
-def start(module: str, task: str, *, lang: str, pack: Path | None = None, **asked: Any) -> Job:
-    """Start a calculation.
+def start(
+    module: str, task: str, *, lang: str, pack: Path | None = None, identity: str = "", name: str = "", **asked: Any
+) -> Job:
+    """Start a calculation, or return the one that is at work on the same question.
 
     Parameters
     ----------
     module
-        Module that is run with the folder of the request.
+        Module whose ``solve`` answers the request.
     task
         What is asked for.
     lang
         Language of its messages.
     pack
         Data pack laid over the bundled data.
+    identity
+        Name of the question; a new one by default.
+    name
+        What the reader calls it.
     **asked
         What the task needs, as JSON can hold it.
+
+    Raises
+    ------
+    transport.roles.RoleError
+        If the person may not start anything.
     """
-    folder = Path(tempfile.mkdtemp(prefix="transport-job-"))
+    from transport.app import sign_in  # the subprocess itself needs no Streamlit
+
     request = {"task": task, "lang": lang, "pack": str(pack) if pack else "", **asked}
-    (folder / _REQUEST).write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
-    command = [sys.executable, "-X", "utf8", "-m", module, str(folder)]
-    with (folder / "messages.txt").open("wb") as messages:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages, stdin=subprocess.DEVNULL)
-    return Job(task, process, folder)
+    return jobs.start(
+        identity or f"{task}-{uuid.uuid4().hex}",
+        module,
+        about={"kind": "calculation", "task": task, "name": name},
+        files={_REQUEST: json.dumps(request, ensure_ascii=False)},
+        environment=sign_in.environment(),
+    )
 
 
 def serve(folder: Path, solve: Solve) -> int:
@@ -71,7 +86,7 @@ def serve(folder: Path, solve: Solve) -> int:
     request = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
 
     def tell(step: int, steps: int, name: str) -> None:
-        with (folder / _PROGRESS).open("a", encoding="utf-8") as file:
+        with (folder / jobs.PROGRESS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "steps": max(steps, 1), "name": name}, ensure_ascii=False) + "\n")
 
     try:
@@ -86,5 +101,8 @@ def serve(folder: Path, solve: Solve) -> int:
 
 
 def answers_in(folder: Path) -> dict[str, pl.DataFrame]:
-    """Return the tables that a finished calculation left in its folder, by name."""
+    """Return the tables that a finished calculation left in its folder, by name; none if what it kept elsewhere is gone."""
+    kept = folder / f"{_DONE}.parquet"
+    if kept.is_file() and not all(Path(name).is_dir() for name in pl.read_parquet(kept)["folder"]):
+        return {}
     return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}

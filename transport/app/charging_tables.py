@@ -82,11 +82,6 @@ _PERCENT = "dimensionless"
 _LARGE: Mapping[str, tuple[float, str]] = {"kWh": (1e3, "MWh"), "kWh/yr": (1e6, "GWh/yr"), "kW": (1e3, "MW")}
 
 
-def csv_bytes(table: pl.DataFrame) -> bytes:
-    """Return a table as CSV with the mark at its beginning by which spreadsheets know UTF-8."""
-    return table.write_csv(include_bom=True).encode("utf-8")
-
-
 def of(table: pl.DataFrame, **codes: object) -> pl.DataFrame:
     """Return the rows with these codes; a column that the table does not have is not asked for.
 

@@ -11,6 +11,7 @@ from transport.app import charging_charts as drawn
 from transport.app import charging_jobs, state
 from transport.app import charging_tables as facts
 from transport.app.calculation_panel import Desk, ask
+from transport.app.downloads import downloads
 from transport.app.widgets import show, text
 from transport.i18n import labels, t
 from transport.layout import YEARS
@@ -239,15 +240,9 @@ def sizing(source: Source, data: Inputs, lang: str) -> None:
             with column:
                 st.altair_chart(drawn.size_curve(one_metric, title=title, lang=lang), alt=title)
         view = sizing_view(part, lang)
-        show(view, {c: text(c) for c in view.columns}, sizing_text(part, lang))
+        show(view, {c: text(c) for c in view.columns}, sizing_text(part, lang), file="")
     st.caption(t("sizing.weak", lang))
-    st.download_button(
-        t("charging.download", lang),
-        facts.csv_bytes(table),
-        file_name=f"sizing_{system}_{pair[0]}_{year}_{week}.csv",
-        mime="text/csv",
-        key="charging_file_sizing",
-    )
+    downloads(table, f"sizing_{system}_{pair[0]}_{year}_{week}", lang)
 
 
 def _limits(source: Source, system: str, year: int, data: Inputs, lang: str) -> dict[str, float]:

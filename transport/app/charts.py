@@ -7,25 +7,19 @@ from typing import TYPE_CHECKING
 import altair as alt
 import polars as pl
 
+from transport import palette
 from transport.i18n import t
 from transport.text import width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: One colour per mode, everywhere; distinguishable by colour-blind readers.
-MODE_COLOURS: Mapping[str, str] = {
-    "road": "#D55E00",
-    "rail": "#0072B2",
-    "water": "#009E73",
-    "pipeline": "#CC79A7",
-    "air": "#E69F00",
-}
-TARGET_COLOUR = "#b00020"
-BAND_COLOUR = "#9dc3e6"
-LINE_COLOUR = "#005f9e"
-MET_COLOUR = "#1b7837"
-MISSED_COLOUR = "#c76a00"
+MODE_COLOURS = palette.MODE_COLOURS
+TARGET_COLOUR = palette.TARGET_COLOUR
+BAND_COLOUR = palette.BAND_COLOUR
+LINE_COLOUR = palette.LINE_COLOUR
+MET_COLOUR = palette.MET_COLOUR
+MISSED_COLOUR = palette.MISSED_COLOUR
 
 
 def intensity_path(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from transport.app.account_tables import TONNES
 from transport.app.city_tables import PKM, whole
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
@@ -41,7 +42,7 @@ def energy_rows(urban: pl.DataFrame, area: str, year: int, data: Inputs, lang: s
     Returns
     -------
     frame
-        Columns mode, pkm, vehicle_km [unit of the reader], energy_tj, direct, direct_power, wtw [kt/yr], mj_per_pkm, g_per_pkm (CO2 with power), basis
+        Columns mode, pkm, vehicle_km [unit of the reader], energy_tj, direct, direct_power, wtw [10^4 t or kt/yr], mj_per_pkm, g_per_pkm (CO2 with power), basis
         (text: what the energy is); then the sum in the accounts, and the sum of all last, without vehicle-km; null where nobody counts it.
     """
     names = labels(data, "travel_mode", lang)
@@ -71,9 +72,9 @@ def _amounts(urban: pl.DataFrame, names: Mapping[str, str], lang: str) -> pl.Dat
         pkm=pl.col("pkm") / PKM[lang],
         vehicle_km=pl.col("vehicle_km") / PKM[lang],
         energy_tj="energy_tj",
-        direct=pl.col("direct_t") / 1e3,
-        direct_power=pl.col("direct_power_t") / 1e3,
-        wtw=pl.col("wtw_t") / 1e3,
+        direct=pl.col("direct_t") / TONNES[lang],
+        direct_power=pl.col("direct_power_t") / TONNES[lang],
+        wtw=pl.col("wtw_t") / TONNES[lang],
     )
 
 
@@ -96,13 +97,13 @@ def city_energy(urban: pl.DataFrame, areas: Sequence[str], year: int, data: Inpu
     Returns
     -------
     frame
-        Columns name (city), part (mode), amount [kt/yr].
+        Columns name (city), part (mode), amount [10^4 t or kt/yr].
     """
     names, modes = labels(data, "area", lang), labels(data, "travel_mode", lang)
     rank = {code: k for k, code in enumerate(areas)}
     rows = urban.filter(pl.col("year") == year, pl.col("area").is_in(list(areas)), pl.col("direct_power_t") > 0.0)
     return rows.sort(pl.col("area").replace_strict(rank), "mode").select(
-        name=pl.col("area").replace(names), part=pl.col("mode").replace(modes), amount=pl.col("direct_power_t") / 1e3
+        name=pl.col("area").replace(names), part=pl.col("mode").replace(modes), amount=pl.col("direct_power_t") / TONNES[lang]
     )
 
 

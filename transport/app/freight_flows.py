@@ -36,6 +36,28 @@ def commodity_modes(freight: pl.DataFrame, year: int) -> pl.DataFrame:
     )
 
 
+def commodity_table(shares: pl.DataFrame, commodities: Mapping[str, str], lang: str) -> pl.DataFrame:
+    """Return :func:`commodity_modes` as a table: commodity, one column of turnover per mode, all, rail_share [percent].
+
+    Parameters
+    ----------
+    shares
+        From :func:`commodity_modes`.
+    commodities
+        Code -> label.
+    lang
+        ``zh`` or ``en``.
+    """
+    wide = shares.pivot(on="mode", index=["commodity", "all_tkm", "rail_share"], values="tkm", maintain_order=True)
+    missing = [pl.lit(0.0).alias(mode) for mode in MODES if mode not in wide.columns]
+    return wide.with_columns(missing).select(
+        pl.col("commodity").replace_strict(commodities),
+        *[turnover(lang, mode).fill_null(0.0) for mode in MODES],
+        turnover(lang, "all_tkm").alias("all"),
+        pl.col("rail_share").round(1),
+    )
+
+
 def corridor_matrix(corridors: pl.DataFrame, names: Names, year: int) -> pl.DataFrame:
     """Return tonnes and the share of rail between prefectures, all places outside the province as one.
 

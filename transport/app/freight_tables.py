@@ -290,16 +290,26 @@ def map_table(paths: pl.DataFrame, names: Names, modes: Mapping[str, str], lang:
     Returns
     -------
     frame
-        Columns section, mode, forward, backward, capacity (one direction), vc_ratio.
+        Columns section, mode, goods (of the commodity shown, if it is only one), forward, backward, capacity (one direction), vc_ratio.
     """
-    return paths.sort("t_per_year", "link_id", descending=[True, False]).select(
+    goods = [tonnes(lang, "t_per_year").alias("goods")] if "goods" in paths.columns else []
+    paths = paths.sort("t_per_year", "link_id", descending=[True, False])
+    return paths.select(
         pl.col("link_id").replace_strict(names.sections, default=pl.col("link_id"), return_dtype=pl.String).alias("section"),
         pl.col("mode").replace_strict(modes),
+        *goods,
         tonnes(lang, "forward_t").alias("forward"),
         tonnes(lang, "backward_t").alias("backward"),
-        tonnes(lang, "capacity_t_per_year").alias("capacity"),
-        pl.col("vc_ratio").round(3),
+        # water has no capacity: an empty text, not an empty number
+        pl.Series(
+            "capacity", _texts(paths["capacity_t_per_year"] / TONNES[lang], ",.0f" if lang == "zh" else ",.2f"), dtype=pl.String
+        ),
+        pl.Series("vc_ratio", _texts(paths["vc_ratio"], ".2f"), dtype=pl.String),
     )
+
+
+def _texts(values: pl.Series, form: str) -> list[str]:
+    return ["" if value is None else f"{value:{form}}" for value in values]
 
 
 def lines(table: pl.DataFrame, names: Names, modes: Mapping[str, str], year: int, lang: str) -> pl.DataFrame:

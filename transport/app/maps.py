@@ -76,7 +76,7 @@ def freight_map(loaded: pl.DataFrame, places: pl.DataFrame, texts: Mapping[str, 
     rows = [
         {
             "path": [[r["lon_a"], r["lat_a"]], [r["lon_b"], r["lat_b"]]],
-            "colour": _rgb(MODE_COLOURS.get(r["mode"], "#5b5b5b")),
+            "colour": rgb(MODE_COLOURS.get(r["mode"], "#5b5b5b")),
             "width": round(r["width_px"], 2),
             "name": r["name"],
             "mt": f"{r['t_per_year'] / 1e4:,.0f}",
@@ -117,7 +117,12 @@ def freight_map(loaded: pl.DataFrame, places: pl.DataFrame, texts: Mapping[str, 
     return pdk.Deck(layers=layers, initial_view_state=_VIEW, map_provider=None, tooltip=tooltip)
 
 
-def _rgb(colour: str, alpha: int = 200) -> list[int]:
+def rgb(colour: str, alpha: int = 200) -> list[int]:
+    """Return a colour as red, green, blue and opacity.
+
+    >>> rgb("#0072B2", 255)
+    [0, 114, 178, 255]
+    """
     return [int(colour[i : i + 2], 16) for i in (1, 3, 5)] + [alpha]
 
 
@@ -246,7 +251,7 @@ def network_map(
     links = [
         {
             "path": row["path"],
-            "colour": _rgb(MODE_COLOURS[row["mode"]] if colour_by == "mode" else saturation_colour(row["vc_ratio"]), 210),
+            "colour": rgb(MODE_COLOURS[row["mode"]] if colour_by == "mode" else saturation_colour(row["vc_ratio"]), 210),
             "width": round(line_width(row["t_per_year"], top), 2),
             "tip": _link_tip(row, names, lang),
         }
@@ -259,9 +264,24 @@ def network_map(
         earlier = sites.get(row["node_id"])
         sites[row["node_id"]] = {
             "position": [row["lon"], row["lat"]],
-            "colour": _rgb(saturation_colour(row["vc_ratio"]), 255),
+            "colour": rgb(saturation_colour(row["vc_ratio"]), 255),
             "tip": tip if earlier is None else f"{tip}\n{earlier['tip']}",
         }
+    return deck_of(links, list(sites.values()), towns)
+
+
+def deck_of(links: list[dict[str, Any]], sites: list[dict[str, Any]], towns: pl.DataFrame) -> pdk.Deck:
+    """Return a map of lines, dots and names of towns, without tiles.
+
+    Parameters
+    ----------
+    links
+        Lines: path, colour, width [px], tip.
+    sites
+        Dots: position, colour, tip.
+    towns
+        Columns name, lat, lon.
+    """
     places = [{"name": row["name"], "position": [row["lon"], row["lat"]]} for row in towns.iter_rows(named=True)]
     layers = [
         pdk.Layer(
@@ -280,7 +300,7 @@ def network_map(
         ),
         pdk.Layer(
             "ScatterplotLayer",
-            list(sites.values()),
+            sites,
             get_position="position",
             get_radius=6,
             radius_units="'pixels'",
@@ -324,6 +344,11 @@ def _link_tip(row: Mapping[str, Any], names: Names, lang: str) -> str:
     start, end = names.places.get(row["from_node"], row["from_node"]), names.places.get(row["to_node"], row["to_node"])
     lines = [
         names.sections.get(row["link_id"], row["link_id"]),
+        *(
+            [t("freight.tip_goods", lang, goods=row["goods"], amount=tonnes_text(row["t_per_year"], lang))]
+            if row.get("goods")
+            else []
+        ),
         t("freight.tip_flow", lang, start=start, end=end, amount=tonnes_text(row["forward_t"], lang)),
         t("freight.tip_flow", lang, start=end, end=start, amount=tonnes_text(row["backward_t"], lang)),
     ]

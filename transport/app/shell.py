@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from transport import __version__
-from transport.app import runner, state
+from transport.app import comparison, pack_link, runner, scenario_draft, scenario_saved, sign_in, state
 from transport.check_problems import format_finding
 from transport.findings import DataError
 from transport.i18n import LANGUAGES, t
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
 
 VIEWS = Path(__file__).resolve().parent / "views"
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
@@ -18,31 +22,70 @@ _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 def main() -> None:
     """Draw the app."""
+    state.forget()
+    try:
+        _draw()
+    finally:
+        state.forget()
+
+
+def _draw() -> None:
     state.take_link("lang", LANGUAGES, "zh")
     lang = state.language()
     st.set_page_config(page_title=t("app.title", lang), page_icon="🚆", layout="wide")
+    if not sign_in.gate(lang):
+        return
+    pack_link.take_link()
     try:
         state.inputs()
     except DataError as error:
         st.error(t("app.data_refused", lang, count=len(error.findings)))
         st.code("\n".join(format_finding(finding, lang) for finding in error.findings), language=None, wrap_lines=True)
+        # the next turn goes on without a pack of the session that has gone bad
+        pack_link.forget()
         return
+    scenario_draft.take_link()
+    scenario_saved.take_link(lang)
     with st.sidebar:
         _language()
         lang = state.language()
+        sign_in.badge(lang)
         _scenario(lang)
-    pages = [
-        st.Page(VIEWS / "overview.py", title=t("app.page_overview", lang), default=True),
-        st.Page(VIEWS / "freight.py", title=t("freight.page", lang), url_path="freight"),
-        st.Page(VIEWS / "what_if.py", title=t("what_if.page", lang), url_path="what_if"),
-        st.Page(VIEWS / "cities.py", title=t("cities.page", lang), url_path="cities"),
-        st.Page(VIEWS / "charging.py", title=t("charging.page", lang), url_path="charging"),
-        st.Page(VIEWS / "uncertainty.py", title=t("uncertainty.page", lang), url_path="uncertainty"),
-        st.Page(VIEWS / "accounts.py", title=t("app.accounts.page", lang), url_path="accounts"),
-        st.Page(VIEWS / "prefectures.py", title=t("prefecture.page", lang), url_path="prefectures"),
-    ]
+    pages = _pages(lang)
+    scenario_saved.message()
+    runner.banner(comparison.chosen(lang), lang)
     st.navigation(pages, position="top").run()
     _footer(lang)
+
+
+def _pages(lang: str) -> dict[str, list[StreamlitPage]]:
+    """Return the pages in groups: side by side they do not fit on a small screen."""
+    return {
+        "": [
+            st.Page(VIEWS / "overview.py", title=t("app.page_overview", lang), default=True),
+            st.Page(VIEWS / "scenario.py", title=t("scenario.page", lang), url_path="scenario"),
+        ],
+        t("app.group_freight", lang): [
+            st.Page(VIEWS / "freight.py", title=t("freight.page", lang), url_path="freight"),
+            st.Page(VIEWS / "what_if.py", title=t("what_if.page", lang), url_path="what_if"),
+        ],
+        t("app.group_fleets", lang): [
+            st.Page(VIEWS / "fleets.py", title=t("fleets.page", lang), url_path="fleets"),
+            st.Page(VIEWS / "charging.py", title=t("charging.page", lang), url_path="charging"),
+        ],
+        t("app.group_cities", lang): [
+            st.Page(VIEWS / "cities.py", title=t("cities.page", lang), url_path="cities"),
+            st.Page(VIEWS / "prefectures.py", title=t("prefecture.page", lang), url_path="prefectures"),
+        ],
+        t("app.group_answers", lang): [
+            st.Page(VIEWS / "uncertainty.py", title=t("uncertainty.page", lang), url_path="uncertainty"),
+            st.Page(VIEWS / "accounts.py", title=t("app.accounts.page", lang), url_path="accounts"),
+        ],
+        t("app.group_data", lang): [
+            st.Page(VIEWS / "data.py", title=t("data_page.page", lang), url_path="data"),
+            st.Page(VIEWS / "report.py", title=t("report.page.title", lang), url_path="report"),
+        ],
+    }
 
 
 def _language() -> None:
@@ -61,6 +104,9 @@ def _language() -> None:
 def _scenario(lang: str) -> None:
     names = state.scenarios()
     state.take_link("scenario", names, names[0])
+    if st.session_state["scenario"] not in names:
+        # deleted or renamed by another session
+        st.session_state["scenario"] = names[0]
     titles = {name: getattr(state.scenario(name), f"title_{lang}") for name in names}
     name = st.selectbox(
         t("app.scenario", lang),
@@ -72,10 +118,13 @@ def _scenario(lang: str) -> None:
         help=t("app.scenario_help", lang),
     )
     st.query_params["scenario"] = str(name)
+    scenario_draft.put_link()
+    pack_link.put_link()
     about = getattr(state.scenario(str(name)), f"about_{lang}")
     if about:
         st.caption(about)
     runner.panel(str(name), lang)
+    comparison.picker(lang)
 
 
 def _footer(lang: str) -> None:

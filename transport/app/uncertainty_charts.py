@@ -135,7 +135,7 @@ def abatement(curve: pl.DataFrame, *, lang: str) -> alt.LayerChart | alt.FacetCh
     Parameters
     ----------
     curve
-        Columns measure (label), start, end [display unit], price [CNY/t], middle.
+        Columns measure (label), start, end [display unit], price, shown (the same within the axis) [CNY/t], cut, label, height (of the label).
     lang
         ``zh`` or ``en``.
     """
@@ -148,13 +148,22 @@ def abatement(curve: pl.DataFrame, *, lang: str) -> alt.LayerChart | alt.FacetCh
     blocks = base.mark_rect(stroke="white", strokeWidth=0.5).encode(
         x=alt.X("start:Q", title=t("uncertainty.avoided", lang)),
         x2="end:Q",
-        y=alt.Y("price:Q", title=t("measures.price", lang)),
+        y=alt.Y("shown:Q", title=t("measures.price", lang), scale=alt.Scale(nice=False)),
         y2=alt.datum(0),
         color=alt.condition(alt.datum.price < 0, alt.value(MET_COLOUR), alt.value(LINE_COLOUR)),
         tooltip=tip,
     )
     zero = alt.Chart(pl.DataFrame({"zero": [0.0]})).mark_rule(color="#222222").encode(y="zero:Q")
-    return alt.layer(blocks, zero)
+    cut = alt.Chart(curve.filter("cut"))
+    # two lines across the top of a block: it goes on beyond the axis
+    breaks = [
+        cut.mark_tick(orient="horizontal", color="white", thickness=2, size=26, yOffset=offset).encode(
+            x=alt.X("middle:Q"), y=alt.Y("shown:Q"), tooltip=tip
+        )
+        for offset in (8, 14)
+    ]
+    names = cut.mark_text(align="right", dx=-6, color="#222222", fontSize=12).encode(x="start:Q", y="height:Q", text="label:N")
+    return alt.layer(blocks, zero, *breaks, names)
 
 
 def interactions(pairs: pl.DataFrame, order: Sequence[str], unit: str, *, lang: str) -> alt.Chart:
@@ -173,13 +182,13 @@ def interactions(pairs: pl.DataFrame, order: Sequence[str], unit: str, *, lang: 
     """
     both = pl.concat([pairs, pairs.select(measure="other", other="measure", value="value")])
     most = max(abs(float(both["value"].max() or 0.0)), abs(float(both["value"].min() or 0.0)), 1e-9)  # type: ignore[arg-type]
-    axis = alt.Axis(labelLimit=200, labelAngle=-50)
+    axis = alt.Axis(labelLimit=220, labelAngle=-50, labelOverlap=False)
     chart: alt.Chart = (
-        alt.Chart(both, height=20 * len(order))
+        alt.Chart(both, height=22 * len(order))
         .mark_rect()
         .encode(
             x=alt.X("other:N", sort=list(order), title=None, axis=axis),
-            y=alt.Y("measure:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=260)),
+            y=alt.Y("measure:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
             color=alt.Color(
                 "value:Q",
                 title=unit,

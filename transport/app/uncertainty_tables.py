@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from transport.i18n import labels, t
 from transport.measures import measure_names
 from transport.scorecard import MET, READING
 from transport.sensitivity import replace_first
-from transport.text import shown, unit_label
+from transport.text import number, shown, unit_label
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Drivers that are shown.
 DRIVERS = 15
+#: A measure this many times as dear as those that avoid this part of all CO2, and dearer than this [CNY/t], would flatten their curve.
+_DWARFS, _MOST, _DEAR = 4.0, 0.99, 4000.0
+#: Head room over the dearest block that is drawn whole, round numbers, and the height of a label as part of the axis.
+_ROOM, _STEPS, _LINE = 1.2, (1.0, 2.0, 5.0, 10.0), 0.09
 #: Units of CO2 and money by language: 10^4 t or kt, 10^8 or 10^6 CNY.
 CO2_UNIT, MONEY_UNIT = {"zh": 1e4, "en": 1e3}, {"zh": 1e8, "en": 1e6}
 
@@ -114,10 +119,22 @@ def measures_of_year(table: pl.DataFrame, year: int, data: Inputs, lang: str) ->
             pl.col("measure").replace_strict(names, default=pl.col("measure")),
             *ways,
             pl.col("share_headline_pct").alias("headline"),
-            pl.when("has_cost").then(pl.col("share_cost_cny2023") / money).alias("cost"),
-            pl.col("cny2023_per_tco2").alias("price"),
+            _blank(pl.when("has_cost").then(pl.col("share_cost_cny2023") / money)).alias("cost"),
+            _blank(pl.col("cny2023_per_tco2")).alias("price"),
         )
     )
+
+
+def _blank(value: pl.Expr) -> pl.Expr:
+    """Return numbers as texts, blank where there is none."""
+    return value.fill_nan(None).map_elements(number, return_dtype=pl.String).fill_null("")
+
+
+def unpriced(table: pl.DataFrame, year: int, data: Inputs, lang: str) -> list[str]:
+    """Return the labels of the measures of a year whose cost nobody knows."""
+    names = measure_names(data, lang)
+    rows = table.filter(pl.col("year") == year, ~pl.col("has_cost")).sort("share_co2_t", "measure")
+    return [names.get(name, name) for name in rows["measure"]]
 
 
 def curve_of_year(curve: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.DataFrame:
@@ -130,6 +147,55 @@ def curve_of_year(curve: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl
         end=pl.col("to_tco2") / co2,
         avoided=pl.col("avoided_tco2") / co2,
         price="cny2023_per_tco2",
+    )
+
+
+def cap_of(curve: pl.DataFrame) -> float | None:
+    """Return the price at which the axis of an abatement cost curve is cut [CNY/t]; None where no measure dwarfs the others.
+
+    Parameters
+    ----------
+    curve
+        Of :func:`curve_of_year`.
+
+    Examples
+    --------
+    >>> curve = pl.DataFrame({"price": [-200.0, 900.0, 80_000.0], "avoided": [400.0, 500.0, 1.0]})
+    >>> cap_of(curve)
+    2000.0
+    >>> cap_of(curve.head(2))
+    """
+    sized = curve.select(size=pl.col("price").abs(), avoided="avoided").sort("size")
+    if sized.is_empty():
+        return None
+    most = sized.filter((pl.col("avoided").cum_sum() - pl.col("avoided")) < _MOST * pl.col("avoided").sum())
+    whole, dearest = float(most["size"][-1]), float(sized["size"][-1])
+    if dearest <= max(_DWARFS * whole, _DEAR):
+        return None
+    wanted = _ROOM * max(whole, _DEAR / _DWARFS)
+    power = 10.0 ** np.floor(np.log10(wanted))
+    return float(next(step * power for step in _STEPS if step * power >= wanted))
+
+
+def capped(curve: pl.DataFrame, cap: float | None) -> pl.DataFrame:
+    """Return the curve with the height of each block (``shown``), whether it is cut, and the label of those that are.
+
+    Parameters
+    ----------
+    curve
+        Of :func:`curve_of_year`.
+    cap
+        Of :func:`cap_of`.
+    """
+    if cap is None:
+        plain = {"cut": pl.lit(value=False), "label": pl.lit(""), "height": pl.lit(0.0)}
+        return curve.with_columns(shown="price", middle=(pl.col("start") + pl.col("end")) / 2.0, **plain)
+    middle = (pl.col("start") + pl.col("end")) / 2.0
+    marked = curve.with_columns(middle=middle, shown=pl.col("price").clip(-cap, cap), cut=pl.col("price").abs() > cap)
+    rank = pl.when("cut").then(1.0).otherwise(0.0).cum_sum(reverse=True)
+    label = pl.format("{} {}", "measure", pl.col("price").map_elements(lambda x: f"{x:,.0f}", return_dtype=pl.String))
+    return marked.with_columns(
+        label=pl.when("cut").then(label).otherwise(pl.lit("")), height=cap * (1.0 - _LINE * (rank - 0.5)) * pl.col("price").sign()
     )
 
 

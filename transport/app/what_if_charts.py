@@ -9,6 +9,7 @@ import polars as pl
 
 from transport.app.charts import LINE_COLOUR, MODE_COLOURS, TARGET_COLOUR
 from transport.i18n import t
+from transport.text import width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ PART_COLOURS: Mapping[str, str] = {
 }
 #: Colours of two parts of a change.
 CHANGE_PARTS: Sequence[str] = (MODE_COLOURS["rail"], "#9a9a9a")
+#: Room for a legend, and the height of each of its rows after the first [px].
+_LEGEND_PX, _LEGEND_ROW_PX = 860, 22
 _SHAPES = ("circle", "square", "triangle-up")
 _USE_COLOURS = ("#222222", "#7b3294", "#8a8a8a")
 
@@ -123,6 +126,7 @@ def signed_bars(
         Whether the sum is marked and written.
     """
     used = [part for part in colours if part in set(table["part"].to_list())]
+    columns = max(2, int(_LEGEND_PX / (7.2 * max((width(part) for part in used), default=1) + 44)))
     y = alt.Y("name:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=230, labelOverlap=False, labelFlush=False))
     bars = (
         alt.Chart(table.filter(pl.col("amount") != 0.0))
@@ -133,7 +137,7 @@ def signed_bars(
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=used, range=[colours[part] for part in used]),
-                legend=alt.Legend(title=None, orient="top", labelLimit=260),
+                legend=alt.Legend(title=None, orient="top", labelLimit=260, columns=columns),
             ),
             tooltip=[
                 alt.Tooltip("name:N", title=" "),
@@ -151,7 +155,8 @@ def signed_bars(
         whole = alt.Chart(ends)
         layers.append(whole.mark_tick(color="#111111", thickness=2.5, height=16).encode(y=y, x="whole:Q"))
         layers.append(whole.mark_text(align="left", dx=6).encode(y=y, x="right:Q", text=alt.Text("whole:Q", format=form)))
-    return alt.layer(*layers).properties(height=25 * max(len(order), 2) + 130)
+    more = max(-(-len(used) // columns) - 1, 0)
+    return alt.layer(*layers).properties(height=25 * max(len(order), 2) + 130 + _LEGEND_ROW_PX * more)
 
 
 def lines(table: pl.DataFrame, *, title: str, legend: Sequence[str]) -> alt.Chart:

@@ -280,7 +280,8 @@ def unconnected(case: Case, result: FleetResult) -> dict[str, list[float]]:
     Returns
     -------
     dict
-        ``unconnected_share`` of the calls and ``unconnected_energy_share`` of their energy: no free connection, or no room on the feeder.
+        ``unconnected_share`` of the calls and ``unconnected_energy_share`` of their energy: no free connection, one that is too weak for the ship,
+        or no room on the feeder. More berths or a larger feeder do not help against weak ones, so that a limit may be out of reach.
         Equipment that is out of order counts for neither side. 0 where no such ship berths in the week.
     """
     port: Port = case.given["port"]

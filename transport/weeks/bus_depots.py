@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -196,15 +196,12 @@ def simulate(case: Case) -> CaseResult:
     case
         From :func:`case`.
     """
-    rules, blocks, plugs, policy = (case.given[k] for k in ("buses", "blocks", "plugs", "policy"))
-    shaving, terminus = case.given["shaving"], case.given["terminus"]
-    run: dict[str, Any] = {"terminus": terminus, **case.common()}
-    managed = simulate_bus_depot(rules, blocks, plugs, policy=policy, shaving=shaving, **run)
-    unmanaged = managed
+    policy, shaving = case.given["policy"], case.given["shaving"]
+    managed = unmanaged = _week(case, policy, shaving)
     if policy.share > 0.0 or shaving is not None:
         # the same site with nobody managed: rules are compared, not ways of sharing a feeder
         nobody = None if shaving is None else replace(shaving, share=0.0)
-        unmanaged = simulate_bus_depot(rules, blocks, plugs, policy=replace(policy, share=0.0), shaving=nobody, **run)
+        unmanaged = _week(case, replace(policy, share=0.0), nobody)
     more = {**_gap(case, managed), **_monthly_bill(case, managed)}
     if case.given["bill_bound"]:
         more |= _bill_gap(case, managed)
@@ -212,6 +209,22 @@ def simulate(case: Case) -> CaseResult:
     if case.given["gantt"]:
         tables["depot_gantt"] = _gantt_table(case, managed)
     return CaseResult(managed, variants={"unmanaged": unmanaged}, more=more, tables=tables)
+
+
+def planned(case: Case) -> CaseResult:
+    """Run the depots with their rules, without what stands beside that.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+    """
+    return CaseResult(_week(case, case.given["policy"], case.given["shaving"]))
+
+
+def _week(case: Case, policy: ValleyFirst, shaving: PeakShaving | None) -> FleetResult:
+    rules, blocks, plugs, terminus = (case.given[k] for k in ("buses", "blocks", "plugs", "terminus"))
+    return simulate_bus_depot(rules, blocks, plugs, policy=policy, shaving=shaving, terminus=terminus, **case.common())
 
 
 def _size(read: WeekValues, total: float, level: str) -> _Size:

@@ -389,7 +389,8 @@ def _simulate(task: _Task) -> _Found:
     case = MODULES[task.system].case(
         task.read, task.place.area, "", task.week, level=_LEVEL[task.system], seed=task.seed, tariff=task.tariff
     )
-    outcome = case.simulate(case)
+    # the factors are those of the week as it is planned: nothing stands beside it
+    outcome = MODULES[task.system].planned(case)
     return _Found(case_tables(case, outcome).summary, _extra_vehicles(case, outcome))
 
 

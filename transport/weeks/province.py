@@ -29,7 +29,7 @@ from transport.weeks.tables import (
     week_rank,
     weeks_and_year,
 )
-from transport.weeks.yearly import extensive, yearly_rules
+from transport.weeks.yearly import extensive, weighted_by, yearly_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,6 +126,8 @@ class Task(NamedTuple):
     tariff: Tariff
     #: Timetable of an airport instead of the one made from its movements.
     schedule: pl.DataFrame | None = None
+    #: Whether the queue of its busiest site is simulated once more for the self-check.
+    queue: bool = False
 
 
 class _Place(NamedTuple):
@@ -201,7 +203,9 @@ def simulate_province(
     skipped: list[tuple[str, int, str, str, str]] = []
     fleets: list[tuple[str, int, str, float, float]] = []
     weights: dict[int, dict[str, float]] = {}
-    for year in dict.fromkeys(years):
+    for number, year in enumerate(dict.fromkeys(years)):
+        # one week tells whether the queue of a place is right: it is about a second of work
+        again = WEEKS[0] if number == 0 else None
         read = year_values(inputs, params, models, year, wanted)
         tariff = week_tariff(inputs, read)
         fleets += [
@@ -224,7 +228,10 @@ def simulate_province(
             with_one = {area for area, _ in found}
             skipped += [(system, year, area, "", reason) for area in here if area not in with_one]
             tasks += [
-                (_Place(system, year, area, place), Task(system, read, area, place, week, _LEVEL, seed, tariff, table))
+                (
+                    _Place(system, year, area, place),
+                    Task(system, read, area, place, week, _LEVEL, seed, tariff, table, week == again),
+                )
                 for area, place in found
                 for table in (flown[place][1] if system == "airport" and place in flown else None,)
                 for week in WEEKS
@@ -289,7 +296,8 @@ def places_of(system: str, inputs: Inputs, read: WeekValues) -> list[tuple[str, 
 def simulate_task(task: Task) -> tuple[CaseTables, float]:
     """Build a case and run it; return its tables and the computing time [s] (a top-level function: it is sent to spawned processes).
 
-    The checks against closed forms need the single sessions, so that they are made here; the queue of a place is checked in one week.
+    The checks against closed forms need the single sessions, so that they are made here; the queue of a place is checked in one week of the
+    first year.
     """
     start = time.process_time()
     given = {} if task.schedule is None else {"schedule": task.schedule}
@@ -298,7 +306,7 @@ def simulate_task(task: Task) -> tuple[CaseTables, float]:
     )
     outcome = case.simulate(case)
     spent = time.process_time() - start
-    checks = self_checks(case, outcome, queue=task.week == WEEKS[0])
+    checks = self_checks(case, outcome, queue=task.queue)
     return replace(case_tables(case, outcome), self_checks=checks), spent
 
 
@@ -409,9 +417,9 @@ def whole_system(weekly: pl.DataFrame, area: str = PROVINCE) -> pl.DataFrame:
         scale = sum(row["vehicles"] * row["scale"] for row in one.values()) / vehicles if vehicles else 1.0
         adds_up = extensive(str(system))
         for metric, rule in yearly_rules(str(system)).items():
-            weight = metric if rule in {"sum", "max"} else rule
+            weight = weighted_by(metric, rule)
             having = [at for at in one if (*at, metric) in found and (*at, weight) in found]
-            if not having or (rule in {"sum", "max"} and metric not in adds_up):
+            if not having or (weight == metric and metric not in adds_up):
                 continue
             cells = [found[*at, metric] for at in having]
             factor, total = [one[at]["scale"] for at in having], 1.0
@@ -482,8 +490,9 @@ def _size(task: Task) -> float:
     """Return how long a case will take against others: the vehicles that are simulated."""
     if task.system not in _BY_CITY:
         return 0.0
+    vehicles = task.read.fleet(task.system, task.area).vehicles
     replications = 1.0 if task.system == "bus_depot" else task.read("simulation_replications", _LEVEL)
-    return task.read.fleet(task.system, task.area).vehicles * replications
+    return vehicles * replications
 
 
 def _run(

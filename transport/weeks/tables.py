@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from fleets.records import DAY_MIN, sample_sessions, year_rows
+from fleets.records import DAY_MIN, ratio, sample_sessions, year_rows
+from fleets.replications import interval
 from fleets.tariff import energy_bill
 from transport.week_values import WEEKS
 from transport.weeks.case import Measure, measured
@@ -199,14 +201,44 @@ def _summary(case: Case, outcome: CaseResult) -> pl.DataFrame:
 def _bill(case: Case, result: FleetResult) -> dict[str, Measure]:
     """Return price and period shares of the energy; each replication pays its own bill."""
     bills = [energy_bill(load, case.monday.replace(tzinfo=None), case.tariff, step_min=case.step_min) for load in result.load_kw]
-    costs = [(b.energy_cny + b.demand_cny * _MONTHS_PER_WEEK) / b.kwh if b.kwh else 0.0 for b in bills]
+    kwh = [b.kwh for b in bills]
+    costs = [b.energy_cny + b.demand_cny * _MONTHS_PER_WEEK for b in bills]
+    in_peak, in_valley = ([_period_kwh(b.energy, periods) for b in bills] for periods in (("sharp", "peak"), ("valley",)))
     return {
-        "electricity_cny_per_kwh": measured(costs, "CNY/kWh", case.confidence),
-        "peak_period_share": measured(
-            [_period_share(b.energy, ("sharp", "peak")) for b in bills], "dimensionless", case.confidence
-        ),
-        "valley_share": measured([_period_share(b.energy, ("valley",)) for b in bills], "dimensionless", case.confidence),
+        "electricity_cny_per_kwh": per_kwh(costs, kwh, "CNY/kWh", case.confidence),
+        "peak_period_share": per_kwh(in_peak, kwh, "dimensionless", case.confidence),
+        "valley_share": per_kwh(in_valley, kwh, "dimensionless", case.confidence),
     }
+
+
+def per_kwh(values: Sequence[float], kwh: Sequence[float], unit: str, confidence: float) -> Measure:
+    """Return what belongs to a kWh, over the replications.
+
+    Parameters
+    ----------
+    values
+        Cost or energy of each replication.
+    kwh
+        Energy of each replication [kWh].
+    unit
+        Unit of the quotient.
+    confidence
+        Level of the interval.
+
+    Returns
+    -------
+    Measure
+        Mean of the quotients; where some replications have no energy the quotient of the sums, with the interval of a ratio (Cochran 1977, ch. 6);
+        0 where none has any. A week without energy has no price, so that it must not count as one of 0.
+    """
+    if all(kwh) or not any(kwh):
+        return measured([v / k if k else 0.0 for v, k in zip(values, kwh, strict=True)], unit, confidence)
+    quotient = sum(values) / sum(kwh)
+    mean = sum(kwh) / len(kwh)
+    # residuals about the quotient, per kWh of the mean replication; they are 0 on average
+    _, low, high = interval([(v - quotient * k) / mean for v, k in zip(values, kwh, strict=True)], confidence)
+    top = 1.0 if unit == "dimensionless" else math.inf
+    return Measure(quotient, max(quotient + low, 0.0), min(quotient + high, top), unit)
 
 
 def _evening(case: Case, result: FleetResult, twin: FleetResult) -> dict[str, Measure]:
@@ -232,9 +264,8 @@ def _evening(case: Case, result: FleetResult, twin: FleetResult) -> dict[str, Me
 
 def _peak_share(case: Case, load_kw: NDArray[np.float64]) -> float:
     bill = energy_bill(load_kw, case.monday.replace(tzinfo=None), case.tariff, step_min=case.step_min)
-    return _period_share(bill.energy, ("sharp", "peak"))
+    return ratio(_period_kwh(bill.energy, ("sharp", "peak")), float(bill.energy["kwh"].sum()))
 
 
-def _period_share(energy: pl.DataFrame, periods: tuple[str, ...]) -> float:
-    total = float(energy["kwh"].sum())
-    return float(energy.filter(pl.col("period").is_in(periods))["kwh"].sum()) / total if total else 0.0
+def _period_kwh(energy: pl.DataFrame, periods: tuple[str, ...]) -> float:
+    return float(energy.filter(pl.col("period").is_in(periods))["kwh"].sum())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -206,7 +206,7 @@ def simulate(case: Case) -> CaseResult:
     case
         From :func:`case`.
     """
-    unmanaged = result = _once(case, managed=False)
+    unmanaged = result = simulate_unmanaged(case)
     if case.given["pack_plan"] is not None or case.given["reaction"] is not None:
         result = _once(_expecting(case, unmanaged), managed=True)
     table = {"stations": station_table(result, case.given["stations"], case.given["swap_stations"])}
@@ -226,9 +226,9 @@ def ready(case: Case) -> Case:
     Notes
     -----
     What a store expects comes from the week in which nobody is managed. Who swaps and who charges at plugs never meet, so that it is the same
-    whatever the plugs are, and that week need not be simulated each time.
+    whatever the plugs are: that week need not be simulated each time, and only those who swap drive in it.
     """
-    return case if case.given["pack_plan"] is None else _expecting(case, _once(case, managed=False))
+    return case if case.given["pack_plan"] is None else _expecting(case, simulate_unmanaged(case, "swap"))
 
 
 def managed_week(case: Case) -> FleetResult:
@@ -242,6 +242,30 @@ def managed_week(case: Case) -> FleetResult:
     return _once(ready(case), managed=True)
 
 
+def simulate_unmanaged(case: Case, who: Literal["all", "plug", "swap"] = "all") -> FleetResult:
+    """Return the week in which nobody is managed.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+    who
+        Taxis that drive, see :func:`fleets.taxis.simulate_taxis`.
+    """
+    return _once(case, managed=False, who=who)
+
+
+def planned(case: Case) -> CaseResult:
+    """Run the taxis as they are planned, without what stands beside that.
+
+    Parameters
+    ----------
+    case
+        From :func:`case`.
+    """
+    return CaseResult(managed_week(case))
+
+
 def _expecting(case: Case, unmanaged: FleetResult) -> Case:
     plan, stores = case.given["pack_plan"], case.given["swap_stations"]
     if plan is None:
@@ -251,6 +275,7 @@ def _expecting(case: Case, unmanaged: FleetResult) -> Case:
     return replace(case, given={**case.given, "pack_plan": None, "swap_stations": planned})
 
 
-def _once(case: Case, *, managed: bool) -> FleetResult:
+def _once(case: Case, *, managed: bool, who: Literal["all", "plug", "swap"] = "all") -> FleetResult:
     given = {k: v for k, v in case.given.items() if k not in {"taxis", "pack_plan", "reaction"}}
-    return simulate_taxis(case.given["taxis"], **given, reaction=case.given["reaction"] if managed else None, **case.common())
+    reaction = case.given["reaction"] if managed else None
+    return simulate_taxis(case.given["taxis"], **given, reaction=reaction, who=who, **case.common())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-#: Of every system. ``sum`` = over the weeks x their weight, ``max``, or the name of the metric of the week that the mean is weighted by.
+#: Of every system. ``sum`` = over the weeks x their weight, ``max``, ``at:`` and the metric whose largest week it is taken from, or the name of the
+#: metric of the week that the mean is weighted by.
 _COMMON: dict[str, str] = {
     "grid_kwh": "sum",
     "peak_kw": "max",
@@ -13,7 +14,8 @@ _COMMON: dict[str, str] = {
     "peak_response_share": "grid_kwh",
     "evening_kw": "max",
     "evening_kw_unmanaged": "max",
-    "evening_response_kw": "max",
+    # of the evening whose load it leaves out: in another week the response may be larger, and the three would not belong together
+    "evening_response_kw": "at:evening_kw_unmanaged",
 }
 _OWN: dict[str, dict[str, str]] = {
     "bus_depot": {
@@ -182,6 +184,19 @@ _OWN: dict[str, dict[str, str]] = {
 _PER_VEHICLE = frozenset({"cycles_per_vehicle"})
 #: Maxima over the weeks that add up over places: loads at one and the same hour, and what does not change from week to week.
 _AT_ONCE = frozenset({"evening_kw", "evening_kw_unmanaged", "evening_response_kw", "quay_m", "shore_connections"})
+
+
+def weighted_by(metric: str, rule: str) -> str:
+    """Return the metric by which the places of a week are weighted where a metric does not add up.
+
+    Parameters
+    ----------
+    metric
+        Its name.
+    rule
+        Of :func:`yearly_rules`.
+    """
+    return metric if rule in {"sum", "max"} or rule.startswith("at:") else rule
 
 
 def yearly_rules(system: str) -> dict[str, str]:

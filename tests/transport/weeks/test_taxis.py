@@ -270,3 +270,37 @@ def test_any_worker_returns_the_same(inputs: Inputs, params: Params, usual: Case
     for result in again:
         assert_frame_equal(result.result.summary, usual.result.summary, check_exact=True)
         assert_frame_equal(result.tables["stations"], usual.tables["stations"], check_exact=True)
+
+
+def test_fewer_replications_are_the_first_ones(inputs: Inputs, params: Params) -> None:
+    """Named seeds: a city that is simulated twice sees the first two weeks of one that is simulated three times."""
+    weeks = {}
+    for count in (2, 3):
+        given = moved(params, simulation_replications_province=float(count))
+        case = week_of(inputs, given, area="211200", level="province", week="summer")
+        assert case.replications == count
+        weeks[count] = taxis.simulate_unmanaged(case)
+    assert np.array_equal(weeks[3].load_kw[:2], weeks[2].load_kw)
+    assert_frame_equal(weeks[3].sessions.filter(pl.col("replication") < 2), weeks[2].sessions, check_exact=True)
+
+
+def test_half_of_the_twin_tells_stores_the_same(inputs: Inputs, params: Params) -> None:
+    """Who swaps and who charges at plugs never meet: the visits of a half alone are those of the whole city, to the last bit."""
+    case = week_of(inputs, managed(params, 0.5, 0.5))
+    whole = taxis.simulate_unmanaged(case)
+    swaps = pl.col("site").str.starts_with("swap")
+    for who, mine in (("swap", swaps), ("plug", ~swaps)):
+        alone = taxis.simulate_unmanaged(case, who=who)
+        assert alone.sessions.height > 50
+        assert_frame_equal(alone.sessions, whole.sessions.filter(mine), check_exact=True)
+    half = taxis.ready(case).given["swap_stations"]
+    names = [f"swap_{i}" for i in range(len(half))]
+    assert [store.plan.expected_per_h for store in half] == expected_swaps(whole, names)
+
+
+def test_the_planned_week_alone_is_that_of_the_case(inputs: Inputs, params: Params, usual: CaseResult) -> None:
+    """What stands beside a week changes nothing of it."""
+    alone = taxis.planned(week_of(inputs, params))
+    assert_frame_equal(alone.result.summary, usual.result.summary, check_exact=True)
+    assert_frame_equal(alone.result.sessions, usual.result.sessions, check_exact=True)
+    assert not alone.variants

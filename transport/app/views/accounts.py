@@ -10,8 +10,11 @@ import streamlit as st
 from transport.app import account_charts as charts
 from transport.app import account_tables as facts
 from transport.app import area_tables as spread
-from transport.app import state
-from transport.app.widgets import number, show, text
+from transport.app import comparison, state
+from transport.app import comparison_rows as rows_of
+from transport.app.provenance import where_from_target
+from transport.app.what_if_tables import blank
+from transport.app.widgets import number, say_lacking, show, text
 from transport.hindcast import explanation, explanations, summary
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, YEARS
@@ -28,7 +31,6 @@ INTENSITY = "operating_co2_intensity"
 TARGET_YEAR = 2030
 #: Last year with a published energy balance, and what the page opens with.
 BALANCE = (2019, "transport", "diesel")
-OPENING_CLASS = "tractor_trailer"
 SECTIONS = ("readings", "attribution", "balance", "hindcast", "progress", "cost", "seasons", "areas", "shares")
 
 
@@ -57,6 +59,26 @@ def accounts() -> None:
     for section, tab in zip(SECTIONS, st.tabs([t(f"app.accounts.tab_{s}", lang) for s in SECTIONS]), strict=True):
         with tab:
             drawn[section](run, data, lang)
+    _beside(data, lang)
+
+
+def _beside(data: Inputs, lang: str) -> None:
+    """Set the scenarios side by side: CO2 by sector and energy by carrier."""
+    scope = "direct_power"
+    comparison.side_by_side(
+        "accounts_co2",
+        t("comparison.co2", lang, year=TARGET_YEAR, scope=labels(data, "scope", lang)[scope]),
+        rows_of.co2_by_sector(TARGET_YEAR, scope, data, lang),
+        lang,
+        heads=(t("comparison.sector", lang), t("comparison.co2_unit", lang)),
+    )
+    comparison.side_by_side(
+        "accounts_energy",
+        t("comparison.energy", lang, year=TARGET_YEAR),
+        rows_of.energy_by_carrier(TARGET_YEAR, data, lang),
+        lang,
+        heads=(t("comparison.carrier", lang), t("comparison.energy_unit", lang)),
+    )
 
 
 # ---- shared ------------------------------------------------------------------------------------------------------------------------
@@ -66,7 +88,7 @@ def _table(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
     """Return a table of the run, or say that it is not there yet."""
     found = state.table(run, name) if name in run.manifest["tables"] else None
     if found is None or facts.lacking(found.columns, name):
-        st.info(t("app.accounts.not_yet", lang, table=name, scenario=run.manifest["scenario"]))
+        say_lacking(run, name, t("app.accounts.not_yet", lang, table=name, scenario=run.manifest["scenario"]))
         return None
     return found
 
@@ -115,6 +137,7 @@ def _readings(run: StoredRun, data: Inputs, lang: str) -> None:
     st.altair_chart(charts.readings(found, used["boundary"], used["scope"], used["base"], lang=lang), alt=alt, width="content")
     reading = {key: named[key][code] for key, code in _headline(data).items()}
     st.caption(t("app.accounts.readings_note", lang, year=TARGET_YEAR, **facts.demand(data, INTENSITY, TARGET_YEAR), **reading))
+    where_from_target(INTENSITY, run, data, lang)
     grid = frozen_grid_line(state.table(run, "indicators"), data, lang, year=TARGET_YEAR)
     if grid:
         st.caption(grid)
@@ -164,20 +187,12 @@ def _attribution(run: StoredRun, data: Inputs, lang: str) -> None:
     total = float(bars["change"][-1])
     title = t("app.accounts.attribution_title", lang, base=BASE_YEAR, year=year, total=f"{total:+.1f}")
     st.subheader(title)
-    shown = bars.select(
-        name=pl.Series([t(f"attribution.factor.{key}", lang) for key in bars["key"]], dtype=pl.String),
-        value="change",
-        kind=pl.Series(
-            ["total" if key == "total" else charts.change_kind(value) for key, value in bars.select("key", "change").iter_rows()],
-            dtype=pl.String,
-        ),
-        start="start",
-        end="end",
-    )
     left, right = st.columns([3, 2])
     with left:
         axis = t("app.accounts.points", lang)
-        st.altair_chart(charts.waterfall(shown, charts.CHANGE_COLOURS, title=axis, form="+.1f"), alt=title)
+        st.altair_chart(
+            charts.waterfall(charts.factor_bars(bars, lang), charts.CHANGE_COLOURS, title=axis, form="+.1f"), alt=title
+        )
     with right:
         inner = t("app.accounts.structure_title", lang)
         st.markdown(f"**{inner}**")
@@ -225,11 +240,11 @@ def _balance(run: StoredRun, data: Inputs, lang: str) -> None:
         "entry": number(t("app.accounts.entry", lang), "%.2f"),
         "explained": number(t("app.accounts.explained", lang), "%.2f"),
         "rest_pct": number(t("app.accounts.rest_pct", lang), "%+.1f"),
-        "limit_pct": number(t("app.accounts.limit_pct", lang), "%.0f"),
+        "limit_pct": text(t("app.accounts.limit_pct", lang), alignment="right"),
         "verdict": text(t("app.accounts.verdict", lang)),
         "used_for": text(t("app.accounts.used_for", lang)),
     }
-    show(entries, config, inner)
+    show(blank(entries, {"limit_pct": ".0f"}), config, inner)
     st.caption(t("app.accounts.balance_note", lang))
 
 
@@ -263,7 +278,8 @@ def _hindcast(run: StoredRun, data: Inputs, lang: str) -> None:
         for reason, items in why.items():
             st.markdown(f"**{' · '.join(dict.fromkeys(items))}**  \n{reason}")
     with st.expander(t("app.accounts.hindcast_all", lang)):
-        st.dataframe(fit_frame(table, data, lang), hide_index=True, alt=t("app.accounts.hindcast_all", lang))
+        whole = fit_frame(table, data, lang)
+        show(whole, dict.fromkeys(whole.columns), t("app.accounts.hindcast_all", lang))
 
 
 def _progress(run: StoredRun, data: Inputs, lang: str) -> None:
@@ -301,49 +317,25 @@ def _progress(run: StoredRun, data: Inputs, lang: str) -> None:
 
 
 def _cost(run: StoredRun, data: Inputs, lang: str) -> None:
-    """Show the cost of ownership by powertrain, and what the measures of the run cost."""
-    table = _table(run, "tco", lang)
-    if table is not None:
-        left, right = st.columns([1, 2])
-        with left:
-            year = _year("cost_year", table, "year", TARGET_YEAR, lang)
-        named = labels(data, "vehicle_class", lang)
-        classes = [code for code in named if code in set(table["vehicle_class"].to_list())]
-        with right:
-            vehicle = str(_choose("vehicle_class", classes, OPENING_CLASS, named, lang))
-        title = t("app.accounts.cost_title", lang, year=year, vehicle=named[vehicle])
-        st.subheader(title)
-        parts = facts.ownership(table, year, vehicle, data, lang).rename(
-            {"powertrain": "name", "component": "part", "cost": "amount"}
-        )
-        order = parts["name"].unique(maintain_order=True).to_list()
-        colours = dict(zip((t(f"app.accounts.cost_{c}", lang) for c in facts.COMPONENTS), charts.COST_COLOURS, strict=True))
-        mine = table.filter(pl.col("vehicle_class") == vehicle).row(0, named=True)
-        axis = t("app.accounts.cost_axis", lang, unit=labels(data, "work_unit", lang)[mine["unit"]])
-        st.altair_chart(charts.stacked(parts, colours, title=axis, order=order, form=".2f"), alt=title)
-        config = {
-            "powertrain": text(t("app.accounts.powertrain", lang)),
-            "total": number(axis, "%.2f"),
-            "path": number(t("app.accounts.path_share", lang), "%.1f"),
-            "by_cost": number(t("app.accounts.tco_share", lang), "%.1f"),
-        }
-        show(facts.sales(table, year, vehicle, data, lang), config, title)
-        if mine["sales_split"] != "logit":
-            st.caption(t(f"app.accounts.split_{mine['sales_split']}", lang))
-        st.caption(t("app.accounts.cost_note", lang))
+    """Show what the measures of the run cost; the cost of ownership stands with the fleets."""
     costs = _table(run, "costs", lang)
     if costs is None:
         return
-    year = TARGET_YEAR if table is None else year
+    with st.columns([1, 2])[0]:
+        year = _year("cost_year", costs, "year", TARGET_YEAR, lang)
     title = t("app.accounts.measures_title", lang, year=year)
     st.subheader(title)
     config = {"measure": text(t("app.accounts.measure", lang), width=200)}
     config["status"] = text(t("app.accounts.cost_status", lang), width=130)
-    config |= {c: number(t(f"app.accounts.cost_{c}", lang), "%.2f") for c in (*facts.MEASURE_COMPONENTS, "total")}
-    config["present"] = number(t("app.accounts.cost_present", lang, first=BASE_YEAR, last=YEARS[-1]), "%.2f")
-    config["avoided"] = number(t("app.accounts.avoided", lang), "%.1f")
-    config["per_tonne"] = number(t("app.accounts.per_tonne", lang), "localized")
-    show(facts.measures(costs, year, data, lang), config, title)
+    right = {"alignment": "right"}
+    config |= {c: text(t(f"app.accounts.cost_{c}", lang), **right) for c in (*facts.MEASURE_COMPONENTS, "total")}
+    config["present"] = text(t("app.accounts.cost_present", lang, first=BASE_YEAR, last=YEARS[-1]), **right)
+    config["avoided"] = text(t("app.accounts.avoided", lang), **right)
+    config["per_tonne"] = text(t("app.accounts.per_tonne", lang), **right)
+    # what nobody knows is an empty text, not an empty number
+    forms = dict.fromkeys((*facts.MEASURE_COMPONENTS, "total", "present"), ",.2f") | {"avoided": ",.1f", "per_tonne": ",.0f"}
+    table = facts.measures(costs, year, data, lang)
+    show(blank(table, {c: form for c, form in forms.items() if c in table.columns}), config, title)
     st.caption(t("app.accounts.measures_note", lang))
 
 
@@ -368,9 +360,9 @@ def _seasons(run: StoredRun, data: Inputs, lang: str) -> None:
         "winter": number(t("app.accounts.winter", lang, month=spread.WINTER), "%.2f"),
         "summer": number(t("app.accounts.summer", lang, month=spread.SUMMER), "%.2f"),
         "unit": text(t("app.accounts.unit", lang)),
-        "more": number(t("app.accounts.winter_more", lang), "%+.1f"),
+        "more": text(t("app.accounts.winter_more", lang), alignment="right"),
     }
-    show(spread.winter(table, year, vehicle, data, lang), config, title)
+    show(blank(spread.winter(table, year, vehicle, data, lang), {"more": "+.1f"}), config, title)
     st.caption(t("app.accounts.seasons_note", lang))
 
 

@@ -11,8 +11,11 @@ from transport.app import charging_charts as drawn
 from transport.app import charging_tables as facts
 from transport.app import charging_tasks as tasks
 from transport.app import charging_vehicles as vehicles
-from transport.app import state
-from transport.app.widgets import number, show, text
+from transport.app import comparison, state
+from transport.app import comparison_rows as rows_of
+from transport.app.downloads import downloads
+from transport.app.provenance import where_from_page
+from transport.app.widgets import number, say_lacking, show, text
 from transport.i18n import labels, t
 from transport.layout import PROVINCE
 from transport.weeks.peak_response import REASONS
@@ -58,6 +61,18 @@ def charging() -> None:
     for section, tab in zip(SECTIONS, st.tabs([t(f"charging.tab_{s}", lang) for s in SECTIONS]), strict=True):
         with tab:
             drawers[section](source, data, lang)
+    week = "winter"
+    named = labels(data, "week", lang)[week]
+    for what in ("peak", "energy"):
+        comparison.side_by_side(
+            f"charging_{what}",
+            t(f"comparison.charging_{what}", lang, week=named),
+            rows_of.charging_of(what, week, data, lang),
+            lang,
+            heads=(t("comparison.system", lang), t(f"comparison.charging_{what}_unit", lang)),
+            form=",.2f",
+        )
+    st.caption(t("comparison.charging_note", lang))
 
 
 # ---- shared ------------------------------------------------------------------------------------------------------------------------
@@ -89,27 +104,16 @@ def _where(
     return mine.filter(pl.col("week") == week), week, pair, title
 
 
-def _download(table: pl.DataFrame, name: str, lang: str) -> None:
-    st.download_button(
-        t("charging.download", lang),
-        facts.csv_bytes(table),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        key=f"charging_file_{name}",
-    )
-
-
-def _twin(table: pl.DataFrame, config: Mapping[str, Any], title: str, name: str, lang: str) -> None:
+def _twin(table: pl.DataFrame, config: Mapping[str, Any], title: str, name: str) -> None:
     """Show a table under its title with its file."""
     st.markdown(f"**{title}**")
-    show(table, dict(config), title)
-    _download(table, name, lang)
+    show(table, dict(config), title, file=name)
 
 
 def _missing(source: Source, table: str, lang: str) -> pl.DataFrame | None:
     found = source.table(table)
     if found is None or found.is_empty():
-        st.info(t("charging.no_table" if source.is_province else "charging.only_province", lang))
+        say_lacking(source.stored, table, t("charging.no_table" if source.is_province else "charging.only_province", lang))
         return None
     return found
 
@@ -137,6 +141,7 @@ def _load(source: Source, data: Inputs, lang: str) -> None:
     st.subheader(t("charging.load_title", lang, at=title))
     st.warning(t("charging.weak_province" if source.is_province else "charging.weak_sample", lang))
     _cards(rows, lang)
+    where_from_page("charging", source.run, data, lang)
     st.altair_chart(drawn.load_curves(rows, systems, periods, lang=lang), alt=title)
     st.caption(t("charging.load_note", lang))
     config = {
@@ -146,7 +151,7 @@ def _load(source: Source, data: Inputs, lang: str) -> None:
         "price": number(t("charging.price", lang), "%.3f", width=130),
         "period": text(t("charging.period", lang), width=90),
     }
-    _twin(rows.drop("hour"), config, t("charging.load_table", lang), f"load_{pair[0]}_{week}", lang)
+    _twin(rows.drop("hour"), config, t("charging.load_table", lang), f"load_{pair[0]}_{week}")
     response = source.table("peak_response")
     if response is not None and not response.is_empty():
         _response(response, data, lang)
@@ -173,7 +178,7 @@ def _response(table: pl.DataFrame, data: Inputs, lang: str) -> None:
         **{c: number(t(f"charging.{c}", lang), "%.2f", width=60 if c in {"low", "high"} else 110) for c in rows.columns[2:-1]},
         "reason": text(t("charging.reason", lang), width=220),
     }
-    _twin(rows, config, t("charging.response_title", lang), "peak_response", lang)
+    _twin(rows, config, t("charging.response_title", lang), "peak_response")
     st.caption(t("charging.response_note", lang))
 
 
@@ -227,9 +232,7 @@ def _service(source: Source, data: Inputs, lang: str) -> None:
         "high": number(t("charging.high", lang), "%.4g", width=110),
         "unit": text(t("charging.unit", lang), width=110),
     }
-    _twin(
-        table.select(list(config)), config, t("charging.service_table", lang), f"service_{first['system']}_{pair[0]}_{week}", lang
-    )
+    _twin(table.select(list(config)), config, t("charging.service_table", lang), f"service_{first['system']}_{pair[0]}_{week}")
     st.caption(t("charging.service_note", lang))
 
 
@@ -268,7 +271,7 @@ def _depot(source: Source, data: Inputs, lang: str) -> None:
         "soc_end": number(t("charging.soc_end", lang), "%.0f", width=110),
         "kw": number("kW", "%.0f", width=80),
     }
-    _twin(rows, config, t("charging.gantt_table", lang), f"depot_{pair[0]}_{week}_{day}", lang)
+    _twin(rows, config, t("charging.gantt_table", lang), f"depot_{pair[0]}_{week}_{day}")
 
 
 # ---- airport -----------------------------------------------------------------------------------------------------------------------
@@ -296,9 +299,9 @@ def _airport(source: Source, data: Inputs, lang: str) -> None:
         **numbers,
         "delayed": number(t("charging.delayed", lang), "%d", width=90),
     }
-    _twin(vehicles.delay_rows(mine, data, lang), causes, t("charging.cause_table", lang), f"delays_{pair[1]}_{week}", lang)
-    jobs = source.table("turnaround_tasks")
-    if jobs is None or jobs.is_empty():
+    _twin(vehicles.delay_rows(mine, data, lang), causes, t("charging.cause_table", lang), f"delays_{pair[1]}_{week}")
+    jobs = _missing(source, "turnaround_tasks", lang)
+    if jobs is None:
         return
     own = facts.of(jobs, area=pair[0], place=pair[1], week=week)
     kinds = {
@@ -307,7 +310,7 @@ def _airport(source: Source, data: Inputs, lang: str) -> None:
         "missed_pct": number(t("charging.missed_pct", lang), "%.2f", width=90),
         "delayed_pct": number(t("charging.delayed_pct", lang), "%.2f", width=90),
     }
-    _twin(vehicles.task_rows(own, data, lang), kinds, t("charging.task_table", lang), f"tasks_{pair[1]}_{week}", lang)
+    _twin(vehicles.task_rows(own, data, lang), kinds, t("charging.task_table", lang), f"tasks_{pair[1]}_{week}")
     st.caption(t("charging.airport_note", lang))
 
 
@@ -339,7 +342,7 @@ def _corridor(source: Source, data: Inputs, lang: str) -> None:
         "queue_mean": number(t("charging.queue_mean", lang), "%.2f", width=105),
         "peak_mw": number(t("charging.card_peak", lang), "%.2f", width=105),
     }
-    _twin(rows.select(list(config)), config, t("charging.station_table", lang), f"stations_{week}", lang)
+    _twin(rows.select(list(config)), config, t("charging.station_table", lang), f"stations_{week}")
     with right:
         station = str(tasks.choose("corridor_station", list(called), next(iter(called)), called, "station", lang))
     own = (
@@ -367,7 +370,7 @@ def _shore(source: Source, data: Inputs, lang: str) -> None:
         "shore_mwh": number(t("charging.shore_mwh", lang), "%.1f", width=120),
         "fuel_t": number(t("charging.fuel_t", lang), "%.1f", width=105),
     }
-    _twin(vehicles.berth_rows(mine, lang), config, t("charging.calls_table", lang), f"berths_{pair[1]}_{week}", lang)
+    _twin(vehicles.berth_rows(mine, lang), config, t("charging.calls_table", lang), f"berths_{pair[1]}_{week}")
     st.caption(t("charging.shore_note", lang))
 
 
@@ -398,8 +401,8 @@ def _checks(source: Source, data: Inputs, lang: str) -> None:
         "limit": text(t("charging.limit", lang), width=80, alignment="right"),
     }
     st.markdown(f"**{t('charging.checks_table', lang)}**")
-    show(rows.drop("explanation"), config, t("charging.checks_table", lang), 35 * 25 + 3)
-    _download(rows, f"checks_{mine['system'][0]}_{pair[0]}_{week}", lang)
+    show(rows.drop("explanation"), config, t("charging.checks_table", lang), 35 * 25 + 3, file="")
+    downloads(rows, f"checks_{mine['system'][0]}_{pair[0]}_{week}", lang, config)
     with st.expander(t("charging.explanation", lang), expanded=True):
         said = rows.unique("explanation", maintain_order=True).select("check", "explanation").rows()
         st.markdown("\n".join(f"- **{check}**{'：' if lang == 'zh' else ': '}{why}" for check, why in said))

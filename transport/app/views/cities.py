@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 import streamlit as st
 
-from transport.app import account_charts, state
+from transport.app import account_charts, comparison, state
 from transport.app import city_answers as answers
 from transport.app import city_charts as drawn
 from transport.app import city_energy as amounts
 from transport.app import city_questions as questions
 from transport.app import city_tables as facts
+from transport.app import comparison_rows as rows_of
 from transport.app.city_times import times_of_a_trip
+from transport.app.provenance import where_from_target
 from transport.app.what_if_tables import blank
 from transport.app.widgets import number, show, text
 from transport.i18n import labels, t
@@ -47,10 +49,32 @@ def cities() -> None:
         st.info(t("cities.no_city", lang, scenario=run.manifest["scenario"]))
         return
     area, year = _chosen(areas, data, lang)
+    where_from_target("green_travel_share", run, data, lang, area)
     drawers = {"verdict": _verdict, "modes": _modes, "needs": _needs, "drivers": _drivers, "trust": _trust, "energy": _energy}
     for section, tab in zip(SECTIONS, st.tabs([t(f"cities.tab_{s}", lang) for s in SECTIONS]), strict=True):
         with tab:
             drawers[section](run, data, area, year, lang)
+    _beside(data, area, year, lang)
+
+
+def _beside(data: Inputs, area: str, year: int, lang: str) -> None:
+    """Set the scenarios side by side: the modes of the city, and the green travel share of all cities."""
+    place = labels(data, "area", lang)[area]
+    share = t("comparison.share", lang)
+    comparison.side_by_side(
+        "cities_modes",
+        t("comparison.city_modes", lang, city=place, year=year),
+        rows_of.city_modes(area, year, data, lang),
+        lang,
+        heads=(t("comparison.mode", lang), share),
+    )
+    comparison.side_by_side(
+        "cities_green",
+        t("comparison.green", lang, year=year),
+        rows_of.green_shares(year, data, lang),
+        lang,
+        heads=(t("comparison.city", lang), share),
+    )
 
 
 def _chosen(areas: Sequence[str], data: Inputs, lang: str) -> tuple[str, int]:
@@ -395,12 +419,12 @@ def _published(rows: pl.DataFrame, title: str, lang: str) -> None:
         "item": text(t("cities.item", lang), width=345),
         "modes": text(t("cities.of_modes", lang), width=150),
         "modelled": number(t("cities.modelled", lang), "%.2f", width=70),
-        "published": number(t("cities.published", lang), "%.2f", width=70),
+        "published": text(t("cities.published", lang), alignment="right", width=70),
         "range": text(t("cities.range", lang), width=105),
         "verdict": text(t("cities.hit", lang), width=75),
         "quality": text(t("scorecard.quality", lang), width=80),
     }
-    show(rows.select(list(config)), config, title, 35 * 26 + 3)
+    show(blank(rows.select(list(config)), {"published": ".2f"}), config, title, 35 * 26 + 3)
 
 
 def _sources(rows: pl.DataFrame, lang: str) -> None:
@@ -428,7 +452,10 @@ def _energy(run: StoredRun, data: Inputs, area: str, year: int, lang: str) -> No
         st.subheader(title)
         amount = ",.2f" if lang == "zh" else ",.3f"
         forms = {"pkm": amount, "vehicle_km": amount, "energy_tj": ",.0f"}
-        forms |= dict.fromkeys(("direct", "direct_power", "wtw"), ",.1f") | {"mj_per_pkm": ".2f", "g_per_pkm": ".0f"}
+        forms |= dict.fromkeys(("direct", "direct_power", "wtw"), amount if lang == "zh" else ",.1f") | {
+            "mj_per_pkm": ".2f",
+            "g_per_pkm": ".0f",
+        }
         config = {"mode": text(t("cities.mode", lang), width=88)}
         widths = dict.fromkeys(("pkm", "vehicle_km", "energy_tj"), 76)
         config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=widths.get(c, 94)) for c in forms}

@@ -1,4 +1,4 @@
-"""First page: the targets, under which reading they are met, and where freight goes."""
+"""First page: the targets with probability and reason, every definition, what is left to 2030, scenarios side by side, and where freight goes."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 import streamlit as st
 
-from transport.app import charts, maps, state
+from transport.app import account_charts, charts, comparison, maps, state
+from transport.app import account_tables as accounts
+from transport.app import overview_tables as facts
+from transport.app.downloads import downloads
+from transport.app.overview_tables import INTENSITY, WEAK
+from transport.app.provenance import where_from
+from transport.app.tour import tour
+from transport.app.widgets import number, show, text
+from transport.bundled import ensemble_folders
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
-from transport.scorecard import MET, READING, reading_matrix, scorecard
-from transport.text import (
-    capacity_line,
-    fit_frame,
-    sales_line,
-    scorecard_frame,
-    shown,
-    target_text,
-    unit_label,
-    unmodelled_lines,
-)
+from transport.progress import default_as_of, progress_table
+from transport.scorecard import MET, READING, scorecard
+from transport.text import capacity_line, fit_frame, sales_line, shown, target_text, unit_label, unmodelled_lines
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
     from transport.scorecard import ScoreLine
     from transport.store import StoredRun
 
-INTENSITY = "operating_co2_intensity"
 GREEN = "green_travel_share"
 TARGET_YEAR = 2030
 MAP_MODES = ("road", "rail", "water", "pipeline")
-#: Data qualities nobody has verified.
-WEAK = ("assumption", "recalled")
+TABS = ("targets", "path", "readings", "plan", "scenarios")
+#: Greatest height of a table of sentences [px].
+_TALL = 620
 _COLOURS: dict[str, Literal["green", "blue", "orange"]] = {"met": "green", "within_tolerance": "blue", "missed": "orange"}
 CARDS = (
     (INTENSITY, TARGET_YEAR),
@@ -47,6 +47,7 @@ def overview() -> None:
     lang = state.language()
     name = str(st.session_state.get("scenario") or state.DEFAULT_SCENARIO)
     st.header(t("app.overview_title", lang, scenario=getattr(state.scenario(name), f"title_{lang}")))
+    tour(lang)
     run = state.stored(name)
     if run is None:
         st.info(t("app.nothing_yet", lang))
@@ -54,20 +55,27 @@ def overview() -> None:
     data = state.inputs_of(run)
     indicators = state.table(run, "indicators")
     lines = scorecard(indicators, data.table("indicators"))
-    _cards(lines, data, lang)
-    _scorecard(lines, data, lang)
-    left, right = st.columns(2)
-    with left:
+    _cards(lines, run, data, lang)
+    tabs = dict(zip(TABS, st.tabs([t(f"overview.tab_{tab}", lang) for tab in TABS]), strict=True))
+    with tabs["targets"]:
+        _scorecard(lines, run, data, lang)
+        _why(lines, run, data, lang)
+    with tabs["path"]:
         _intensity(indicators, lines, data, lang)
-    with right:
+        _waterfall(run, data, lang)
         _green(indicators, lines, data, lang)
-    _matrix(indicators, lines, data, lang)
+    with tabs["readings"]:
+        _readings(indicators, lines, run, data, lang)
+    with tabs["plan"]:
+        _plan(indicators, data, lang)
+    with tabs["scenarios"]:
+        _scenarios(data, lang)
     _freight(run, data, lang)
     _fit(run, data, lang)
 
 
-def _cards(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
-    """Show four headline numbers and the weakest city."""
+def _cards(lines: list[ScoreLine], run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show four headline numbers, each with where it comes from."""
     names, verdicts, qualities = (labels(data, key, lang) for key in ("indicator", "verdict", "quality"))
     found = {(line.id, line.year): line for line in lines}
     for column, key in zip(st.columns(len(CARDS)), CARDS, strict=True):
@@ -88,16 +96,67 @@ def _cards(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
             st.caption(t("app.card_quality", lang, quality=qualities[line.quality]))
             if line.readings > 1:
                 st.caption(t("app.card_readings", lang, met=line.met, readings=line.readings))
+            where_from(line, run, data, lang)
 
 
-def _scorecard(lines: list[ScoreLine], data: Inputs, lang: str) -> None:
-    st.subheader(t("app.scorecard", lang))
-    frame = scorecard_frame(lines, data, lang)
-    config = {frame.columns[0]: st.column_config.TextColumn(width=310)}
-    st.dataframe(frame, hide_index=True, column_config=config, alt=t("app.scorecard", lang), height=35 * (frame.height + 1) + 3)
+def _scorecard(lines: list[ScoreLine], run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show every target with value, gap, probability, verdict and quality."""
+    title = t("app.scorecard", lang)
+    st.subheader(title)
+    probability, ensemble = facts.stored_probabilities(ensemble_folders(), run.manifest, data.table("indicators"))
+    table = facts.target_rows(lines, probability, data, lang)
+    right = {"alignment": "right"}
+    config = {
+        "target": text(t("overview.target", lang), width=246 if lang == "zh" else 228),
+        "area": text(t("overview.area", lang), width=56 if lang == "zh" else 74),
+        "year": number(t("overview.year", lang), "%d", width=46),
+        "value": text(t("overview.value", lang), width=74, **right),
+        "actual": text(t("overview.actual", lang), width=70, **right),
+        "goal": text(t("overview.goal", lang), width=74, **right),
+        "gap": text(t("overview.gap", lang), width=68, **right),
+        "unit": text(t("overview.unit", lang), width=56),
+        "probability": text(t("overview.probability", lang), width=66, **right),
+        "verdict": text(t("overview.verdict", lang), width=148),
+        "quality": text(t("overview.quality", lang), width=70),
+    }
+    show(table.drop("readings"), config, title, 35 * (table.height + 1) + 3)
+    if ensemble:
+        weight = f"{float(ensemble.get('effective_sample_size', ensemble['draws'])):.0f}"
+        said = {
+            "draws": ensemble["draws"],
+            "effective": weight,
+            "failed": ensemble.get("failed", 0),
+            "data": str(ensemble["data_hash"])[:12],
+        }
+        st.caption(t("overview.probability_from", lang, **said))
+    else:
+        st.caption(t("overview.probability_none", lang, scenario=run.manifest["scenario"]))
     st.caption(t("app.scorecard_note", lang))
     for sentence in unmodelled_lines(lines, data, lang):
         st.caption(sentence)
+
+
+def _why(lines: list[ScoreLine], run: StoredRun, data: Inputs, lang: str) -> None:
+    """Say of every target why it is met or missed."""
+    title = t("overview.why_title", lang)
+    st.subheader(title)
+    attribution = state.table(run, "attribution") if "attribution" in run.manifest["tables"] else None
+    binding = float(data.params().get("binding_ratio")[0, 0])
+    full = facts.full_sections(state.table(run, "freight_links"), data.table("networks/nodes"), binding, lang)
+    said = facts.reasons(lines, state.table(run, "indicators"), attribution, full, data, lang)
+    table = (
+        facts.target_rows(lines, {}, data, lang)
+        .select("target", "area", "year", "verdict")
+        .with_columns(reason=pl.Series(said, dtype=pl.String))
+    )
+    heads = ("target", "area", "year", "verdict", "reason")
+    _sentences(table.select(pl.col(head).cast(pl.String).alias(t(f"overview.{head}", lang)) for head in heads), title, lang)
+
+
+def _sentences(table: pl.DataFrame, title: str, lang: str) -> None:
+    """Draw a table whose sentences break into lines, with its files."""
+    st.table(table, hide_index=True, height=min(_TALL, 60 * (table.height + 1)), alt=title)
+    downloads(table, title, lang)
 
 
 def _intensity(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
@@ -113,23 +172,26 @@ def _intensity(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, l
     row = reading.row(0, named=True)
     named = {part: labels(data, part, lang)[row[part]] for part in ("boundary", "scope", "base")}
     st.caption(t("app.intensity_note", lang, **named))
-    values = _headlines(reading, lang)
-    if values:
-        st.caption(t("app.others", lang, values=values))
 
 
-def _headlines(reading: pl.DataFrame, lang: str) -> str:
-    """Return the headline of every scenario that has been run, so that the plan is read beside the baseline and the rebound."""
-    found = []
-    for name in state.scenarios():
-        run = state.stored(name)
-        if run is None:
-            continue
-        rows = state.table(run, "indicators").filter(pl.col("id") == INTENSITY, pl.col("year") == TARGET_YEAR)
-        value = rows.join(reading, on=list(READING), how="semi")["value"][0]
-        title = getattr(state.scenario(name), f"title_{lang}")
-        found.append(t("app.card_label_value", lang, name=title, value=f"{value:+.1f}"))
-    return " · ".join(found)
+def _waterfall(run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show what changed the headline since the base year, factor by factor."""
+    if "attribution" not in run.manifest["tables"]:
+        return
+    row = data.table("indicators").filter(pl.col("id") == INTENSITY).row(0, named=True)
+    bars = accounts.steps(
+        state.table(run, "attribution"), TARGET_YEAR, {name: str(row[name]) for name in ("boundary", "scope", "base")}
+    )
+    total = float(bars["change"][-1])
+    title = t("overview.waterfall_title", lang, base=BASE_YEAR, year=TARGET_YEAR, total=f"{total:+.1f}")
+    st.subheader(title)
+    axis = t("app.accounts.points", lang)
+    drawn = account_charts.waterfall(
+        account_charts.factor_bars(bars, lang), account_charts.CHANGE_COLOURS, title=axis, form="+.1f"
+    )
+    st.altair_chart(drawn, alt=title)
+    without = total - float(bars.filter(pl.col("key") == "covid_rebound")["change"][0])
+    st.caption(t("overview.waterfall_note", lang, without=f"{without:+.1f}"))
 
 
 def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
@@ -151,23 +213,94 @@ def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang:
     st.caption(t("app.green_note", lang))
 
 
-def _matrix(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
+def _readings(indicators: pl.DataFrame, lines: list[ScoreLine], run: StoredRun, data: Inputs, lang: str) -> None:
+    """Show the headline in every definition: the matrix, and one sentence per cell."""
     line = next(line for line in lines if line.id == INTENSITY)
-    st.subheader(t("app.matrix_title", lang, year=TARGET_YEAR, met=line.met, readings=line.readings))
-    matrix = reading_matrix(indicators, INTENSITY, TARGET_YEAR).with_columns(
-        pl.col("boundary").replace(labels(data, "boundary", lang)), pl.col("base").replace(labels(data, "base", lang))
+    title = t("overview.readings_title", lang, year=TARGET_YEAR, met=line.met, readings=line.readings)
+    st.subheader(title)
+    row = data.table("indicators").filter(pl.col("id") == INTENSITY).row(0, named=True)
+    found = accounts.verdicts(indicators, INTENSITY, TARGET_YEAR, {k: str(row[k]) for k in ("boundary", "scope", "base")})
+    used = {}
+    for part in ("boundary", "scope", "base"):
+        named = labels(data, part, lang)
+        used[part] = {code: named[code] for code in named if code in set(found[part].to_list())}
+    drawn = account_charts.readings(found, used["boundary"], used["scope"], used["base"], lang=lang)
+    st.altair_chart(drawn, alt=title, width="content")
+    st.caption(t("overview.readings_note", lang, scenario=run.manifest["scenario"]))
+    inner = t("overview.sentences_title", lang)
+    st.markdown(f"**{inner}**")
+    table = facts.reading_sentences(indicators, TARGET_YEAR, line.target, data, lang)
+    signed = [f"{value:+.1f}" for value in table["value"]]
+    said = table.select(pl.Series("change", signed, dtype=pl.String), "verdict", "sentence")
+    _sentences(said.rename({head: t(f"overview.{head}", lang) for head in said.columns}), inner, lang)
+
+
+def _plan(indicators: pl.DataFrame, data: Inputs, lang: str) -> None:
+    """Show what the years to 2030 still have to bring: actual values, what is missing, and how much a year."""
+    title = t("overview.plan_title", lang)
+    st.subheader(title)
+    progress = progress_table(data, indicators, as_of=default_as_of(data, int(data.params().get("data_vintage_year")[0, 0])))
+    due = progress.filter(pl.col("target_year").is_between(facts.PLAN_YEARS[0], facts.PLAN_YEARS[-1]))
+    counted = dict(due["light"].value_counts().iter_rows())
+    lights = {light: counted.get(light, 0) for light in ("green", "amber", "red", "grey")}
+    cards = {
+        "due": str(due.height),
+        "actual": str(due["actual"].count()),
+        "lights": t("overview.plan_card_lights_value", lang, **lights),
+    }
+    for column, (card, value) in zip(st.columns(len(cards)), cards.items(), strict=True):
+        column.metric(t(f"overview.plan_card_{card}", lang), value, border=True)
+    table = facts.five_years(progress, indicators, data, lang)
+    right = {"alignment": "right"}
+    config = {
+        "light": text(t("overview.light", lang), width=84),
+        "target": text(t("overview.target", lang), width=178),
+        "area": text(t("overview.area", lang), width=60),
+        "year": number(t("overview.year", lang), "%d", width=46),
+        "goal": text(t("overview.goal", lang), width=76, **right),
+        "unit": text(t("overview.unit", lang), width=58),
+        "actual": text(t("overview.actual", lang), width=55, **right),
+        "period": text(t("overview.period", lang), width=74),
+        "left": text(t("overview.left", lang), width=52, **right),
+        "needed": text(t("overview.needed", lang), width=56, **right),
+        "modelled": text(t("overview.modelled", lang), width=76, **right),
+        "needed_model": text(t("overview.needed_model", lang), width=72, **right),
+    }
+    show(table, config, title, 35 * (table.height + 1) + 3)
+    st.caption(t("overview.plan_note", lang))
+
+
+def _scenarios(data: Inputs, lang: str) -> None:
+    """Show the scenarios that are compared: how many targets each meets, target by target, and the path of the intensity."""
+    definitions = data.table("indicators")
+    tables = {title: state.table(run, "indicators") for title, run in comparison.stored_runs(lang).items()}
+    title = t("overview.scenarios_title", lang)
+    st.subheader(title)
+    for scenario, (met, total) in facts.met_counts(tables, definitions).items():
+        st.markdown(t("overview.scenarios_count", lang, title=f"**{scenario}**", met=met, total=total))
+    table = facts.by_scenario(tables, data, lang)
+    config = {
+        "target": text(t("overview.target", lang), width=225),
+        "area": text(t("overview.area", lang), width=62),
+        "year": number(t("overview.year", lang), "%d", width=50),
+        "goal": text(t("overview.goal", lang), width=78, alignment="right"),
+        "unit": text(t("overview.unit", lang), width=70),
+    }
+    show(
+        table,
+        config | {scenario: text(scenario, width=440 // len(tables)) for scenario in tables},
+        title,
+        35 * (table.height + 1) + 3,
     )
-    scopes = [c for c in matrix.columns if c not in {"boundary", "base"}]
-    config = {c: st.column_config.NumberColumn(t(f"app.scope_{c}", lang), format="%+.1f %%") for c in scopes}
-    config |= {c: st.column_config.TextColumn(t(f"app.{c}", lang)) for c in ("boundary", "base")}
-    st.dataframe(
-        matrix,
-        hide_index=True,
-        column_config=config,
-        height=35 * (matrix.height + 1) + 3,
-        alt=t("app.matrix_title", lang, year=TARGET_YEAR, met=line.met, readings=line.readings),
+    comparison.side_by_side(
+        "intensity_paths",
+        t("overview.paths_title", lang),
+        lambda run: facts.intensity_years(state.table(run, "indicators"), definitions),
+        lang,
+        heads=(t("overview.year_axis", lang), t("app.intensity_axis", lang)),
+        kind="lines",
+        form="+.1f",
     )
-    st.caption(t("app.matrix_note", lang))
 
 
 def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
@@ -196,13 +329,19 @@ def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
         texts = {"tonnes": t("app.tonnes_axis", lang), "saturation": t("app.saturation", lang)}
         st.pydeck_chart(maps.freight_map(loaded, places, texts), height=520, alt=t("app.freight_title", lang))
     with st.expander(t("app.freight_table", lang)):
-        table = loaded.sort("t_per_year", "link_id", descending=True).select(
+        loaded = loaded.sort("t_per_year", "link_id", descending=True)
+        table = loaded.select(
             pl.col("name").alias(t("app.link", lang)),
             pl.col("mode").replace_strict(modes).alias(t("app.mode", lang)),
             (pl.col("t_per_year") / 1e4).round(0).alias(t("app.tonnes_axis", lang)),
-            pl.col("vc_ratio").round(2).alias(t("app.saturation", lang)),
+            # water has no capacity: an empty text, not an empty number
+            pl.Series(
+                t("app.saturation", lang),
+                ["" if ratio is None else f"{ratio:.2f}" for ratio in loaded["vc_ratio"]],
+                dtype=pl.String,
+            ),
         )
-        st.dataframe(table, hide_index=True, alt=t("app.freight_table", lang))
+        show(table, dict.fromkeys(table.columns), t("app.freight_table", lang))
     for warning in (capacity_line(run, data, lang), sales_line(run, data, lang)):
         if warning:
             st.warning(warning)
@@ -211,7 +350,8 @@ def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
 
 def _fit(run: StoredRun, data: Inputs, lang: str) -> None:
     with st.expander(t("app.fit_title", lang)):
-        st.dataframe(fit_frame(state.table(run, "fit"), data, lang), hide_index=True, alt=t("app.fit_title", lang))
+        table = fit_frame(state.table(run, "fit"), data, lang)
+        show(table, dict.fromkeys(table.columns), t("app.fit_title", lang))
         st.caption(t("app.fit_note", lang))
 
 

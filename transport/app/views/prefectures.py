@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import streamlit as st
 
+from transport.app import comparison, state
 from transport.app import prefecture_charts as charts
 from transport.app import prefecture_tables as facts
-from transport.app import state
+from transport.app.provenance import where_from_page
 from transport.app.widgets import number, show, text
-from transport.i18n import has_text, labels, t
+from transport.i18n import has_text, labels, listed, t
 from transport.layout import BASE_YEAR, QUALITY_ORDER, SCOPES
 from transport.prefecture_profile import count_qualities, mix_scope, place_mix, prefecture_profile
 from transport.prefecture_series import NEEDED, Unplaced
@@ -73,15 +74,39 @@ def prefectures() -> None:
     lost = [one.id for one in without if one.reason == "table"]
     if lost:
         named = labels(data, "indicator", lang)
-        st.warning(t("prefecture.some_missing", lang, names=("、" if lang == "zh" else ", ").join(named[code] for code in lost)))
+        st.warning(t("prefecture.some_missing", lang, names=listed((named[code] for code in lost), lang)))
     drawn = {
-        "indicator": lambda: _indicator(profile, data, lang),
+        "indicator": lambda: _indicator(run, profile, data, lang),
         "area": lambda: _area(run, profile, data, year, lang),
         "method": lambda: _method(profile, without, data, year, lang),
     }
     for tab, label in zip(TABS, st.tabs([t(f"prefecture.tab_{key}", lang) for key in TABS]), strict=True):
         with label:
             drawn[tab]()
+    _beside(profile, data, year, None if scope == HEADLINE else scope, lang)
+
+
+def _beside(profile: pl.DataFrame, data: Inputs, year: int, scope: str | None, lang: str) -> None:
+    """Set the scenarios side by side: the chosen indicator by place."""
+    indicator = str(st.session_state.get("prefectures_indicator", OPENING))
+    rows = facts.of_indicator(profile, indicator)
+    if rows.is_empty():
+        return
+    total = facts.total_of(rows)
+
+    def make(run: StoredRun) -> pl.DataFrame:
+        found = _profile(str(run.folder), _stamp(run), data.data_hash, year, scope, run, data)[0]
+        mine = facts.of_indicator(found, indicator)
+        if mine.is_empty():
+            return pl.DataFrame(schema={"name": pl.String, "value": pl.Float64})
+        return facts.ranking(mine, "value", data, lang).select(name="area", value="value")
+
+    unit = unit_of(total, "value", lang)
+    title = t("comparison.with_unit", lang, title=series_name(total, "value", data, lang), unit=unit)
+    heads = (t("comparison.place", lang), unit)
+    comparison.side_by_side(
+        "prefectures", t("comparison.in_year", lang, title=title, year=year), make, lang, heads=heads, form=",.2f"
+    )
 
 
 # ---- shared ------------------------------------------------------------------------------------------------------------------------
@@ -150,7 +175,7 @@ def _rounded(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 # ---- one indicator, all prefectures ------------------------------------------------------------------------------------------------
 
 
-def _indicator(profile: pl.DataFrame, data: Inputs, lang: str) -> None:
+def _indicator(run: StoredRun, profile: pl.DataFrame, data: Inputs, lang: str) -> None:
     found = profile["id"].unique(maintain_order=True).to_list()
     called = {code: series_name(facts.total_of(facts.of_indicator(profile, code)), "value", data, lang) for code in found}
     left, right = st.columns([3, 2])
@@ -176,6 +201,8 @@ def _indicator(profile: pl.DataFrame, data: Inputs, lang: str) -> None:
     if standing:
         st.markdown(standing)
     _badges_of(rows, data, lang)
+    basis = data.table("indicators").filter(pl.col("id") == indicator)["basis"].drop_nulls()
+    where_from_page("prefectures", run, data, lang, " ".join(basis))
     _chart(rows, measure, unit, title, data, lang)
     table = facts.ranking(rows, measure, data, lang)
     config, columns = _ranking_columns(table, total, data, lang)

@@ -1,4 +1,4 @@
-"""Uncertainty and measures: how likely each target is, in which reading, which numbers matter, and what each measure does and costs."""
+"""Uncertainty and measures: how likely each target is and on what it hangs, what each measure does and costs, and the cheapest package."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import streamlit as st
 from transport.app import state
 from transport.app import uncertainty_charts as drawn
 from transport.app import uncertainty_tables as facts
+from transport.app.backcast_tab import backcast
 from transport.app.calculation_panel import Desk, ask
 from transport.app.uncertainty_jobs import MODULE
 from transport.app.what_if_jobs import scenario_of
 from transport.app.widgets import number, show, text
+from transport.bundled import best_ensemble, ensemble_folders
 from transport.ensemble import EnsembleResult, ensemble_id, prepared, read_ensemble
-from transport.i18n import labels, t
+from transport.i18n import labels, listed, t
 from transport.sensitivity import drivers_if_any
 from transport.store import StoreError, runs_folder
 from transport.text import unit_label
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from transport.sensitivity import Drivers
     from transport.store import StoredRun
 
-SECTIONS = ("targets", "readings", "measures", "curve", "pairs")
+SECTIONS = ("targets", "readings", "measures", "curve", "pairs", "backcast")
 DESK = Desk("uncertainty", MODULE)
 DRAWS = (100, 300, 1000)
 SEED, PAIRS = 1, 10
@@ -64,13 +66,15 @@ def uncertainty() -> None:
                 st.info(t("uncertainty.first_measures", lang))
             else:
                 drawer(tables, data, lang)
+    with tabs["backcast"]:
+        backcast(run, data, DESK, lang)
 
 
 # ---- ensemble ----------------------------------------------------------------------------------------------------------------------
 
 
 def _ensemble(run: StoredRun, data: Inputs, lang: str) -> EnsembleResult | None:
-    """Ask for the number of draws and return the ensemble, once it is there."""
+    """Ask for the number of draws and return their ensemble, or before it is there the largest one that is kept of the scenario."""
     draws = st.segmented_control(
         t("uncertainty.draws", lang), DRAWS, default=DRAWS[0], required=True, key="uncertainty_draws", persist_state="session"
     )
@@ -84,7 +88,10 @@ def _ensemble(run: StoredRun, data: Inputs, lang: str) -> EnsembleResult | None:
         return kept
     st.info(t("uncertainty.what_draws", lang))
     made = ask(DESK, "ensemble", name, lang, given={"manifest": dict(run.manifest)}, draws=int(draws or DRAWS[0]), seed=SEED)
-    return None if made is None else read_ensemble(runs_folder() / f"ensemble-{name}")
+    if made is not None:
+        return read_ensemble(runs_folder() / f"ensemble-{name}")
+    other = best_ensemble(ensemble_folders(), run.manifest)
+    return None if other is None else read_ensemble(other)
 
 
 def _targets(found: EnsembleResult, data: Inputs, lang: str) -> None:
@@ -114,7 +121,11 @@ def _targets(found: EnsembleResult, data: Inputs, lang: str) -> None:
         }
         show(table, config, title)
     st.caption(t("uncertainty.targets_note", lang))
-    _fan(found, rows, data, lang)
+    st.caption(t("uncertainty.weights_note", lang))
+    if "series" in found.manifest["tables"]:
+        _fan(found, rows, data, lang)
+    else:
+        st.caption(t("uncertainty.only_chances", lang))
 
 
 def _fan(found: EnsembleResult, rows: pl.DataFrame, data: Inputs, lang: str) -> None:
@@ -180,13 +191,29 @@ def _readings(found: EnsembleResult, data: Inputs, lang: str) -> None:
 def _measures(run: StoredRun, lang: str) -> dict[str, pl.DataFrame] | None:
     """Ask for the measures of the run and return their tables, once they are there."""
     st.caption(t("uncertainty.what_measures", lang))
-    lineage = run.manifest.get("lineage") or [""]
-    base = state.stored(str(lineage[0])) if lineage[0] in state.scenarios() and lineage[0] != run.manifest["scenario"] else None
     if not run.manifest["resolved"]["set"]:
-        st.info(t("measures.nothing", lang, scenario=run.manifest["scenario"]))
+        st.info(t("measures.nothing", lang, scenario=getattr(state.scenario(run.manifest["scenario"]), f"title_{lang}")))
         return None
-    given = {"manifest": dict(run.manifest), "base": dict(base.manifest) if base is not None else {}}
+    base = _base(run)
+    if base is None:
+        st.caption(t("uncertainty.on_nothing", lang))
+    else:
+        st.caption(t("uncertainty.on_base", lang, base=base[f"title_{lang}"]))
+    given = {"manifest": dict(run.manifest), "base": base or {}}
     return ask(DESK, "measures", run.manifest["resolved"], lang, given=given, pairs=PAIRS)
+
+
+def _base(run: StoredRun) -> dict[str, Any] | None:
+    """Return the manifest of the scenario that a run's builds on, whether it has been run or not; None if it builds on none."""
+    above = [name for name in run.manifest.get("lineage") or () if not name.startswith("+") and name != run.manifest["scenario"]]
+    if not above or above[-1] not in state.scenarios():
+        return None
+    kept = state.stored(above[-1])
+    if kept is not None:
+        return dict(kept.manifest)
+    scenario = state.scenario(above[-1])
+    titles = {"title_zh": scenario.title_zh, "title_en": scenario.title_en}
+    return {"scenario": scenario.name, **titles, "lineage": list(scenario.lineage), "resolved": scenario.resolved()}
 
 
 def _year(key: str, lang: str) -> int:
@@ -203,13 +230,16 @@ def _measure_table(table: pl.DataFrame, data: Inputs, lang: str) -> None:
     ways = (t("measures.alone", lang), t("measures.last", lang))
     st.subheader(title)
     st.altair_chart(drawn.measure_bars(rows, ways, t("uncertainty.co2_axis", lang), lang=lang), alt=title)
-    config = {name: number(t(f"measures.{name}", lang), "%.1f") for name in ("alone", "first", "last", "share", "error", "cost")}
+    config = {name: number(t(f"measures.{name}", lang), "%.1f") for name in ("alone", "first", "last", "share", "error")}
     config |= {
         "measure": text(t("measures.measure", lang), width=260),
         "headline": number(t("measures.headline", lang), "%.2f"),
-        "price": number(t("measures.price", lang), "%.0f"),
+        **{name: text(t(f"measures.{name}", lang), alignment="right") for name in ("cost", "price")},
     }
     show(rows, config, title)
+    unknown = facts.unpriced(table, year, data, lang)
+    if unknown:
+        st.caption(t("uncertainty.unpriced", lang, count=len(unknown), names=listed(unknown, lang, long=True)))
     st.caption(t("measures.note", lang))
 
 
@@ -218,7 +248,10 @@ def _curve(tables: dict[str, pl.DataFrame], data: Inputs, lang: str) -> None:
     rows = facts.curve_of_year(tables["abatement_curve"], year, data, lang)
     title = t("uncertainty.curve_title", lang, year=year)
     st.subheader(title)
-    st.altair_chart(drawn.abatement(rows, lang=lang), alt=title)
+    cap = facts.cap_of(rows)
+    st.altair_chart(drawn.abatement(facts.capped(rows, cap), lang=lang), alt=title)
+    if cap is not None:
+        st.caption(t("uncertainty.capped", lang, cap=f"{cap:,.0f}"))
     config = {name: number(t(f"uncertainty.{name}", lang), "%.1f") for name in ("start", "end", "avoided")}
     config |= {"measure": text(t("measures.measure", lang), width=260), "price": number(t("measures.price", lang), "%.0f")}
     show(rows, config, title)

@@ -12,6 +12,7 @@ from transport.app import what_if_charts as drawn
 from transport.app import what_if_sea_rail as sea
 from transport.app import what_if_tables as facts
 from transport.app.freight_tables import names_of
+from transport.app.provenance import where_from_target
 from transport.app.what_if_runs import compare
 from transport.app.what_if_widgets import ask, choose, speed, table_of
 from transport.app.widgets import number, show, text
@@ -72,6 +73,7 @@ def _sea_rail(run: StoredRun, data: Inputs, names: Names, lang: str) -> None:
     found = sea.reached(path)
     if found is not None:
         _metrics(path, found, lang)
+        where_from_target("sea_rail_share", run, data, lang)
         st.info("\n\n".join(_verdict(run, found, chains, data, names, lang)))
     zones = [PROVINCE, *sorted(set(path["zone_id"].to_list()) - {PROVINCE})]
     zone = str(choose("zone", zones, PROVINCE, names.places, lang))
