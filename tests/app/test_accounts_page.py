@@ -219,7 +219,7 @@ def test_no_code_stands_on_the_page(root: Path, runs: Path, inputs: Inputs) -> N
     assert [text for text in chinese if not text.startswith("Clause (") and not any(title in text for title in titles)] == []
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("table", sorted(account_tables.NEEDED))
 def test_a_run_without_a_table_gets_a_note_in_its_place(root: Path, runs: Path, lang: str, table: str) -> None:
     text = (runs / "manifest.json").read_text(encoding="utf-8").replace(f'"{table}":', f'"not_{table}":')

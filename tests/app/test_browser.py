@@ -195,7 +195,8 @@ def test_every_tab_of_the_what_if_page_is_drawn_without_scrolling_sideways(
     assert {host for host in hosts if host} <= LOCAL, hosts
 
 
-@pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_tab_of_the_page_of_cities_is_drawn_without_scrolling_sideways(
     address: str, chromium_path: str, tmp_path: Path, lang: str
 ) -> None:

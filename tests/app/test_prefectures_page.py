@@ -114,6 +114,7 @@ def test_the_page_shows_ranking_prefecture_and_method(
     assert len(rests_on) == len(basis.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["zh", pytest.param("en", marks=pytest.mark.slow)])
 def test_every_indicator_and_measure_can_be_shown(root: Path, runs: Path, lang: str, profile: pl.DataFrame) -> None:
     del runs

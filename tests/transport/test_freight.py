@@ -521,6 +521,7 @@ def test_losses_are_net_of_gains_within_a_group():
     np.testing.assert_allclose(net, [2.5, 0.0, 0.5, 0.0, 0.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "levels",
     [{"yard": 0.5, "growth": 1.3}, {"yard": 0.5, "berth": 0.5}, {"siding": 0.5, "yard": 0.5, "berth": 0.5, "pipeline": 0.5}],

@@ -32,6 +32,7 @@ def report(inputs: Inputs, fixed_model: FreightModel) -> Identification:
     return identify(inputs, inputs.params(), fixed_model)
 
 
+@pytest.mark.slow
 def test_margins_are_the_totals_of_the_model(report: Identification, fixed_model: FreightModel) -> None:
     totals = fixed_model.fixed.solution.totals[:, :, 0, BASE].sum(axis=0)
     modelled = dict(report.margins.select("item", "modelled").iter_rows())

@@ -344,6 +344,7 @@ def test_a_site_moves_in_a_held_scenario_too(inputs):
 # --- one base year for many networks ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_networks_taken_from_another_run_are_those_of_the_run_itself(with_sections, base_model):
     found = with_sections(projects={"siding_haicheng_steel": 2029}, sites={"Z_RF_LYSH": {2027: 0.0}})
     params = found.params()

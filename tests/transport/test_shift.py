@@ -110,6 +110,7 @@ def test_delays_and_prices_are_a_cause_of_their_own_at_the_equilibrium(side, cau
     assert net["cost"] > 0 > net["capacity"]  # fuller railways give some of it back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", ["fixed", pytest.param("equilibrium", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "sections",

@@ -331,6 +331,7 @@ def corridor_rows(inputs: Inputs) -> list[tuple[str, str, float, float]]:
     return ends
 
 
+@pytest.mark.slow
 def test_every_range_of_the_rows_moves_the_result(inputs: Inputs, params: Params) -> None:
     """The rows act in `transport simulate` alone, so they are moved here."""
 
