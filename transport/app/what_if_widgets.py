@@ -8,6 +8,7 @@ import streamlit as st
 
 from transport.app import calculation_panel, state, what_if_jobs
 from transport.app import what_if_tables as facts
+from transport.app.widgets import say_lacking
 from transport.i18n import t
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def table_of(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
     """
     found = state.table(run, name) if name in run.manifest["tables"] else None
     if found is None or facts.lacking(found.columns, name):
-        st.info(t("what_if.run_again", lang, table=name, scenario=run.manifest["scenario"]))
+        say_lacking(run, name, t("what_if.run_again", lang, table=name, scenario=run.manifest["scenario"]))
         return None
     return found
 
