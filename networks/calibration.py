@@ -132,7 +132,8 @@ class Calibration:
         Share of the information on each constant of the first draw that is the prior's, the other constants being open too ``[constant]``: 0 where
         the margins decide alone, 1 where they say nothing. Two constants that only count together have a share of a half each.
     unsettled
-        Draws that crept along a flat valley or were cut off at the last step, whose constants stand on the prior as much as on the margins.
+        Which draws crept along a flat valley or were cut off at the last step, so that their constants stand on the prior as much as on the margins
+        ``[draw]``.
     flags
         What a reader must know, in plain sentences.
     """
@@ -146,7 +147,7 @@ class Calibration:
     rank: int
     condition_number: float
     prior_share: NDArray[np.float64]
-    unsettled: int
+    unsettled: NDArray[np.bool_]
     flags: tuple[str, ...]
 
 
@@ -302,7 +303,7 @@ def calibrate(
         rank=rank,
         condition_number=condition,
         prior_share=share,
-        unsettled=int(creeping.sum()),
+        unsettled=creeping,
         flags=tuple(flags),
     )
 

@@ -46,6 +46,29 @@ class Blocks(NamedTuple):
     row: Index
 
 
+class Counts(NamedTuple):
+    """What is counted of the rows, put in order by block, commodity and measure, so that a sum over rows stays in registers.
+
+    Attributes
+    ----------
+    first
+        First sum of each block, with their number at the end ``[block + 1]``.
+    commodity, measure
+        Of each sum ``[sum]``.
+    start
+        First entry of each sum, with their number at the end ``[sum + 1]``.
+    row, amount
+        Row of each entry, counted from the first of its block, and how much a tonne on it counts ``[entry]``.
+    """
+
+    first: Index
+    commodity: Index
+    measure: Index
+    start: Index
+    row: Index
+    amount: Array
+
+
 class Room(NamedTuple):
     """Working memory of a block: utilities, shares, and scratch ``[., lane]``."""
 
@@ -91,6 +114,33 @@ def blocks_of(tree: Tree, rows: int = ROWS) -> Blocks:
     return Blocks(case, tree.case_start[case], group[case], tree.group_start[group[case]], row[case])
 
 
+def counts_of(measure: Array, tree: Tree, blocks: Blocks) -> Counts:
+    """Return what is counted of the rows of each block.
+
+    Parameters
+    ----------
+    measure
+        What a tonne on each row counts ``[row, measure]``.
+    tree, blocks
+        Rows and their blocks.
+    """
+    row, column = np.nonzero(measure)
+    block = np.searchsorted(blocks.row, row, side="right") - 1
+    commodity = np.searchsorted(tree.row_edge, row, side="right") - 1
+    order = np.lexsort((row, column, commodity, block))
+    row, column, block, commodity = row[order], column[order], block[order], commodity[order]
+    keys = np.stack([block, commodity, column])
+    start = np.flatnonzero(np.append(True, (keys[:, 1:] != keys[:, :-1]).any(axis=0))) if row.size else np.empty(0, np.int64)
+    return Counts(
+        np.searchsorted(block[start], np.arange(blocks.row.size)).astype(np.int32),
+        commodity[start].astype(np.int32),
+        column[start].astype(np.int32),
+        np.append(start, row.size).astype(np.int32),
+        (row - blocks.row[block]).astype(np.int32),
+        measure[row, column],
+    )
+
+
 def room_of(blocks: Blocks) -> Room:
     """Return working memory for the largest of some blocks."""
     case, nest, group, port, row = (int(np.diff(first).max(initial=0)) for first in blocks)
@@ -125,9 +175,6 @@ def _part(tree: Tree, blocks: Blocks, b: int) -> Tree:
         tree.part_start[r0 : r1 + 1],
         tree.part,
         tree.amount,
-        tree.count_start[r0 : r1 + 1],
-        tree.column,
-        tree.counted,
         _counted_from(tree.port_start, h0, h1, r0),
         _counted_from(tree.group_start, g0, g1, h0),
         _counted_from(tree.nest_start, n0, n1, g0),
@@ -155,9 +202,41 @@ def _choose(part: Tree, prices: Prices, constants: Constants, room: Room) -> Non
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def count(counts: Counts, b: int, carried: Array, total: Array) -> None:
+    """Add up what is counted of the rows of a block.
+
+    Parameters
+    ----------
+    counts
+        What is counted.
+    b
+        The block.
+    carried
+        What its rows carry ``[row, lane]`` [t/yr].
+    total
+        Where to add ``[commodity, measure, lane]``.
+    """
+    for j in range(counts.first[b], counts.first[b + 1]):
+        to = total[counts.commodity[j], counts.measure[j]]
+        x0, x1, x2, x3, x4, x5, x6, x7 = to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7]
+        for e in range(counts.start[j], counts.start[j + 1]):
+            amount, of = counts.amount[e], carried[counts.row[e]]
+            x0 += of[0] * amount
+            x1 += of[1] * amount
+            x2 += of[2] * amount
+            x3 += of[3] * amount
+            x4 += of[4] * amount
+            x5 += of[5] * amount
+            x6 += of[6] * amount
+            x7 += of[7] * amount
+        to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7] = x0, x1, x2, x3, x4, x5, x6, x7
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def carry_blocks(
     tree: Tree,
     blocks: Blocks,
+    counts: Counts,
     prices: Prices,
     price: Array,
     saved: Array,
@@ -170,8 +249,8 @@ def carry_blocks(
 
     Parameters
     ----------
-    tree, blocks, room
-        Rows, their blocks, and memory for them.
+    tree, blocks, counts, room
+        Rows, their blocks, what is counted of them, and memory for them.
     prices, price, saved
         As in :func:`networks.draw_kernels.row_costs`.
     constants
@@ -190,7 +269,8 @@ def carry_blocks(
         blend(room.rows, part.port_start, prices.terminal, room.row_share, room.ports, room.work, room.total)
         _choose(part, prices, constants, room)
         mine = flow[blocks.case[b] : blocks.case[b + 1]]
-        carry(part, mine, room.nest_share, room.group_share, room.port_share, room.row_share, total)
+        carry(part, mine, room.nest_share, room.group_share, room.port_share, room.row_share, room.rows)
+        count(counts, b, room.rows, total)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from networks import draw_kernels as kernels
-from networks.draw_blocks import Constants, blocks_of, room_of, slope_blocks
+from networks.draw_blocks import Constants, room_of, slope_blocks
 from networks.draw_kernels import LANES, Prices, Weights
 from networks.draws import Memory, case_flow, filled, prices_of
 
@@ -27,10 +27,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: A draw has settled when a step moves no constant by more than this [utility]; it is given up as unsettled after so many evaluations.
-_SETTLED, _MOST = 1e-8, 80
-#: How the damping begins, falls after a good step and rises after a bad one.
-_DAMPING, _EASE, _RAISE, _LEAST = 1e-3, 0.2, 8.0, 1e-12
+#: A draw has settled when the next step would move no constant by more than this [utility]; it is given up as unsettled after so many evaluations.
+_SETTLED, _MOST = 1e-8, 60
+#: Steps that shrink by at least this much foretell the next one.
+_SHRINKS = 0.1
+#: How the damping begins, falls after a good step and rises as long as a step is too long; the longest first step [utility].
+_DAMPING, _EASE, _RAISE, _LEAST, _REACH = 1e-3, 0.1, 4.0, 1e-12, 8.0
+#: A step is good as well that brings the ports this much of its way nearer to their shares.
+_NEARER = 0.5
+#: What a refused step leaves of its length, and how much longer than a good one the next may be.
+_SHORTER, _LONGER = 0.25, 2.0
+#: So many times in a row a refused step is damped, which shortens that of the modes; then all of it is cut.
+_DAMPED = 2
 #: Rounding of the objective, relative and absolute: a step this much worse is no worse.
 _SLACK, _NOTHING = 1e-9, 1e-14
 #: An update of the curvature with a smaller cosine than this is left out, as its denominator is rounding.
@@ -75,6 +83,14 @@ class DrawFit:
     settled: NDArray[np.bool_]
 
 
+def _solved(matrix: Array, right: Array) -> Array:
+    """Return the solution of linear equations; the shortest one where there are many, as with a port that no cost reaches in a draw."""
+    try:
+        return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0], dtype=np.float64)
+
+
 class _Search:
     """The search of one draw: damped Newton steps on the constants of modes and ports together.
 
@@ -82,7 +98,9 @@ class _Search:
     -----
     Modes: ``J'r + ridge (theta - prior) / sd^2 = 0`` with the ports held, ports: ``ln(share / observed share) = 0``. The curvature of the modes is
     ``J'J`` plus a symmetric rank-one estimate of what the residuals add (Dennis, Gay, Welsch 1981, here with SR1); a step is refused if the
-    objective of the modes, less what the ports did to it, has risen.
+    objective of the modes, less what the ports did to it, has risen and the ports have not come much nearer to their shares (a filter, Fletcher and
+    Leyffer 2002), and then tried again at a quarter of its
+    length: that of the modes first, by damping, then all of it.
     """
 
     def __init__(self, aim: Aim, draw: int, start: Array) -> None:
@@ -95,8 +113,11 @@ class _Search:
         # only differences of port constants count: their mean over the tonnes of a block stays where it is
         self._level = (self._belongs @ self._belongs.T) * share[None, :]
         self._at, self._best, self._damping = self.trial, np.inf, _DAMPING
+        self._reach, self._last, self._refused, self._part = _REACH, 0.0, 0, 1.0
         self._curve = np.zeros((self._n, self._n))
-        self._left = self._jacobian = self._wrong = self._port_slope = np.zeros(0)
+        none: Array = np.zeros(0)
+        self._left = self._jacobian = self._wrong = none
+        self._ports = self._matrix = self._right = self._scale = none
         self.margins = np.zeros(0)
 
     def advance(self, made: Array, slope: Array) -> None:
@@ -109,21 +130,30 @@ class _Search:
         step = self.trial - self._at
         prior = float((self._pull * (self.trial[:n] - aim.prior) ** 2).sum())
         alone = left - jacobian[:, n:] @ step[n:]
-        if float(alone @ alone) + prior <= self._best * (1.0 + _SLACK) + _NOTHING:
+        better = float(alone @ alone) + prior <= self._best * (1.0 + _SLACK) + _NOTHING
+        wrong, moves = self._missed(made[n_m:])
+        nearer = 1.0 - _NEARER * self._part
+        if better or float(np.abs(wrong).max(initial=0.0)) < nearer * float(np.abs(self._wrong).max(initial=0.0)):
             if self.count > 1:
                 self._damping = max(self._damping * _EASE, _LEAST)
                 self._bend(step[:n], (jacobian[:, :n] - self._jacobian[:, :n]).T @ left)
             self._at, self._best, self.margins = self.trial, float(left @ left) + prior, margins
-            self._left, self._jacobian = left, jacobian
-            self._read_ports(made[n_m:], slope[n_m:])
-            fresh = True
+            self._left, self._jacobian, self._wrong = left, jacobian, wrong
+            self._solve_ports(made[n_m:], slope[n_m:], moves)
+            self._reach, self._refused = max(self._reach, _LONGER * float(np.abs(step[:n]).max(initial=0.0))), 0
         else:
-            self._damping *= _RAISE
-            fresh = False
-        step = self._step()
-        if fresh and float(np.abs(step).max(initial=0.0)) < _SETTLED:
+            self._refused, self._last = self._refused + 1, 0.0
+            if self._refused <= _DAMPED:
+                self._reach = _SHORTER * float(np.abs(step[:n]).max(initial=0.0))
+        self._part = _SHORTER ** max(0, self._refused - _DAMPED)
+        step = self._step(0.0)
+        length = float(np.abs(step).max(initial=0.0))
+        foretold = length**2 / self._last if length < _SHRINKS * self._last else length
+        if foretold < _SETTLED:
             self.done = True
             self.margins = self.margins + (self._jacobian @ step) * seen / aim.weight
+        else:
+            step, self._last = self._part * self._damped(), length
         self.trial = self._at + step
 
     def _bend(self, step: Array, change: Array) -> None:
@@ -133,33 +163,41 @@ class _Search:
         if abs(size) > _STEEP * float(np.linalg.norm(miss)) * float(np.linalg.norm(step)):
             self._curve = self._curve + np.outer(miss, miss) / size
 
-    def _read_ports(self, made: Array, slope: Array) -> None:
-        """Take in the goods through the ports; where a block moves nothing its constants stay."""
-        share, n = self._aim.ports.share, self._n
+    def _missed(self, made: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return how far the ports are from their shares at the trial constants [ln], and which ports have goods; without any they stay."""
+        share, trial = self._aim.ports.share, self.trial[self._n :]
         total = (made @ self._belongs)[self._block]
         moves = (total > 0) & (made > 0)
-        safe = np.where(moves, made, 1.0)
-        error = np.log(np.where(moves, safe / np.where(moves, total, 1.0) / share, 1.0))
-        self._wrong = np.where(moves, error + ((self._at[n:] * share) @ self._belongs)[self._block], 0.0)
-        found = slope / safe[:, None]
-        found[:, n:] += self._level
-        self._port_slope = np.where(moves[:, None], found, np.eye(share.size, n + share.size, n))
+        error = np.log(np.where(moves, np.where(moves, made, 1.0) / np.where(moves, total, 1.0) / share, 1.0))
+        return np.where(moves, error + ((trial * share) @ self._belongs)[self._block], 0.0), moves
 
-    def _step(self) -> Array:
-        """Return the damped Newton step."""
-        n, j = self._n, self._jacobian
+    def _solve_ports(self, made: Array, slope: Array, moves: NDArray[np.bool_]) -> None:
+        """Put the step of the ports in terms of that of the modes, and what then is left of the equations of the modes."""
+        n, j, share = self._n, self._jacobian, self._aim.ports.share
+        by_port = slope / np.where(moves, made, 1.0)[:, None]
+        by_port[:, n:] += self._level
+        by_port = np.where(moves[:, None], by_port, np.eye(share.size, n + share.size, n))
         plain = j[:, :n].T @ j[:, :n] + np.diag(self._pull)
         curved = plain + self._curve
         if float(np.linalg.eigvalsh(curved)[0]) <= 0.0:
             curved = plain
-        matrix = np.concatenate([j[:, :n].T @ j, self._port_slope])
-        matrix[:n, :n] = curved + self._damping * np.diag(np.diag(plain))
+        self._ports = _solved(by_port[:, n:], np.column_stack([by_port[:, :n], self._wrong]))
+        across = j[:, :n].T @ j[:, n:]
         gradient = j[:, :n].T @ self._left + self._pull * (self._at[:n] - self._aim.prior)
-        wrong = np.concatenate([gradient, self._wrong])
-        try:
-            step: Array = -np.linalg.solve(matrix, wrong)
-        except np.linalg.LinAlgError:  # a port that no cost reaches in this draw: the shortest step for the others
-            step = -np.linalg.lstsq(matrix, wrong, rcond=None)[0]
+        self._matrix, self._right = curved - across @ self._ports[:, :n], gradient - across @ self._ports[:, n]
+        self._scale = np.diag(np.diag(plain))
+
+    def _step(self, damping: float) -> Array:
+        """Return the Newton step at some damping of the modes."""
+        modes = -_solved(self._matrix + damping * self._scale, self._right)
+        return np.concatenate([modes, -(self._ports[:, self._n] + self._ports[:, : self._n] @ modes)])
+
+    def _damped(self) -> Array:
+        """Return the step, its modes damped until they move no further than they may; the ports follow them."""
+        step = self._step(self._damping)
+        while float(np.abs(step[: self._n]).max(initial=0.0)) > self._reach:
+            self._damping *= _RAISE
+            step = self._step(self._damping)
         return step
 
     @property
@@ -222,8 +260,7 @@ def fit_draws(
     index = margin.astype(np.int32)
     memory, saved, at = Memory(tree), compact.saved_h(costs, year), np.full(LANES, year)
     weights = np.ascontiguousarray(aim.weights)
-    blocks = blocks_of(tree)
-    room = room_of(blocks)
+    room = room_of(compact.blocks)
 
     def begun() -> Iterator[tuple[_Search, _Lanes, int]]:
         for begin in range(0, len(draws), LANES):
@@ -262,7 +299,7 @@ def fit_draws(
         n_port = aim.ports.share.size
         made, slope = np.zeros((aim.weight.size + n_port, LANES)), np.zeros((aim.weight.size + n_port, n_mode + n_port, LANES))
         by, own = Constants.of(trial, n_mode), Weights(first, index, lanes.weight)
-        slope_blocks(tree, blocks, own, lanes.prices, by, lanes.utility, lanes.flow, room, made, slope)
+        slope_blocks(tree, compact.blocks, own, lanes.prices, by, lanes.utility, lanes.flow, room, made, slope)
         for lane, search in enumerate(running):
             if search is not None:
                 search.advance(made[:, lane], slope[:, :, lane])

@@ -39,8 +39,6 @@ class Tree(NamedTuple):
     ----------
     part_start, part, amount
         Components and marks of each row that are not zero: number and value.
-    count_start, column, counted
-        Measures of each row that are not zero: number and value.
     port_start, group_start, nest_start, case_start
         First row of each port of a group, first port of each group, first group of each nest, first nest of each case.
     row_edge, group_edge
@@ -60,9 +58,6 @@ class Tree(NamedTuple):
     part_start: Index
     part: Index
     amount: Array
-    count_start: Index
-    column: Index
-    counted: Array
     port_start: Index
     group_start: Index
     nest_start: Index
@@ -74,6 +69,14 @@ class Tree(NamedTuple):
     coastal: Array
     commodity: Index
     chooses: NDArray[np.bool_]
+
+
+class DemandRows(NamedTuple):
+    """Commodity, group and tonnes a year of the base year of each demand row."""
+
+    commodity: NDArray[np.int64]
+    group: NDArray[np.int64]
+    t_per_year: Array
 
 
 class Prices(NamedTuple):
@@ -284,9 +287,9 @@ def add_constants(tree: Tree, constants: Array, utility: Array) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def carry(
-    tree: Tree, flow: Array, nest_share: Array, group_share: Array, port_share: Array, row_share: Array, total: Array
+    tree: Tree, flow: Array, nest_share: Array, group_share: Array, port_share: Array, row_share: Array, carried: Array
 ) -> None:
-    """Add up what the rows carry.
+    """Write what the rows carry.
 
     Parameters
     ----------
@@ -296,12 +299,11 @@ def carry(
         Demand of each case ``[case, lane]`` [t/yr].
     nest_share, group_share, port_share, row_share
         Shares within case, nest, group and port ``[., lane]``.
-    total
-        Where to add ``[commodity, measure, lane]``.
+    carried
+        Where to write ``[row, lane]`` [t/yr].
     """
-    whole, own = np.empty(LANES), np.empty(LANES)
+    whole = np.empty(LANES)
     for case in range(tree.commodity.size):
-        into = total[tree.commodity[case]]
         for n in range(tree.case_start[case], tree.case_start[case + 1]):
             for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
                 for h in range(tree.group_start[g], tree.group_start[g + 1]):
@@ -309,11 +311,29 @@ def carry(
                         whole[k] = flow[case, k] * nest_share[n, k] * group_share[g, k] * port_share[h, k]
                     for row in range(tree.port_start[h], tree.port_start[h + 1]):
                         for k in range(LANES):
-                            own[k] = whole[k] * row_share[row, k]
-                        for e in range(tree.count_start[row], tree.count_start[row + 1]):
-                            amount, m = tree.counted[e], tree.column[e]
-                            for k in range(LANES):
-                                into[m, k] += own[k] * amount
+                            carried[row, k] = whole[k] * row_share[row, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def case_flows(demand: NDArray[np.int64], which: DemandRows, growth: Array, level: Array, flow: Array) -> None:
+    """Write the demand of all cases.
+
+    Parameters
+    ----------
+    demand
+        Demand row of each case.
+    which
+        The demand rows.
+    growth, level
+        Of commodities and of groups of demand ``[., lane]`` [-].
+    flow
+        Where to write ``[case, lane]`` [t/yr].
+    """
+    for case in range(demand.size):
+        row = demand[case]
+        t, grown, of = which.t_per_year[row], growth[which.commodity[row]], level[which.group[row]]
+        for k in range(LANES):
+            flow[case, k] = grown[k] * of[k] * t
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -411,37 +431,31 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
     n_x = tree.features.shape[1]
     n_port = slope.shape[1] - n_x
     n_m = made.shape[0] - n_port
-    # means by what they are of: margins, then ports of the case in the order they are met; features, then ports again
+    # means over the group, nest and case at hand; marks say of which one a mean is, lists which there are
     n_a, n_y = n_m + n_port, n_x + n_port
     a_group, a_nest, a_case = np.empty((n_a, LANES)), np.empty((n_a, LANES)), np.empty((n_a, LANES))
     y_group, y_nest, y_case = np.empty((n_y, LANES)), np.empty((n_y, LANES)), np.empty((n_y, LANES))
     a_at = np.full((3, n_a), -1)
     y_at = np.full((3, n_y), -1)
     a_list, y_list = np.empty((3, n_a), np.int64), np.empty((3, n_y), np.int64)
-    own = np.empty((n_a, n_y, LANES))
-    place, met = np.full(n_port, -1), np.empty(n_port, np.int64)
-    size, one, two = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    own, size, one, two = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     by_port, by_nest = 1.0 / prices.port, 1.0 / prices.nest
     between, across = by_nest - by_port, 1.0 - by_nest
     for case in range(tree.commodity.size):
         first_nest, last_nest = tree.case_start[case], tree.case_start[case + 1]
         first_group, last_group = tree.nest_start[first_nest], tree.nest_start[last_nest]
-        n_met = 0
+        moves, chooses = last_group > first_group + 1, tree.chooses[case]
         for h in range(tree.group_start[first_group], tree.group_start[last_group]):
-            p = tree.port[h]
-            if p >= 0 and place[p] < 0:
-                place[p], met[n_met] = n_met, p
-                n_met += 1
-        moves, chooses = last_group > first_group + 1 or n_met > 0, tree.chooses[case]
+            moves = moves or tree.port[h] >= 0
         n_ac, n_yc = 0, 0
-        if moves:
-            own[: n_m + n_met, : n_x + n_met] = 0.0
         for n in range(first_nest, last_nest):
             n_an, n_yn = 0, 0
+            for k in range(LANES):
+                own[k] = flow[case, k] * nest_share[n, k]
             for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
                 n_ag, n_yg = 0, 0
                 for k in range(LANES):
-                    size[k] = nest_share[n, k] * group_share[g, k]
+                    size[k] = own[k] * group_share[g, k]
                 for x in range(n_x):
                     if tree.features[g, x] != 0.0:
                         y_list[0, n_yg] = x
@@ -449,9 +463,10 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
                         for k in range(LANES):
                             y_group[x, k] = tree.features[g, x]
                 for h in range(tree.group_start[g], tree.group_start[g + 1]):
-                    y = place[tree.port[h]] if tree.port[h] >= 0 else -1
-                    for k in range(LANES):
-                        one[k] = size[k] * port_share[h, k] * by_port[k]
+                    p = tree.port[h]
+                    if p >= 0:
+                        for k in range(LANES):
+                            one[k] = size[k] * port_share[h, k] * by_port[k]
                     for e in range(weights.start[h], weights.start[h + 1]):
                         m = weights.margin[e]
                         if a_at[0, m] != g:
@@ -461,21 +476,21 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
                                 a_group[m, k] = 0.0
                         for k in range(LANES):
                             a_group[m, k] += port_share[h, k] * weights.weight[e, k]
-                        if y >= 0:
+                        if p >= 0:
                             for k in range(LANES):
-                                own[m, n_x + y, k] += one[k] * weights.weight[e, k]
-                    if y >= 0:
-                        y_list[0, n_yg] = n_x + y
+                                slope[m, n_x + p, k] += one[k] * weights.weight[e, k]
+                    if p >= 0:
+                        y_list[0, n_yg] = n_x + p
                         n_yg += 1
                         for k in range(LANES):
-                            y_group[n_x + y, k] = port_share[h, k]
+                            y_group[n_x + p, k] = port_share[h, k]
                         if chooses:
-                            a_list[0, n_ag] = n_m + y
+                            a_list[0, n_ag] = n_m + p
                             n_ag += 1
                             for k in range(LANES):
-                                a_group[n_m + y, k] = port_share[h, k]
+                                a_group[n_m + p, k] = port_share[h, k]
                             for k in range(LANES):
-                                own[n_m + y, n_x + y, k] += one[k]
+                                slope[n_m + p, n_x + p, k] += one[k]
                 if moves:
                     for j in range(n_yg):
                         y = y_list[0, j]
@@ -488,7 +503,7 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
                         for i in range(n_ag):
                             a = a_list[0, i]
                             for k in range(LANES):
-                                own[a, y, k] += two[k] * a_group[a, k]
+                                slope[a, y, k] += two[k] * a_group[a, k]
                         if y_at[1, y] != n:
                             y_at[1, y], y_list[1, n_yn] = n, y
                             n_yn += 1
@@ -507,21 +522,18 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
                         a_nest[a, k] += group_share[g, k] * a_group[a, k]
             for j in range(n_yn):
                 y = y_list[1, j]
-                for k in range(LANES):
-                    two[k] = nest_share[n, k] * y_nest[y, k]
                 if y_at[2, y] != case:
                     y_at[2, y], y_list[2, n_yc] = case, y
                     n_yc += 1
                     for k in range(LANES):
                         y_case[y, k] = 0.0
                 for k in range(LANES):
-                    y_case[y, k] += two[k]
-                for k in range(LANES):
-                    two[k] *= across[k]
+                    y_case[y, k] += nest_share[n, k] * y_nest[y, k]
+                    two[k] = own[k] * across[k] * y_nest[y, k]
                 for i in range(n_an):
                     a = a_list[1, i]
                     for k in range(LANES):
-                        own[a, y, k] += two[k] * a_nest[a, k]
+                        slope[a, y, k] += two[k] * a_nest[a, k]
             for i in range(n_an):
                 a = a_list[1, i]
                 if a_at[2, a] != case:
@@ -533,15 +545,10 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
                     a_case[a, k] += nest_share[n, k] * a_nest[a, k]
         for i in range(n_ac):
             a = a_list[2, i]
-            to = a if a < n_m else n_m + met[a - n_m]
             for k in range(LANES):
-                made[to, k] += flow[case, k] * a_case[a, k]
+                two[k] = flow[case, k] * a_case[a, k]
+                made[a, k] += two[k]
             for j in range(n_yc):
                 y = y_list[2, j]
-                at = y if y < n_x else n_x + met[y - n_x]
                 for k in range(LANES):
-                    slope[to, at, k] += flow[case, k] * (own[a, y, k] - a_case[a, k] * y_case[y, k])
-        for i in range(n_met):
-            place[met[i]] = -1
-            a_at[1:, n_m + i] = -1
-            y_at[1:, n_x + i] = -1
+                    slope[a, y, k] -= two[k] * y_case[y, k]

@@ -13,8 +13,8 @@ import numpy as np
 
 from networks import draw_kernels as kernels
 from networks.cost import COMPONENT
-from networks.draw_blocks import Constants, blocks_of, carry_blocks, room_of
-from networks.draw_kernels import LANES, Prices, Tree
+from networks.draw_blocks import ROWS, Blocks, Constants, Counts, blocks_of, carry_blocks, count, counts_of, room_of
+from networks.draw_kernels import LANES, DemandRows, Prices, Tree
 from networks.measure import MARKS
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Compact:
     ----------
     tree
         What the loops read.
+    blocks, counts
+        Blocks of it, and what is counted of their rows.
     demand
         Demand row of each case ``[case]``.
     price
@@ -54,6 +56,8 @@ class Compact:
     """
 
     tree: Tree
+    blocks: Blocks
+    counts: Counts
     demand: Index
     price: Array
     trucked: Index
@@ -64,7 +68,7 @@ class Compact:
     unserved: Index
 
     @classmethod
-    def of(cls, rows: Rows, demand: Demand) -> Compact:
+    def of(cls, rows: Rows, demand: Demand, *, rows_of_a_block: int = ROWS) -> Compact:
         """Return rows without their zeros.
 
         Parameters
@@ -73,6 +77,8 @@ class Compact:
             With the delays and prices of a year.
         demand
             Demand rows.
+        rows_of_a_block
+            About so many rows are worked on together; nothing depends on it but speed.
         """
         seg = rows.segments
         cases = rows.group_demand[seg.nest_start[seg.case_start]]
@@ -80,7 +86,6 @@ class Compact:
         chooses[demand.row[demand.port >= 0]] = True
         tree = Tree(
             *_sparse(np.concatenate([rows.components, rows.marks], axis=1)),
-            *_sparse(rows.measure),
             port_start=rows.port_start.astype(np.int32),
             group_start=rows.group_ports.astype(np.int32),
             nest_start=np.append(seg.nest_start, rows.group_demand.size).astype(np.int32),
@@ -94,7 +99,21 @@ class Compact:
             chooses=chooses[cases],
         )
         sea_load = np.ascontiguousarray(rows.components[:, COMPONENT["sea_load"]])
-        return cls(tree, cases, rows.price, rows.trucked, rows.railed, rows.place, sea_load, rows.measure.shape[1], rows.unserved)
+        blocks = blocks_of(tree, rows_of_a_block)
+        counts = counts_of(rows.measure, tree, blocks)
+        return cls(
+            tree,
+            blocks,
+            counts,
+            cases,
+            rows.price,
+            rows.trucked,
+            rows.railed,
+            rows.place,
+            sea_load,
+            rows.measure.shape[1],
+            rows.unserved,
+        )
 
     def charged(self, charge: Array | None) -> Array:
         """Return the price of each row with the charge of its port ``[zone]`` [CNY/t], ``None`` = no charge."""
@@ -164,6 +183,14 @@ class Memory:
         self._blend(2, tree.nest_start, prices.nest)
         self._blend(3, tree.case_start, self._one)
 
+    def carry(self, compact: Compact, flow: Array, total: Array) -> None:
+        """Add up what all rows carry ``[commodity, measure, lane]`` by the shares that were chosen; the utilities of the rows are lost."""
+        row, port, group, nest = self.share
+        carried, edges = self.utility[0], compact.blocks.row
+        kernels.carry(compact.tree, flow, nest, group, port, row, carried)
+        for b in range(edges.size - 1):
+            count(compact.counts, b, carried[edges[b] :], total)
+
     def paid(self, compact: Compact, prices: Prices, flow: Array) -> Array:
         """Return what all rows come to at other prices ``[lane]`` [CNY/yr], by the shares that were chosen; their utilities are lost."""
         tree, none = compact.tree, np.zeros(compact.price.size)
@@ -199,11 +226,11 @@ def prices_of(costs: Costs, draws: Index, years: Index) -> Prices:
 
 def case_flow(compact: Compact, demand: Demand, costs: Costs, draws: Index, years: Index) -> Array:
     """Return the demand of each case ``[case, lane]`` [t/yr] of draws and year positions, a lane each."""
-    row = compact.demand
-    level = costs.growth[:, draws, years][demand.commodity[row]]
-    level *= costs.group_level[:, draws, years][demand.group[row]]
-    level *= demand.t_per_year[row, None]
-    return level
+    which = DemandRows(demand.commodity, demand.group, demand.t_per_year)
+    growth, level = (np.ascontiguousarray(x[:, draws, years]) for x in (costs.growth, costs.group_level))
+    flow = np.empty((compact.demand.size, LANES))
+    kernels.case_flows(compact.demand, which, growth, level, flow)
+    return flow
 
 
 def filled(pairs: Index) -> Index:
@@ -330,8 +357,7 @@ class _Work:
     def __init__(self, compact: Compact, *, whole: bool) -> None:
         self._compact = compact
         self.memory = Memory(compact.tree) if whole else None
-        self._blocks = blocks_of(compact.tree)
-        self._room = room_of(self._blocks)
+        self._room = room_of(compact.blocks)
 
     def carried(self, prices: Prices, constants: Array, flow: Array, price: Array, saved: Array, n_commodity: int) -> Array:
         """Return totals ``[commodity, measure, lane]`` at constants ``[constant, lane]`` and demand ``[case, lane]``."""
@@ -339,10 +365,9 @@ class _Work:
         found = np.zeros((n_commodity, compact.n_measure, LANES))
         at = Constants.of(constants, tree.features.shape[1])
         if self.memory is None:
-            carry_blocks(tree, self._blocks, prices, price, saved, at, flow, self._room, found)
+            carry_blocks(tree, compact.blocks, compact.counts, prices, price, saved, at, flow, self._room, found)
             return found
         self.memory.collapse(compact, prices, price, saved)
         self.memory.choose(compact, prices, at.modes, at.ports)
-        row, port, group, nest = self.memory.share
-        kernels.carry(tree, flow, nest, group, port, row, found)
+        self.memory.carry(compact, flow, found)
         return found

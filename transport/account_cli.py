@@ -68,7 +68,7 @@ def _add_attribute(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> No
 
 
 def _add_decompose(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    from transport.decompose import RULES, SHARED
+    from transport.targets import RULES, SHARED
 
     parser = verbs.add_parser("decompose", parents=parents, help="say how much each city and sector must contribute to a target")
     parser.add_argument("target", metavar="TARGET", help=f"indicator with a target: {', '.join(SHARED)}")
@@ -283,9 +283,10 @@ def attribution_lines(
 
 
 def _decompose(args: argparse.Namespace) -> int:
-    from transport.decompose import SHARED, DecomposeError, target_shares
+    from transport.decompose import DecomposeError, target_shares
     from transport.inputs import load_inputs
     from transport.store import read_run
+    from transport.targets import SHARED
 
     if args.target not in SHARED:
         err(t("decompose.unknown", args.lang, target=args.target, known=", ".join(SHARED)))

@@ -7,7 +7,7 @@ free: it stays where the scenario has it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from transport.params import lever_path, split_setting
 from transport.targets import CITY_TARGET, with_cities
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -186,7 +186,7 @@ def asked_targets(texts: Iterable[str], inputs: Inputs, cities: Collection[str])
     Parameters
     ----------
     texts
-        ``ID``, ``ID@YEAR``, ``ID=VALUE`` or ``ID@YEAR=VALUE``.
+        ``ID``, ``ID@YEAR``, ``ID=VALUE`` or ``ID@YEAR=VALUE``; where the plan gives a direction and no number, with a value only.
     inputs
         Targets and headline readings.
     cities
@@ -195,33 +195,50 @@ def asked_targets(texts: Iterable[str], inputs: Inputs, cities: Collection[str])
     Raises
     ------
     BackcastError
-        If an indicator has no target with a number, has none in that year, or a value is no number.
+        If an indicator has no target or no model, its target has neither number nor value, there is none in that year, or a value is no number.
     """
-    from transport.check_problems import nearest
-
     readings = {row["id"]: tuple(str(row[c] or "") for c in READING) for row in inputs.table("indicators").iter_rows(named=True)}
-    known: dict[str, list[Target]] = {}
+    rows: dict[str, list[Target]] = {}
     for target in with_cities(inputs.targets, cities):
-        if target.value is not None and target.year is not None and target.id in readings:
-            known.setdefault(target.id, []).append(target)
+        if target.year is not None:
+            rows.setdefault(target.id, []).append(target)
+    known = sorted(name for name in rows.keys() & readings.keys() if any(t.value is not None for t in rows[name]))
     made: dict[tuple[str, str, int], Asked] = {}
     for text in texts:
         name, equals, number = text.partition("=")
         name, _, when = (part.strip() for part in name.partition("@"))
-        if name not in known:
-            raise BackcastError(key="no_target", given=name, hint=nearest(name, known) or ", ".join(sorted(known)))
-        years = sorted({int(t.year or 0) for t in known[name]})
-        if when and when not in {str(year) for year in years}:
-            raise BackcastError(key="no_year", given=when, name=name, years=", ".join(map(str, years)))
+        chosen = _rows_in(name, when, rows, readings, known)
         value = _number(number, text) if equals else None
-        for t in known[name]:
-            if t.year is None or t.value is None or (when and t.year != int(when)):
-                continue
-            found = Asked(t.id, t.area, t.year, t.value, t.tolerance or 0.0, t.unit, t.direction, readings[t.id])
-            made[t.id, t.area, t.year] = found if value is None else replace(found, value=value)
+        can = [t for t in chosen if t.direction and not (t.value is None and value is None)]
+        if not can:
+            directions = {t.direction for t in chosen if t.direction}
+            sign = "".join(sorted("≥" if one == "at_least" else "≤" for one in directions))
+            raise BackcastError(key="only_direction" if sign else "only_tracked", name=name, sign=sign, known=", ".join(known))
+        for t in can:
+            goal = value if value is not None else t.value
+            year = int(t.year or 0)
+            made[t.id, t.area, year] = Asked(
+                t.id, t.area, year, float(goal or 0.0), t.tolerance or 0.0, t.unit, t.direction, readings[t.id]
+            )
     if not made:
-        raise BackcastError(key="nothing_asked", known=", ".join(sorted(known)))
+        raise BackcastError(key="nothing_asked", known=", ".join(known))
     return tuple(made.values())
+
+
+def _rows_in(
+    name: str, when: str, rows: Mapping[str, list[Target]], readings: Mapping[str, tuple[str, ...]], known: Sequence[str]
+) -> list[Target]:
+    """Return the targets of an indicator, in a year if one is named."""
+    from transport.check_problems import nearest
+
+    if name not in rows:
+        raise BackcastError(key="no_target", given=name, hint=nearest(name, sorted(rows)) or "-", known=", ".join(known))
+    if name not in readings:
+        raise BackcastError(key="not_modelled", name=name, known=", ".join(known))
+    years = sorted({int(t.year or 0) for t in rows[name]})
+    if when and when not in {str(year) for year in years}:
+        raise BackcastError(key="no_year", given=when, name=name, years=", ".join(map(str, years)))
+    return [t for t in rows[name] if not when or t.year == int(when)]
 
 
 def _number(text: str, whole: str) -> float:

@@ -159,8 +159,6 @@ def _backcast(args: argparse.Namespace) -> int:
 
 def _show(found: Backcast, inputs: Inputs, lang: str) -> None:
     """Print the sentences and the tables behind them."""
-    import polars as pl
-
     from transport.backcast_rows import front_rows, lever_rows, target_rows
 
     manifest = found.manifest
@@ -172,7 +170,7 @@ def _show(found: Backcast, inputs: Inputs, lang: str) -> None:
     print_table(target_rows(found, inputs, lang))
     out("")
     out(t("backcast.levers_title", lang, year=manifest["year"]))
-    print_table(lever_rows(found.table("levers").filter(pl.col("package") == "best", pl.col("level") > _LITTLE), inputs, lang))
+    print_table(lever_rows(found, _LITTLE, inputs, lang))
     front = found.table("front")
     if front.height > 1:
         out("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from transport.backcast_search import COST, FIRST_TARGET, IMPOSSIBLE, Drawn
 from transport.cases import Chunk, run_chunk
 from transport.ensemble import design_cases, prepared, read_cases, run_cases
 from transport.ensemble_tables import ensemble_tables
+from transport.evaluate import evaluate_drawn
 from transport.freight_start import FreightStarts
 from transport.layout import year_index
 from transport.measure_costs import SCOPE
 from transport.params import Params, lever_settings, split_setting
-from transport.study import Given, all_series, run, scenario_inputs, scenario_params
+from transport.study import Given, all_series, freight_tables, model_parts, scenario_inputs, scenario_params
 from transport.system_cost import system_costs, total_cost
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from transport.evaluate import Outcome
     from transport.indicators import Series
     from transport.inputs import Inputs
     from transport.params import LeverValue
+    from transport.sampling import Key
     from transport.scenario import Scenario
 
     Array = NDArray[np.float64]
@@ -50,6 +54,16 @@ class Draws:
     seed: int = 0
     workers: int | None = None
     scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class _OnStarts:
+    """Draws on the base models that the search has already: no lever moves the base year, so that its results are the same bit by bit."""
+
+    starts: FreightStarts
+
+    def __call__(self, scenario: Scenario, inputs: Inputs, drawn: Mapping[Key, Array], draws: int, _: FreightStarts) -> Outcome:
+        return evaluate_drawn(scenario, inputs, drawn, draws, self.starts)
 
 
 @dataclass(frozen=True)
@@ -110,9 +124,7 @@ class ModelProblem:
         A package that cannot be worked out takes no other along: it costs and emits :data:`IMPOSSIBLE` and is far behind every target. The scenario
         itself must work out.
         """
-        bare = replace(self.scenario, capacity="fixed", simulate="none", draws=1)
-        plain = scenario_params(replace(bare, settings={}), scenario_inputs(bare, self.inputs))
-        own, common = self._parted(plain)
+        bare, plain, own, common = self._parted
         # the charge of a quota answers to all levers of a case, which then stands alone
         size = 1 if any(self._parameter(name) == QUOTA for name in bare.settings) else TOGETHER
         packages = [settings_of(self.variables, row) for row in levels]
@@ -138,12 +150,15 @@ class ModelProblem:
         name = split_setting(setting)[0]
         return next((lever.parameter for lever in self.inputs.levers if lever.lever == name), "")
 
-    def _parted(self, plain: Params) -> tuple[dict[str, LeverValue], Params]:
-        """Return the settings that each package must set again, and the parameters with all others: those whose parameters no variable moves."""
+    @cached_property
+    def _parted(self) -> tuple[Scenario, Params, dict[str, LeverValue], Params]:
+        """What all packages share: the scenario, its parameters without levers, the settings that each package must set again, and the parameters with all others."""
+        bare = replace(self.scenario, capacity="fixed", simulate="none", draws=1)
+        plain = scenario_params(replace(bare, settings={}), scenario_inputs(bare, self.inputs))
         moved = {self._parameter(span.lever) for v in self.variables for span in v.spans}
         own = {k: v for k, v in self.scenario.settings.items() if self._parameter(k) in moved}
         other = {k: v for k, v in self.scenario.settings.items() if k not in own}
-        return own, plain.with_levers(lever_settings(self.inputs.levers, other))
+        return bare, plain, own, plain.with_levers(lever_settings(self.inputs.levers, other))
 
     def _outcomes(self, chunk: Chunk, given: Given) -> Array:
         parts = run_chunk(chunk, self.inputs, starts=self.starts, given=given)
@@ -162,6 +177,8 @@ class ModelProblem:
             return None
         scenario = prepared(replace(self.scenario, settings=self.settings(levels)))
         cases = design_cases(self.inputs, draws=self.draws.count, seed=self.draws.seed)
+        # networks and base year are too large to be sent to other processes, which find their own
+        here = self.draws.workers == 1 and self.draws.scheduler is None
         with tempfile.TemporaryDirectory() as folder:
             run_cases(
                 scenario,
@@ -170,6 +187,7 @@ class ModelProblem:
                 folder=Path(folder),
                 workers=self.draws.workers,
                 scheduler=self.draws.scheduler,
+                evaluate=_OnStarts(self.starts) if here else evaluate_drawn,
             )
             tables, _ = ensemble_tables(self.inputs, cases, read_cases(Path(folder)))
         return self._read(tables)
@@ -192,7 +210,7 @@ class ModelProblem:
         if not self.equilibrium:
             return {}
         scenario = replace(self.scenario, settings=self.settings(levels), capacity="equilibrium", simulate="none", draws=1)
-        tables = run(scenario, self.inputs).tables
+        tables = freight_tables(model_parts(scenario, self.inputs, starts=self.starts, response=False))
         return {
             name: tables[name] if name == "indicators" else tables[name].filter(pl.col("year") == self.year) for name in CHECKED
         }

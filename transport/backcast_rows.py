@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from transport.backcast_words import SCALE, in_unit, target_name, variable_names
+from transport.backcast_tables import BEST
+from transport.backcast_words import SCALE, bounds_name, in_unit, target_name, variable_names
 from transport.i18n import labels, t
 
 if TYPE_CHECKING:
@@ -45,33 +46,37 @@ def target_rows(found: Backcast, inputs: Inputs, lang: str) -> pl.DataFrame:
     return pl.DataFrame([{t(f"backcast.{k}", lang): v for k, v in row.items()} for row in rows])
 
 
-def lever_rows(levers: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
-    """Return the levers of a package under labels, the dearest measures first.
+def lever_rows(found: Backcast, least: float, inputs: Inputs, lang: str) -> pl.DataFrame:
+    """Return the levers of the answer under labels, the dearest measures first.
 
     Parameters
     ----------
-    levers
-        Rows of the table ``levers`` of one package.
+    found
+        A backcast.
+    least
+        Level below which a lever counts as unused.
     inputs, lang
         For the labels.
     """
     names = variable_names(inputs, lang)
+    levers = found.table("levers").filter(pl.col("package") == BEST, pl.col("level") > least)
     shown = levers.sort("cost_cny2023", "variable", "lever", descending=[True, False, False], nulls_last=True)
     rows = [
         {
             "measure": names.get(row["variable"], row["variable"]),
-            "lever": row["lever"],
+            "lever": names.get(row["lever"], row["lever"]),
+            "code": row["lever"],
             "now": f"{row['base_value']:.4g}",
             "value": f"{row['value']:.4g}",
             "bound": f"{row['bound_value']:.4g}",
             "level": f"{row['level']:.0%}",
-            "source": t("backcast.bounds_range", lang) if row["bound_source"] == "range" else row["bound_source"],
+            "source": bounds_name(row["bound_source"], found.manifest, lang),
             "cost": None if row["cost_cny2023"] is None else round(row["cost_cny2023"] / SCALE[lang]["cost"], 2),
         }
         for row in shown.to_dicts()
     ]
     schema = {"cost": pl.Float64}
-    names_of = ("measure", "lever", "now", "value", "bound", "level", "source", "cost")
+    names_of = ("measure", "lever", "code", "now", "value", "bound", "level", "source", "cost")
     made = pl.DataFrame(rows, schema={name: schema.get(name, pl.String) for name in names_of})
     return made.rename({name: t(f"backcast.{name}", lang) for name in names_of})
 

@@ -145,7 +145,8 @@ def _made(scenario: Scenario, inputs: Inputs, question: Question, effort: Effort
     whole = ModelProblem(bare, inputs, starts, space.variables, asked, space.year, draws, question.equilibrium)
     shown = screen(whole.evaluate, whole.n)
     kept, others = helpful(whole, shown.none, shown.alone)
-    kept = kept or tuple(range(min(whole.n, 1)))  # nothing helps: the answer says so, with one lever at hand
+    if not kept:  # nothing helps: the answer says so, with one lever at hand and no wide search
+        kept, effort = tuple(range(min(whole.n, 1))), replace(effort, generations=0, points=0)
     problem = whole.only(kept)
     space = _without(space, whole, problem, others)
     every = problem.evaluate(np.ones((1, problem.n)))[0]

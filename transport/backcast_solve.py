@@ -409,7 +409,7 @@ def _around(
         )
     between = _map(problem, tasks, effort, "front", say)
     spent += sum(p.evaluations for p in between)
-    line = [p for p in (dear, *between, clean) if not _beats(best, p)]
+    line = [p for p in (dear, *between, clean) if _is_better(p, best)]
     return prices, _front(line, ahead), spent
 
 
@@ -422,10 +422,9 @@ def _kept(shown: Screen, target: int, step: float) -> bool:
     return bool(shown.moved[target] or shown.none[FIRST_TARGET + target] >= step - REACHED)
 
 
-def _beats(one: Point, other: Point) -> bool:
-    """Return whether a package costs no more than another, emits no more, and is better in one of them."""
-    here, there = one.outcome[[COST, CO2]], other.outcome[[COST, CO2]]
-    return bool((here <= there).all() and (here < there).any())
+def _is_better(one: Point, other: Point) -> bool:
+    """Return whether a package costs less than another or emits less; the very same one does neither."""
+    return bool((one.outcome[[COST, CO2]] < other.outcome[[COST, CO2]]).any())
 
 
 def _front(points: Sequence[Point], span: float) -> tuple[Point, ...]:

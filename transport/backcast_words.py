@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from transport.backcast import RANGE
 from transport.backcast_tables import BASE, BEST, TABLES
 from transport.city_mix import PRICE
 from transport.i18n import LANGUAGES, labels, t
@@ -70,6 +71,23 @@ def variable_names(inputs: Inputs, lang: str) -> dict[str, str]:
     """Return variable -> label: that of its lever, or of its measure."""
     own = dict(inputs.table("levers").select("lever", f"label_{lang}").iter_rows())
     return measure_names(inputs, lang) | own
+
+
+def bounds_name(source: str, manifest: Row, lang: str) -> str:
+    """Return what the plausible ends of levers are called: the scenario that sets them, or the ranges of the data.
+
+    Parameters
+    ----------
+    source
+        Name of a scenario, or ``range``.
+    manifest
+        Of the backcast.
+    lang
+        Language.
+    """
+    if source == RANGE:
+        return t("backcast.bounds_range", lang)
+    return str((manifest["bounds"] == source and manifest.get(f"bounds_{lang}")) or source)
 
 
 def in_unit(value: float | None, unit: str, lang: str) -> str:
@@ -246,8 +264,7 @@ class _Words:
         return self._say("at_bound" if full else "none_at_bound", count=len(full), names=shown, bounds=self._bounds())
 
     def _bounds(self) -> str:
-        named = self._manifest.get(f"bounds_{self._lang}") or self._manifest["bounds"]
-        return self._say("bounds_range") if self._manifest["bounds"] == "range" else str(named)
+        return bounds_name(self._manifest["bounds"], self._manifest, self._lang)
 
     def _chance(self) -> str:
         best, base = self._best, self._base
@@ -335,7 +352,7 @@ class _Words:
 
     def _cautions(self) -> list[tuple[str, str]]:
         lines = [self._say("caution_cost")]
-        if self._manifest["bounds"] == "range":
+        if self._manifest["bounds"] == RANGE:
             lines.append(self._say("caution_range"))
         priced = self._levers.filter(pl.col("basis") == PRICE, pl.col("level") > _LITTLE)["lever"].to_list()
         if priced:

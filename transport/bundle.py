@@ -45,6 +45,8 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _PLAIN_FILE = 3, 0o100644 << 16
 #: Kind of a manifest whose tables come from many draws; a draw alone is what is computed again.
 ENSEMBLE = "ensemble"
+#: Kind of a manifest whose tables say what each measure of a scenario does.
+MEASURES = "measures"
 #: Fields of the manifest that the cover repeats.
 COVER = ("run_id", "scenario", "title_zh", "title_en", "version", "data_hash", "scenario_hash", "python", "platform", "packages")
 
@@ -128,13 +130,14 @@ def _members(run: StoredRun) -> dict[str, bytes]:
     """Return all members but the checksums; tables and kept files are those that the run wrote."""
     manifest = {name: value for name, value in run.manifest.items() if name not in CLOCK_FIELDS}
     missing = [name for name in (*COVER, "resolved", "tables") if name not in manifest]
-    if missing or manifest.get("kind", "") not in {"", ENSEMBLE}:
+    if missing or manifest.get("kind", "") not in {"", ENSEMBLE, MEASURES}:
         lacks = f"its manifest lacks {', '.join(missing)}" if missing else f"it is the result of transport {manifest['kind']}"
         msg = (
-            f"{run.folder} is no run that can be handed on: {lacks}; export the folder of a transport run or a transport ensemble"
+            f"{run.folder} is no run that can be handed on: {lacks}; "
+            "export the folder of a transport run, a transport ensemble or transport measures"
         )
         raise StoreError(msg)
-    options = manifest if "kind" in manifest else manifest["resolved"]["run"]
+    options = manifest if manifest.get("kind") == ENSEMBLE else manifest["resolved"]["run"]
     cover = {
         "format": FORMAT,
         **{name: manifest[name] for name in COVER},

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transport import __version__
-from transport.bundle import ABOUT, COVER, ENSEMBLE, FORMAT, MANIFEST, OUTPUTS, README, SCENARIO, SUMS
+from transport import __version__, measures_folder
+from transport.bundle import ABOUT, COVER, ENSEMBLE, FORMAT, MANIFEST, MEASURES, OUTPUTS, README, SCENARIO, SUMS
 from transport.bundle_draws import RTOL, ZERO, draws_again
 from transport.check_problems import Problem
 from transport.ensemble import identity_of
@@ -128,7 +128,13 @@ def verify(path: Path, *, rerun: Run | None = None, draws: Sequence[int] = (), a
         if about.get("kind") == ENSEMBLE:
             wrong, nearly, count = draws_again(archive.read(f"{OUTPUTS}/outcomes.parquet"), about, scenario, inputs, draws, alone)
             return Verdict(tuple(wrong), (*remarks, *nearly), about, count)
-        again = rerun(scenario, inputs)
+        asked = None
+        if about.get("kind") == MEASURES:
+            asked = measures_folder.Asked.of(about)
+            check_levers(asked.settings, inputs.levers, MANIFEST, wrong, names_of(inputs.tables).areas)
+            if wrong:
+                return Verdict(tuple(wrong), tuple(remarks), about)
+        again = measures_folder.measure_tables(scenario, inputs, asked) if asked is not None else rerun(scenario, inputs)
         written = {name: archive.read(f"{OUTPUTS}/{name}.parquet") for name in about["tables"]}
         wrong, nearly = _compare(written, again, same_place=not remarks, folder=folder)
         return Verdict(tuple(wrong), (*remarks, *nearly), about, len(written) - len({one.file for one in wrong}))
@@ -335,6 +341,8 @@ def _identity(about: Mapping[str, Any], scenario_hash: str) -> str:
     if about.get("kind") == ENSEMBLE:
         design = {name: about[name] for name in ("draws", "seed", "design")}
         return identity_of(scenario_hash, about["data_hash"], about["version"], **design)
+    if about.get("kind") == MEASURES:
+        return measures_folder.identity_of(measures_folder.Asked.of(about), scenario_hash, about["data_hash"], about["version"])
     return hashlib.sha256(f"{scenario_hash}:{about['data_hash']}:{about['version']}".encode()).hexdigest()[:12]
 
 

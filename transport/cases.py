@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from networks.errors import CalibrationError
 from transport.params import Params, lever_settings
 from transport.study import Given, model_parts, scenario_inputs, scenario_params
 
@@ -101,9 +102,19 @@ def run_chunk(chunk: Chunk, inputs: Inputs, *, starts: FreightStarts, given: Giv
         As in :func:`transport.study.model_parts`.
     given
         From :func:`given_of`, if the caller has them.
+
+    Raises
+    ------
+    networks.errors.CalibrationError
+        If the base year of a case is out of reach of the constants.
     """
     cases = given_of(chunk, inputs) if given is None else given
-    return model_parts(chunk.scenario, inputs, starts=starts, response=False, light=True, given=cases)
+    parts = model_parts(chunk.scenario, inputs, starts=starts, response=False, light=True, given=cases)
+    if parts.freight.unsettled:
+        lost = f"{len(parts.freight.unsettled)} of {len(chunk.settings)} cases"
+        msg = f"the constants of {lost} do not settle: a margin of the base year is out of reach there"
+        raise CalibrationError(msg)
+    return parts
 
 
 def given_of(chunk: Chunk, inputs: Inputs) -> Given:

@@ -36,6 +36,11 @@ SHOWN = (
     "scenario_hash",
 )
 _MIB = 1024**2
+#: Fields that the manifest of a kind has beside those of a run, and that are shown.
+_MORE = {
+    "ensemble": ("kind", "draws", "seed", "design", "effective_sample_size", "failed"),
+    "measures": ("kind", "base", "pairs", "interactions"),
+}
 
 
 def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
@@ -163,15 +168,16 @@ def _find(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     with _opened(args) as catalogue:
         entry = catalogue.entry(args.run)
-        here, draws = catalogue.is_there(entry), _draws_of(entry, catalogue)
+        here, more = catalogue.is_there(entry), _more_of(entry, catalogue)
     if args.json:
-        out(json.dumps({**entry.as_dict(), "there": here, **draws}, ensure_ascii=False))
+        out(json.dumps({**entry.as_dict(), "there": here, **more}, ensure_ascii=False))
         return OK
     cells = {**entry.as_dict(), "title": _title(entry, args.lang), "seconds": f"{entry.seconds:.1f}"}
     for name in SHOWN:
         out(f"{t(f'runs.column_{name}', args.lang)}: {cells[name] or '-'}")
-    if draws:
-        out(t("runs.of_draws", args.lang, **{**draws, "effective_sample_size": f"{draws['effective_sample_size']:.0f}"}))
+    if more:
+        size = more.get("effective_sample_size")
+        out(t(f"runs.of_{more['kind']}", args.lang, **more | ({} if size is None else {"effective_sample_size": f"{size:.0f}"})))
     gone = "" if here else f" ({t('runs.gone', args.lang)})"
     out(f"{t('runs.column_folder', args.lang)}: {entry.folder}{gone}")
     out(f"{t('runs.column_tags', args.lang)}: {' '.join(entry.tags) or '-'}")
@@ -287,6 +293,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from transport.bundle import ENSEMBLE, MEASURES
     from transport.bundle_check import compute, verify
     from transport.check_problems import format_finding, word, words
 
@@ -310,10 +317,12 @@ def _verify(args: argparse.Namespace) -> int:
         return FINDINGS
     names = {"run": about["run_id"], "scenario": about["scenario"], "members": len(about["tables"])}
     out(t("bundle.whole", args.lang, file=args.file.name, **names))
-    if about.get("kind"):
+    if about.get("kind") == ENSEMBLE:
         out(t("bundle.of_draws", args.lang, **{name: about[name] for name in ("draws", "seed", "design")}))
+    if about.get("kind") == MEASURES:
+        out(t("bundle.of_measures", args.lang, base=about["base"], pairs=about["pairs"]))
     if args.rerun or args.draws:
-        out(t("bundle.same_draws" if about.get("kind") else "bundle.same", args.lang, count=verdict.compared))
+        out(t("bundle.same_draws" if about.get("kind") == ENSEMBLE else "bundle.same", args.lang, count=verdict.compared))
     return OK
 
 
@@ -330,15 +339,15 @@ def _numbers(text: str) -> tuple[int, ...]:
     return found
 
 
-def _draws_of(entry: Entry, catalogue: Catalogue) -> dict[str, Any]:
-    """Return what the manifest says of an ensemble: draws, seed, design, effective sample size; nothing of a run, or where the folder is gone."""
+def _more_of(entry: Entry, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what the manifest says of many draws or of measures beside what every run has; nothing of a run, or where the folder is gone."""
     from transport.store import read_run
 
     if not catalogue.is_there(entry):
         return {}
     about = read_run(catalogue.place(entry)).manifest
-    wanted = ("kind", "draws", "seed", "design", "effective_sample_size", "failed")
-    return {name: about[name] for name in wanted if name in about} if about.get("kind") == "ensemble" else {}
+    wanted = _MORE.get(str(about.get("kind")), ())
+    return {name: about[name] for name in wanted if name in about}
 
 
 def _opened(args: argparse.Namespace) -> Catalogue:
@@ -366,9 +375,9 @@ def _is_date(text: str) -> bool:
 
 
 def _kind(entry: Entry, catalogue: Catalogue, lang: str) -> str:
-    """Return what is said behind the title of an ensemble."""
-    draws = _draws_of(entry, catalogue)
-    return f" ({t('runs.draws', lang, draws=draws['draws'])})" if draws else ""
+    """Return what is said behind the title of an ensemble, and of measures."""
+    more = _more_of(entry, catalogue)
+    return " ({})".format(t(f"runs.kind_{more['kind']}", lang, **more)) if more else ""
 
 
 def _title(entry: Entry, lang: str) -> str:

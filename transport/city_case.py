@@ -20,8 +20,7 @@ from transport.cities.layout import SEASONS
 from transport.cities.roads import city_roads
 from transport.cities.service import city_service
 from transport.cities.traffic import Problem, city_travel
-from transport.hindcast import LAST_OBSERVED
-from transport.layout import BASE_YEAR, NORMAL_YEAR, YEARS, year_index
+from transport.layout import BASE_YEAR, LAST_OBSERVED, NORMAL_YEAR, YEARS, year_index
 from transport.params import AREA_MARK, EVERYWHERE, Params, lever_path, lever_settings, split_setting
 from transport.study import scenario_inputs, scenario_params
 from transport.travel import TARGET_YEAR, model_travel, prefectures

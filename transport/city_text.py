@@ -10,7 +10,7 @@ import polars as pl
 from transport.city_case import start_year
 from transport.city_drivers import WEAK
 from transport.city_mix import price_levers
-from transport.i18n import has_text, labels, listed, t
+from transport.i18n import has_text, labels, listed, parameter_labels, t
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -214,7 +214,7 @@ def replace_first(drivers: pl.DataFrame, count: int, inputs: Inputs, lang: str) 
 
 
 def input_name(parameter: str, subject: str, inputs: Inputs, lang: str) -> str:
-    """Return what an input is called: its text where there is one, and the labels of the codes of its subject.
+    """Return what an input is called: the label of its parameter, and the labels of the codes of its subject.
 
     Parameters
     ----------
@@ -225,8 +225,7 @@ def input_name(parameter: str, subject: str, inputs: Inputs, lang: str) -> str:
     lang
         Language.
     """
-    key = f"cities.parameter_{parameter}"
-    name = t(key, lang) if has_text(key, lang) else parameter
+    name = parameter_labels(inputs, lang).get(parameter, parameter)
     if subject in ("", "all"):
         return name
     known: dict[str, str] = {}

@@ -186,9 +186,17 @@ def _bus_reliability(city: CityScale, now: Params, then: Params) -> Outlay:
     return _made(cost, service=cost)
 
 
-def _more_trains(count: Array, params: Params) -> Outlay:
-    """Return the outlay of more metro trains; staff on board as ``metro_crew_cost``."""
-    kwh = count * params.get("annual_distance", _TRAIN) * params.get("metro_electricity")
+def trains_outlay(count: Array, params: Params) -> Outlay:
+    """Return the outlay of more metro trains; staff on board as ``metro_crew_cost``.
+
+    Parameters
+    ----------
+    count
+        Trains ``[draw, year]`` [veh].
+    params
+        Of the run.
+    """
+    kwh = count * _train_kwh(params)
     price = params.get("vehicle_price", f"{_TRAIN}:electric_traction")
     years = tco.annuity(params.get("discount_rate", "social"), params.get("ownership_years", _TRAIN))
     kept = params.get("upkeep_share", f"{_TRAIN}:electric_traction") + params.get("insurance_share", _TRAIN)
@@ -199,6 +207,24 @@ def _more_trains(count: Array, params: Params) -> Outlay:
         upkeep=count * price * kept,
         traction_kwh=kwh,
     )
+
+
+def trains_in(outlay: Outlay, params: Params) -> Array:
+    """Return the metro trains in an outlay ``[draw, year]`` [veh], from the electricity they take.
+
+    Parameters
+    ----------
+    outlay
+        Of a measure.
+    params
+        Of the run.
+    """
+    return np.asarray(outlay.traction_kwh / _train_kwh(params))
+
+
+def _train_kwh(params: Params) -> Array:
+    """Return the electricity of a metro train ``[draw, year]`` [kWh/yr]."""
+    return np.asarray(params.get("annual_distance", _TRAIN) * params.get("metro_electricity"))
 
 
 def _trains_per_km(city: CityScale, params: Params) -> Array:
@@ -214,7 +240,7 @@ def _metro_service(city: CityScale, now: Params, then: Params) -> Outlay:
     crew = count * now.get("metro_crew_cost")
     shorter = np.maximum(-_gained(now, then, "metro_access_index", city.area), 0.0) * city.metro_share * city.metro_km
     stations = _built(now, shorter * now.get("metro_access_cost"), "metro_access")
-    return _more_trains(count, now).plus(_made(crew, service=crew)).plus(stations)
+    return trains_outlay(count, now).plus(_made(crew, service=crew)).plus(stations)
 
 
 def _metro_speed(city: CityScale, now: Params, then: Params) -> Outlay:
@@ -244,7 +270,7 @@ def lines_outlay(city: CityScale, km: Array, params: Params) -> Outlay:
     line = _made(
         km, works=km * params.get("metro_cost") * annuity(params, "metro"), upkeep=km * params.get("metro_operation_cost")
     )
-    return line.plus(_more_trains(km * _trains_per_km(city, params), params))
+    return line.plus(trains_outlay(km * _trains_per_km(city, params), params))
 
 
 def _urban_rail(city: CityScale, now: Params, then: Params) -> Outlay:

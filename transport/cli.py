@@ -10,33 +10,16 @@ import json
 import os
 import sys
 import time
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport import (
-    __version__,
-    access_cli,
-    account_cli,
-    backcast_cli,
-    catalogue_cli,
-    city_cli,
-    ensemble_cli,
-    measures_cli,
-    network_cli,
-    prefecture_cli,
-    project_cli,
-    report_cli,
-    sea_rail_cli,
-    shift_cli,
-    simulate_cli,
-    size_cli,
-    sweep_cli,
-    template_cli,
-)
+from transport import __version__
 from transport.i18n import LANGUAGES, t
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from transport.findings import Finding
     from transport.freight_start import FreightStarts
@@ -47,13 +30,38 @@ if TYPE_CHECKING:
 
 OK, FAILURE, FINDINGS = 0, 1, 2
 
+#: Module -> the commands that it adds, in the order of the help.
+_MODULES: Mapping[str, tuple[str, ...]] = {
+    "access_cli": ("access",),
+    "account_cli": ("attribute", "balance", "decompose", "hindcast", "progress", "readings"),
+    "backcast_cli": ("backcast",),
+    "catalogue_cli": ("runs", "verify"),
+    "city_cli": ("green-travel",),
+    "ensemble_cli": ("ensemble",),
+    "measures_cli": ("measures",),
+    "network_cli": ("network",),
+    "prefecture_cli": ("prefectures",),
+    "project_cli": ("projects",),
+    "report_cli": ("report",),
+    "sea_rail_cli": ("sea-rail",),
+    "shift_cli": ("shift",),
+    "simulate_cli": ("simulate",),
+    "size_cli": ("size",),
+    "sweep_cli": ("sweep",),
+    "template_cli": ("template",),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _readable_streams()
-    args = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    args = _parser(given[0] if given else "").parse_args(given)
     try:
-        template_cli.unpacked(args)
+        if getattr(args, "pack", None) is not None:
+            from transport import template_cli
+
+            template_cli.unpacked(args)
         return int(args.command(args))
     except BrokenPipeError:
         # The reader of a pipe (head, more) has seen enough; the interpreter must not try to flush into it again.
@@ -73,6 +81,7 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
     from transport.findings import DataError
     from transport.params import ParameterError
     from transport.pool import WorkerError
+    from transport.roles import RoleError
     from transport.store import StoreError
 
     if isinstance(error, DataError):
@@ -81,6 +90,9 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
     if isinstance(error, ClusterError):
         _err(error.text(args.lang))
         return FINDINGS
+    if isinstance(error, RoleError):
+        _err(error.text(args.lang))
+        return FAILURE
     if isinstance(error, (ParameterError, StoreError, WorkerError, NetworkError, FileNotFoundError, PermissionError)):
         _err(t("cli.failed", args.lang, problem=str(error)))
         return FAILURE
@@ -90,7 +102,8 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
     return FAILURE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """Return the parser with the command asked for, with all of them where it is none: they bring libraries that one command does not need."""
     parser = argparse.ArgumentParser(
         prog="transport", description="Mode shift, fleet electrification and carbon targets of a province."
     )
@@ -102,12 +115,34 @@ def _parser() -> argparse.ArgumentParser:
     with_data = argparse.ArgumentParser(add_help=False, parents=[common])
     with_data.add_argument("--pack", type=Path, help="data pack (folder or zip) laid over the bundled data")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    adders: dict[str, Callable[[], None]] = {
+        "check": lambda: _add_check(verbs, common),
+        "run": lambda: _add_run(verbs, with_data),
+        "compare": lambda: _add_compare(verbs, with_data),
+        "show": lambda: _add_show(verbs, with_data),
+    }
+    for module, names in _MODULES.items():
+        adders |= dict.fromkeys(names, partial(_add_module, module, verbs, common if module == "catalogue_cli" else with_data))
+    adders["app"] = lambda: _add_app(verbs, with_data)
+    for add in [adders[asked]] if asked in adders else dict.fromkeys(adders.values()):
+        add()
+    return parser
 
-    check = verbs.add_parser("check", parents=[common], help="check the bundled data or a data pack; every problem at once")
+
+def _add_module(module: str, verbs: Any, parent: argparse.ArgumentParser) -> None:
+    import_module(f"transport.{module}").register(verbs, [parent])
+
+
+def _add_check(verbs: Any, parent: argparse.ArgumentParser) -> None:
+    check = verbs.add_parser("check", parents=[parent], help="check the bundled data or a data pack; every problem at once")
     check.add_argument("pack", nargs="?", type=Path, help="data pack (folder or zip); default: the bundled data")
     check.set_defaults(command=_check)
 
-    run = verbs.add_parser("run", parents=[with_data], help="run a scenario and print its scorecard")
+
+def _add_run(verbs: Any, parent: argparse.ArgumentParser) -> None:
+    from transport import catalogue_cli
+
+    run = verbs.add_parser("run", parents=[parent], help="run a scenario and print its scorecard")
     run.add_argument("scenario", help="name of a bundled scenario, or a .toml file")
     _scenario_options(run)
     run.add_argument("--out", type=Path, help="run folder (default runs/<run id>)")
@@ -116,38 +151,26 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--progress", type=Path, help="append progress as JSON lines to this file")
     run.set_defaults(command=_run)
 
-    compare = verbs.add_parser(
-        "compare", parents=[with_data], help="compare up to four scenarios, run folders or cases of a sweep"
-    )
+
+def _add_compare(verbs: Any, parent: argparse.ArgumentParser) -> None:
+    from transport import sweep_cli
+
+    compare = verbs.add_parser("compare", parents=[parent], help="compare up to four scenarios, run folders or cases of a sweep")
     sweep_cli.compare_options(compare)
     _scenario_options(compare)
     compare.set_defaults(command=_compare, quiet=True, progress=None)
 
-    show = verbs.add_parser("show", parents=[with_data], help="list parameters, levers, targets, sources, scenarios or projects")
+
+def _add_show(verbs: Any, parent: argparse.ArgumentParser) -> None:
+    show = verbs.add_parser("show", parents=[parent], help="list parameters, levers, targets, sources, scenarios or projects")
     show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios", "projects"))
     show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
     show.set_defaults(command=_show)
 
-    access_cli.register(verbs, [with_data])
-    account_cli.register(verbs, [with_data])
-    backcast_cli.register(verbs, [with_data])
-    catalogue_cli.register(verbs, [common])
-    city_cli.register(verbs, [with_data])
-    ensemble_cli.register(verbs, [with_data])
-    measures_cli.register(verbs, [with_data])
-    network_cli.register(verbs, [with_data])
-    prefecture_cli.register(verbs, [with_data])
-    project_cli.register(verbs, [with_data])
-    report_cli.register(verbs, [with_data])
-    sea_rail_cli.register(verbs, [with_data])
-    shift_cli.register(verbs, [with_data])
-    simulate_cli.register(verbs, [with_data])
-    size_cli.register(verbs, [with_data])
-    sweep_cli.register(verbs, [with_data])
-    template_cli.register(verbs, [with_data])
 
+def _add_app(verbs: Any, parent: argparse.ArgumentParser) -> None:
     app = verbs.add_parser(
-        "app", parents=[with_data], help="open the app in the browser (this computer only, or for a network with sign-in)"
+        "app", parents=[parent], help="open the app in the browser (this computer only, or for a network with sign-in)"
     )
     app.add_argument("--port", type=_port, default=8501)
     app.add_argument("--headless", action="store_true", help="do not open a browser window")
@@ -157,7 +180,6 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--auth", type=Path, metavar="FILE", help="who may read and change: sign-in by OIDC or a reverse proxy")
     app.add_argument("--base-path", default="", metavar="PATH", help="path under which a reverse proxy shows the app")
     app.set_defaults(command=_app)
-    return parser
 
 
 def _positive(text: str) -> int:
@@ -175,6 +197,8 @@ def _port(text: str) -> int:
 
 
 def _scenario_options(parser: argparse.ArgumentParser) -> None:
+    from transport import account_cli, project_cli
+
     parser.add_argument(
         "--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever; VALUE is a number or 2025:1.1,2030:1.3"
     )
@@ -203,6 +227,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from transport import catalogue_cli
     from transport.inputs import load_inputs
 
     inputs = load_inputs(pack=args.pack, lang=args.lang)
@@ -225,6 +250,7 @@ def _run(args: argparse.Namespace) -> int:
 def _run_scenario(
     name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None, starts: FreightStarts | None = None
 ) -> StoredRun:
+    from transport import project_cli
     from transport.scenario import load_scenario
     from transport.store import files_to_keep, may_write, run_id, runs_folder, write_run
     from transport.study import run
@@ -270,6 +296,7 @@ def _tell_origin(scenario: Scenario, inputs: Inputs, lang: str) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
+    from transport import catalogue_cli, sweep_cli
     from transport.freight_start import FreightStarts
 
     starts = FreightStarts(rebuild=False)  # run folders hold how often each parameter was read

@@ -16,6 +16,7 @@ from transport import accounts
 from transport.layout import BASE_YEAR, PROVINCE, SCOPES, YEARS, year_index
 from transport.parts import boundaries, part_of_class
 from transport.prefectures import UNALLOCATED, area_shares, by_class, census, drivers, gdp, places, prefectures
+from transport.targets import RULES, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from transport.inputs import Inputs, Target
     from transport.parts import Books, Parts
 
-#: Rules by which a cut is shared, the plainest first.
-RULES: tuple[str, ...] = ("equal_rate", "emissions", "population", "gdp", "potential")
-#: Indicators that can be shared: changes in per cent of something per converted turnover.
-SHARED: tuple[str, ...] = ("operating_co2_intensity", "rail_energy_intensity")
 #: Cells may differ from the target by this part of it.
 SUM_LIMIT = 1e-9
 #: A cell that stays below its reference by no more than this part of it has given nothing: rounding, not a measure.
@@ -181,7 +178,7 @@ def share_cut(asked: Effort, rule: str, weights: Mapping[str, NDArray[np.float64
     asked
         Of :func:`effort`.
     rule
-        One of :data:`RULES`. ``equal_rate``: every cell by the same percentage of its reference. ``emissions``: in proportion to what it
+        One of :data:`transport.targets.RULES`. ``equal_rate``: every cell by the same percentage of its reference. ``emissions``: in proportion to what it
         has emitted since 2015. ``population`` and ``gdp``: cities by residents or GDP, sectors inside a city by reference; what belongs to
         no city falls at the equal rate. ``potential``: in proportion to what the run takes away from the reference. No cell is cut by more
         than its reference; the excess goes to the others by the same rule. Cells that differ from the reference, or emit, by no more than
@@ -238,7 +235,7 @@ def can_share(asked: Effort, rule: str) -> bool:
     asked
         Of :func:`effort`.
     rule
-        One of :data:`RULES`.
+        One of :data:`transport.targets.RULES`.
     """
     weight = _weight(asked, rule)
     return weight is None or float(asked.reference[weight > 0.0].sum()) >= asked.cut

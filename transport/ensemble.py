@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from transport import __version__, pool
+from transport.case_folder import clear_unfinished, may_take_up
 from transport.cluster import ClusterError
 from transport.ensemble_tables import ensemble_tables, kept_years, series_frame
 from transport.evaluate import evaluate_drawn
@@ -379,8 +380,7 @@ def run_cases(
         raise ClusterError(key="cluster.feedback", case=scenario.name, table=scenario.feedback)
     editors_only(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".*.partial-*"):
-        left.unlink()
+    clear_unfinished(folder)
     parts = parts_of(cases.count)
     todo = [part for part in parts if not (folder / _name(part)).is_file()]
     there = cases.count - sum(len(part) for part in todo)
@@ -448,7 +448,9 @@ def run_chunk(chunk: Chunk, *, alone: bool = False) -> Found:
     for k, (numbers, outcome) in enumerate(made):
         if series.is_empty():
             series = series_frame(outcome.series)
-        values = _values(outcome, (0, *numbers), chunk.inputs)
+        lost = {numbers[place - 1]: why for place, why in outcome.lost.items()}
+        failed |= lost
+        values = _values(outcome, (0, *numbers), chunk.inputs).filter(~pl.col("draw").is_in(list(lost)))
         frames.append(values if central and k == 0 else values.filter(pl.col("draw") > 0))
     read = sorted(made[0][1].read) if made else []
     empty = pl.DataFrame(schema=_VALUES)
@@ -583,18 +585,15 @@ def _write_as_run(folder: Path, about: Mapping[str, Any], scenario: Scenario, ke
 
 def _may_write(folder: Path, name: str) -> None:
     """Refuse a viewer, and a folder that holds something else, or another ensemble, before anything is computed."""
-    editors_only(folder)
-    if folder.is_file():
-        msg = f"{folder} is a file; choose another place"
-        raise StoreError(msg)
-    if not folder.is_dir() or not any(folder.iterdir()):
+    # one that was stopped before its first chunk has only an empty folder
+    if not may_take_up(
+        folder,
+        KIND,
+        MANIFEST,
+        begun=lambda held: [x.name for x in held.iterdir()] == [_CHUNKS] and not any((held / _CHUNKS).iterdir()),
+    ):
         return
-    if not (path := folder / MANIFEST).is_file():
-        if all(inside.name == _CHUNKS and not any(inside.iterdir()) for inside in folder.iterdir()):
-            return  # stopped before its first chunk
-        msg = f"{folder} exists and is no ensemble; choose another place"
-        raise StoreError(msg)
-    held = json.loads(path.read_text(encoding="utf-8"))["ensemble"]
+    held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["ensemble"]
     if held != name:
         msg = f"{folder} holds another ensemble ({held}, not {name}): other draws, seed, settings or data; choose another place"
         raise StoreError(msg)

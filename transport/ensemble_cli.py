@@ -305,7 +305,7 @@ def _drivers_and_weak(
     lang = args.lang
     if drivers.effective > result.manifest["effective_sample_size"]:
         out(t("ensemble.unweighted", lang))
-    print_table(_named([_driver_row(row) for row in shown.iter_rows(named=True)], lang))
+    print_table(_named([_driver_row(row, inputs, lang) for row in shown.iter_rows(named=True)], lang))
     weak = replace_first(drivers, inputs, count=args.top)
     out("")
     out(t("ensemble.replace_first", lang))
@@ -418,10 +418,12 @@ def _compare(results: Sequence[EnsembleResult], inputs: Inputs, args: argparse.N
     print_table(pl.DataFrame(list(rows.values())))
 
 
-def _driver_row(row: dict[str, Any]) -> dict[str, object]:
+def _driver_row(row: dict[str, Any], inputs: Inputs, lang: str) -> dict[str, object]:
+    from transport.template.words import input_names
+
     return {
         "rank": row["rank"],
-        "input": f"{row['parameter']} {row['subject']}",
+        "input": input_names([(row["parameter"], row["subject"])], inputs, lang)[0],
         "share": f"{row['share']:.1%}",
         "interval": f"{row['low']:.0%} - {row['high']:.0%}",
         "direction": "+" if row["direction"] > 0 else "-",
@@ -429,9 +431,11 @@ def _driver_row(row: dict[str, Any]) -> dict[str, object]:
 
 
 def _place_row(row: dict[str, Any], inputs: Inputs, lang: str) -> dict[str, object]:
+    from transport.template.words import input_names
+
     return {
         "rank": row["replace_first"],
-        "input": f"{row['parameter']} {row['subject']}",
+        "input": input_names([(row["parameter"], row["subject"])], inputs, lang)[0],
         "share": f"{row['share']:.1%}",
         "quality": labels(inputs, "quality", lang).get(row["quality"], row["quality"]),
         "file": row["file"],

@@ -91,6 +91,8 @@ class FreightOutcome:
         Places that a measure can join: ``siding`` = large sites without one, ``pipe_connection`` = refineries and ports that no pipeline reaches.
     outlay
         What shippers pay for chains at the rates of the rows without levers ``[draw, year]`` [CNY/yr], yuan of 2023, if it was asked for.
+    unsettled
+        Draws after the first whose constants do not settle, so that nothing of them holds.
     """
 
     modes: tuple[str, ...]
@@ -118,6 +120,7 @@ class FreightOutcome:
     state_outlay: Mapping[str, Array]
     open_ends: Mapping[str, float]
     outlay: Array | None
+    unsettled: tuple[int, ...]
 
 
 def model_freight(
@@ -229,6 +232,7 @@ def freight_outcome(
         demand=prepared.demand.report,
         open_ends=_open_ends(inputs, prepared),
         outlay=model.speed.outlay,
+        unsettled=tuple((np.flatnonzero(fitted.unsettled[1:]) + 1).tolist()),
         **(_NO_STATES if light else _states(params, model)),
     )
     if light:

@@ -41,11 +41,12 @@ def fit_further(first: Calibration, compact: Compact, demand: Demand, costs: Cos
     """
     n_draw = aim.observed.shape[0]
     constants, margins = (np.repeat(x[:1], n_draw, axis=0) for x in (first.constants, first.margins))
+    unsettled = np.append(first.unsettled[:1], np.zeros(n_draw - 1, dtype=np.bool_))
     draws = np.flatnonzero(~like_first(costs, aim))
     if not draws.size:
-        return replace(first, constants=constants, margins=margins)
+        return replace(first, constants=constants, margins=margins, unsettled=unsettled)
     found = fit_draws(compact, demand, costs, _BASE, aim, start=first.constants[0], draws=draws.tolist())
-    constants[draws], margins[draws] = found.constants, found.margins
+    constants[draws], margins[draws], unsettled[draws] = found.constants, found.margins, ~found.settled
     lost = int((~found.settled).sum())
     flag = (f"{lost} of {n_draw} draws have not settled: a margin is out of reach there",) if lost else ()
     return replace(
@@ -53,7 +54,7 @@ def fit_further(first: Calibration, compact: Compact, demand: Demand, costs: Cos
         constants=constants,
         margins=margins,
         iterations=max(first.iterations, int(found.evaluations.max())),
-        unsettled=first.unsettled + lost,
+        unsettled=unsettled,
         flags=(*first.flags, *flag),
     )
 

@@ -166,7 +166,7 @@ def demand_checks(prepared: Prepared, solution: Solution, costs: Costs, fitted: 
         ("freight.negative_flow", float(max(-solution.totals.min(), 0.0)), 0.0),
         ("freight.captive_without_path_share", _proxy_share(prepared), _UNSERVED_LIMIT * 100.0),
         ("freight.constants_prior_driven", float(fitted.prior_driven.sum()), 0.0),
-        ("freight.draws_unsettled_share", fitted.unsettled / fitted.constants.shape[0], _UNSETTLED_LIMIT),
+        ("freight.draws_unsettled_share", float(fitted.unsettled.mean()), _UNSETTLED_LIMIT),
     ]
     return _check_frame(rows)
 

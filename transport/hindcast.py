@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from transport import accounts, bridge
-from transport.layout import FIRST_YEAR, FIT_SCHEMA, year_index
+from transport.layout import FIRST_CUT, FIRST_YEAR, FIT_SCHEMA, LAST_OBSERVED, year_index
 from transport.parts import part_of_class
 from transport.principles import Stated, compare, observed
 from transport.urban_tables import urban_fit
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: Last year that a hindcast looks at.
-LAST_OBSERVED = 2024
-#: Earliest cut: the model is fitted to the base year.
-FIRST_CUT = 2020
 #: Columns of the result table, in order.
 COLUMNS = (
     "item",

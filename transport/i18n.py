@@ -1,4 +1,4 @@
-"""Texts in Chinese and English: ``t("key", lang, **values)`` from ``locale/*.toml``, labels of codes from ``codes.csv``.
+"""Texts in Chinese and English: ``t("key", lang, **values)`` from ``locale/*.toml``, labels of codes from ``codes.csv``, of parameters from ``parameter_labels.csv``.
 
 Texts are whole sentences with named placeholders; nothing joins pieces of sentences. Both files hold the same keys and placeholders.
 """
@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import polars as pl
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import polars as pl
 
 #: Languages of the program, the default first.
 LANGUAGES: tuple[str, ...] = ("zh", "en")
@@ -137,6 +137,9 @@ def labels(source: _HasTables | pl.DataFrame, list_name: str, lang: str = "zh") 
     TextError
         If the code list does not exist.
     """
+    # the command line and the start of the app need texts and no table
+    import polars as pl
+
     codes = source if isinstance(source, pl.DataFrame) else source.tables["codes"]
     rows = codes.filter(pl.col("list") == list_name)
     if rows.is_empty():
@@ -146,7 +149,24 @@ def labels(source: _HasTables | pl.DataFrame, list_name: str, lang: str = "zh") 
     return dict(zip(rows["code"].to_list(), rows[f"label_{lang}"].to_list(), strict=True))
 
 
+def parameter_labels(source: _HasTables, lang: str = "zh") -> dict[str, str]:
+    """Return parameter -> what it is called, from the table ``parameter_labels``; empty for data without it.
+
+    Parameters
+    ----------
+    source
+        The inputs.
+    lang
+        ``zh`` or ``en``.
+    """
+    if "parameter_labels" not in source.tables:
+        return {}
+    return dict(source.tables["parameter_labels"].select("parameter", f"label_{lang}").iter_rows())
+
+
 def column_label(source: _HasTables, table: str, column: str, lang: str = "zh") -> str:
     """Return the label of a table's column from the dictionary; an undescribed column keeps its name."""
+    import polars as pl
+
     rows = source.tables["dictionary"].filter(pl.col("table") == table, pl.col("column") == column)
     return column if rows.is_empty() else str(rows[f"label_{lang}"][0])

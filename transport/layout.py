@@ -24,6 +24,8 @@ YEARS: tuple[int, ...] = tuple(range(FIRST_YEAR, LAST_YEAR + 1))
 BASE_YEAR = 2020
 #: The last year before COVID: pivot of every relative change of travel.
 NORMAL_YEAR = 2019
+#: Last year that a hindcast looks at, and its earliest cut: the model is fitted to the base year.
+LAST_OBSERVED, FIRST_CUT = 2024, BASE_YEAR
 PROVINCE = "210000"
 
 MODES: tuple[str, ...] = ("road", "rail", "water", "pipeline", "air")

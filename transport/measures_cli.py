@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transport.catalogue_cli import store_option, take_in
 from transport.ensemble_cli import positive
 from transport.i18n import t
 from transport.network_show import err, out, print_table
@@ -62,20 +63,21 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
     parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: all cores); the numbers do not change")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the tables there")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="keep the tables there; in the runs folder they enter the catalogue"
+    )
+    store_option(parser)
     parser.set_defaults(command=_measures)
 
 
 def _measures(args: argparse.Namespace) -> int:
     from transport.cli import settings
     from transport.inputs import load_inputs
-    from transport.measures import abatement_curve, interaction_table, measure_table, measures_of, shown_years, work_out
+    from transport.measures import measures_of
+    from transport.measures_folder import Asked, kept_measures, measure_tables
     from transport.scenario import load_scenario
     from transport.scenario_sections import names_of
-    from transport.store import editors_only
 
-    if args.out is not None:
-        editors_only(args.out)
     inputs = load_inputs(pack=args.pack, lang=args.lang)
     known = names_of(inputs.tables)
     options: dict[str, Any] = {"names": known, "draws": 1, "capacity": "fixed", "simulate": "none", "lang": args.lang}
@@ -89,23 +91,14 @@ def _measures(args: argparse.Namespace) -> int:
     if not measures_of(scenario, inputs, base):
         err(t("measures.nothing", args.lang, scenario=scenario.name))
         return FINDINGS
-    found = work_out(
-        scenario,
-        inputs,
-        base=base,
-        pairs=args.pairs,
-        interactions=not args.no_interactions,
-        workers=args.workers,
-        done=_teller(args),
-        scheduler=args.scheduler,
-    )
-    years = shown_years()
-    tables = {"measures": measure_table(found, years)}
-    tables["abatement_curve"] = abatement_curve(tables["measures"])
-    if not args.no_interactions:
-        tables["measure_interactions"] = interaction_table(found, years)
-    if args.out is not None:
-        _write(tables, args.out)
+    asked = Asked(name, base, args.pairs, interactions=not args.no_interactions)
+    how: dict[str, Any] = {"workers": args.workers, "done": _teller(args), "scheduler": args.scheduler}
+    if args.out is None:
+        tables = measure_tables(scenario, inputs, asked, **how)
+    else:
+        kept = kept_measures(args.out, scenario, inputs, asked, **how)
+        take_in([kept], args)
+        tables = {table: kept.table(table) for table in kept.manifest["tables"]}
     if args.json:
         out(
             json.dumps(
@@ -115,15 +108,9 @@ def _measures(args: argparse.Namespace) -> int:
         )
         return OK
     _tell(tables, scenario.name, name, inputs, args)
+    if args.out is not None:
+        out(t("measures.written", args.lang, folder=str(args.out)))
     return OK
-
-
-def _write(tables: dict[str, pl.DataFrame], folder: Path) -> None:
-    from transport.store import write_table
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        write_table(folder / f"{name}.parquet", table)
 
 
 def _tell(tables: dict[str, pl.DataFrame], scenario: str, base: str, inputs: Inputs, args: argparse.Namespace) -> None:

@@ -21,6 +21,10 @@ LINE_COLOUR = "#005f9e"
 MET_COLOUR = "#1b7837"
 MISSED_COLOUR = "#c76a00"
 TOTAL_COLOUR = "#444444"
+#: More, less and as before on a map of differences; purple and brown are told apart by colour-blind readers and are no mode's colour.
+MORE_COLOUR = "#542788"
+LESS_COLOUR = "#b35806"
+UNCHANGED_COLOUR = "#c9ccd1"
 REST_COLOUR = "#b9b9b9"
 #: One colour per sector of the accounts by area; operating modes keep the colours of the modes.
 SECTOR_COLOURS: Mapping[str, str] = {

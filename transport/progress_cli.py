@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport.i18n import labels, t
-from transport.layout import BASE_YEAR, LAST_YEAR, SCOPES, YEARS
+from transport.layout import BASE_YEAR, FIRST_CUT, LAST_OBSERVED, LAST_YEAR, SCOPES, YEARS
 from transport.network_show import err, out
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def _speed(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_hindcast(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    from transport.hindcast import FIRST_CUT, LAST_OBSERVED
-
     parser = verbs.add_parser("hindcast", parents=parents, help="modelled against observed 2015-2024, fitted apart from held out")
     _scenario_argument(parser, OBSERVED)
     parser.add_argument(

@@ -8,7 +8,10 @@ write and for every command that it starts.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from transport.i18n import LANGUAGES, listed, t
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +23,30 @@ ROLE, AUTHOR = "TRANSPORT_ROLE", "TRANSPORT_AUTHOR"
 
 
 class RoleError(PermissionError):
-    """Exception for a change that a viewer asked for, or a role that does not exist."""
+    """Exception for a change that a viewer asked for, or a role that does not exist.
+
+    Parameters
+    ----------
+    key
+        Of its text below ``roles.``.
+    given
+        The role that does not exist.
+    """
+
+    def __init__(self, *, key: str, given: str = "") -> None:
+        super().__init__(key)
+        self._key, self._given = key, given
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(RoleError, key=self._key, given=self._given), ()
+
+    def __str__(self) -> str:
+        """Return the message in every language, for whoever does not know the reader's."""
+        return " / ".join(self.text(lang) for lang in LANGUAGES)
+
+    def text(self, lang: str) -> str:
+        """Return the message in a language."""
+        return t(f"roles.{self._key}", lang, variable=ROLE, given=self._given, known=listed(ROLES, lang))
 
 
 def named_role(environment: Mapping[str, str] | None = None) -> Role:
@@ -38,8 +64,7 @@ def named_role(environment: Mapping[str, str] | None = None) -> Role:
     """
     named = (os.environ if environment is None else environment).get(ROLE) or "editor"
     if named not in ROLES:
-        msg = f"{ROLE}={named} is no role; use one of {', '.join(ROLES)}"
-        raise RoleError(msg)
+        raise RoleError(key="unknown", given=named)
     return named
 
 
@@ -57,5 +82,4 @@ def require_editor(role: Role | None = None) -> None:
         If it is a viewer.
     """
     if (role or named_role()) != "editor":
-        msg = "results are open for a viewer, who may read but not change them; ask an editor"
-        raise RoleError(msg)
+        raise RoleError(key="viewer")

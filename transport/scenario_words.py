@@ -136,8 +136,10 @@ class _Names:
                 return f"{x:g}"
             if row["operation"] == "scale":
                 return _signed(100.0 * (x - 1.0)) + " %"
-            if row["unit"] == "dimensionless" and (row["min"], row["max"]) == (0.0, 1.0):
-                return _percent(x)
+            if _is_share(row):
+                return t("words.points", self._lang, points=_signed(100.0 * x)) if row["operation"] == "add" else _percent(x)
+            if row["unit"] == "1/yr":
+                return t("words.percent_per_year", self._lang, percent=_signed(100.0 * x))
             number = _signed(x) if row["operation"] == "add" else f"{x:g}"
             return number if row["unit"] == "dimensionless" else f"{number} {self._unit(str(row['unit']))}"
 
@@ -204,6 +206,12 @@ def _cell(table: pl.DataFrame, key: str, value: str, *columns: str) -> str | Non
 def _sorted(value: Mapping[Any, float]) -> list[tuple[int, float]]:
     """Return a path in order of years, which are texts in a manifest."""
     return sorted((int(year), float(x)) for year, x in value.items())
+
+
+def _is_share(row: Mapping[str, Any]) -> bool:
+    """Return whether a lever holds or adds to a part of one, such as the share of a carrier in what is generated."""
+    above, _, below = str(row["unit"]).partition("/")
+    return (above == below or row["unit"] == "dimensionless") and max(abs(float(row[end])) for end in ("min", "max")) <= 1.0
 
 
 def _percent(share: float) -> str:

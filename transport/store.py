@@ -181,6 +181,38 @@ def write_simulation(
     return _write(folder, tables, about, seconds)
 
 
+def write_answer(
+    folder: Path,
+    tables: Mapping[str, pl.DataFrame],
+    scenario: Scenario,
+    data_hash: str,
+    *,
+    kind: str,
+    name: str,
+    seconds: float,
+    asked: Mapping[str, Any],
+    kept: Mapping[str, bytes],
+) -> StoredRun:
+    """Write the answer to a question about a scenario atomically, as :func:`write_run` does.
+
+    Parameters
+    ----------
+    folder, tables, scenario, data_hash, seconds, kept
+        As in :func:`write_run`.
+    kind, name
+        What it is, and its identifier, which takes the place of that of a run.
+    asked
+        The question, kept in the manifest.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be replaced.
+    """
+    about = {**_about(scenario, data_hash), **asked, "kind": kind, "run_id": name}
+    return _write(folder, tables, about, seconds, kept)
+
+
 def _about(scenario: Scenario, data_hash: str) -> dict[str, Any]:
     return {
         "run_id": run_id(scenario, data_hash),

@@ -10,24 +10,25 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from transport import __version__, pool
+from transport.case_folder import clear_unfinished, may_take_up
 from transport.freight_start import FreightStarts
 from transport.scenario_words import differences
-from transport.store import StoredRun, StoreError, editors_only, files_to_keep, read_run, run_id, runs_folder, write_run
+from transport.store import StoredRun, StoreError, files_to_keep, read_run, run_id, runs_folder, write_run
 from transport.study import freight_tables, model_parts, tables_of
 from transport.sweep_file import FREIGHT_TABLES, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from transport.inputs import Inputs
     from transport.scenario import Scenario
@@ -168,27 +169,30 @@ def run_sweep(
         If the user stops it; what is done is kept and put together first.
     """
     where = (folder or sweep_folder(sweep)).absolute()
-    _may_write(where)
+    # a sweep that was stopped at once has only its cases
+    may_take_up(where, "sweep", MANIFEST, begun=lambda held: (held / _CASES).exists())
     cases = where / _CASES
     cases.mkdir(parents=True, exist_ok=True)
-    for left in (*cases.glob(".*.partial-*"), *cases.glob(f"*{_ERROR}")):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    clear_unfinished(cases)
     ids = [run_id(case.scenario, inputs.data_hash) for case in sweep.cases]
     todo = [k for k, case in enumerate(ids) if case not in ids[:k] and not _has(cases / case, sweep.tables)]
-    lanes = _lanes(sweep, inputs, cases, ids, todo, 1 if scheduler else jobs, work or case_tables)
-    tell = _Told(sweep, ids, cases, set(todo), progress)
-    try:
-        tell()
-        if scheduler is not None:
-            for lane in lanes:
-                _run_far(lane, scheduler, tell)
-        elif len(lanes) > 1:
-            pool.lanes(run_lane, lanes, tick=tell)
-        else:
-            for lane in lanes:
-                run_lane(lane, tell)
-    finally:
-        result = _put_together(sweep, inputs, where, ids, tuple(sweep.cases[k].name for k in todo))
+    # another sweep may work in the same folder: what fails here is said to this one only
+    with tempfile.TemporaryDirectory(prefix="transport-sweep-") as own:
+        errors = Path(own)
+        lanes = _lanes(sweep, inputs, cases, errors, ids, todo, 1 if scheduler else jobs, work or case_tables)
+        tell = _Told(sweep, ids, cases, errors, set(todo), progress)
+        try:
+            tell()
+            if scheduler is not None:
+                for lane in lanes:
+                    _run_far(lane, scheduler, tell)
+            elif len(lanes) > 1:
+                pool.lanes(run_lane, lanes, tick=tell)
+            else:
+                for lane in lanes:
+                    run_lane(lane, tell)
+        finally:
+            result = _put_together(sweep, inputs, where, errors, ids, tuple(sweep.cases[k].name for k in todo))
     return result
 
 
@@ -204,6 +208,8 @@ class Lane:
         Run id and scenario.
     folder
         Where the run folders go.
+    errors
+        Where a case that fails leaves its message, for this sweep alone.
     tables
         Result tables to keep.
     work
@@ -213,8 +219,23 @@ class Lane:
     inputs: Inputs
     cases: tuple[tuple[str, Scenario], ...]
     folder: Path
+    errors: Path
     tables: tuple[str, ...]
     work: Work
+
+    def keep(self, name: str, tables: Mapping[str, pl.DataFrame], scenario: Scenario, seconds: float) -> None:
+        """Write the run folder of a case, unless another sweep has put it there in the meantime."""
+        if not _has(self.folder / name, self.tables):
+            kept = files_to_keep(scenario, self.inputs.pack)
+            write_run(self.folder / name, tables, scenario, self.inputs.data_hash, seconds=seconds, kept=kept)
+
+    def fail(self, name: str, text: str) -> None:
+        """Leave the message of a case that failed."""
+        (self.errors / f"{name}{_ERROR}").write_text(text, encoding="utf-8")
+
+    def is_done(self, name: str) -> bool:
+        """Return whether a case has its results, or has failed."""
+        return _has(self.folder / name, self.tables) or (self.errors / f"{name}{_ERROR}").is_file()
 
 
 def run_lane(lane: Lane, tell: Callable[[], None] | None = None) -> None:
@@ -230,16 +251,14 @@ def run_lane(lane: Lane, tell: Callable[[], None] | None = None) -> None:
     starts = FreightStarts()
     for name, scenario in lane.cases:
         # a process in the place of one that was killed finds what that one had finished
-        if _has(lane.folder / name, lane.tables) or (lane.folder / f"{name}{_ERROR}").is_file():
+        if lane.is_done(name):
             continue
         start = time.perf_counter()
         try:
             tables = lane.work(scenario, lane.inputs, lane.tables, starts)
-            took, kept = time.perf_counter() - start, files_to_keep(scenario, lane.inputs.pack)
-            write_run(lane.folder / name, tables, scenario, lane.inputs.data_hash, seconds=took, kept=kept)
+            lane.keep(name, tables, scenario, time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001  (one case must not take the others along)
-            text = f"{type(error).__name__}: {error}"
-            (lane.folder / f"{name}{_ERROR}").write_text(text, encoding="utf-8")
+            lane.fail(name, f"{type(error).__name__}: {error}")
         if tell is not None:
             tell()
 
@@ -269,10 +288,9 @@ def _run_far(lane: Lane, scheduler: str, tell: Callable[[], None]) -> None:
     def take(k: int, found: tuple[Mapping[str, pl.DataFrame] | str, float]) -> None:
         (name, scenario), (tables, seconds) = lane.cases[k], found
         if isinstance(tables, str):
-            (lane.folder / f"{name}{_ERROR}").write_text(tables, encoding="utf-8")
+            lane.fail(name, tables)
         else:
-            kept = files_to_keep(scenario, lane.inputs.pack)
-            write_run(lane.folder / name, tables, scenario, lane.inputs.data_hash, seconds=seconds, kept=kept)
+            lane.keep(name, tables, scenario, seconds)
         tell()
 
     pool.map(_far_case, todo, scheduler=scheduler, take=take, shared=shared)
@@ -313,7 +331,7 @@ def _has(folder: Path, tables: Sequence[str]) -> bool:
 
 
 def _lanes(
-    sweep: Sweep, inputs: Inputs, folder: Path, ids: Sequence[str], todo: Sequence[int], jobs: int, work: Work
+    sweep: Sweep, inputs: Inputs, folder: Path, errors: Path, ids: Sequence[str], todo: Sequence[int], jobs: int, work: Work
 ) -> list[Lane]:
     """Return what each process does: cases on the same networks side by side, in runs of about equal length."""
 
@@ -331,14 +349,17 @@ def _lanes(
     count = max(min(jobs, len(order)), 1)
     cuts = [round(i * len(order) / count) for i in range(count + 1)]
     runs = [[(ids[k], sweep.cases[k].scenario) for k in order[a:b]] for a, b in itertools.pairwise(cuts)]
-    return [Lane(inputs, tuple(run), folder, sweep.tables, work) for run in runs if run]
+    return [Lane(inputs, tuple(run), folder, errors, sweep.tables, work) for run in runs if run]
 
 
 class _Told:
     """Says which cases are done by looking for their folders: any process may have run them."""
 
-    def __init__(self, sweep: Sweep, ids: Sequence[str], folder: Path, todo: set[int], progress: Progress | None) -> None:
-        self._sweep, self._ids, self._folder, self._left, self._progress = sweep, ids, folder, set(todo), progress
+    def __init__(
+        self, sweep: Sweep, ids: Sequence[str], folder: Path, errors: Path, todo: set[int], progress: Progress | None
+    ) -> None:
+        self._sweep, self._ids, self._folder, self._errors = sweep, ids, folder, errors
+        self._left, self._progress = set(todo), progress
         self._total = len(dict.fromkeys(ids))
 
     def __call__(self) -> None:
@@ -352,16 +373,18 @@ class _Told:
             self._progress(self._total - len(self._left), self._total, self._sweep.cases[k].name)
 
     def _is_done(self, case: str) -> bool:
-        return _has(self._folder / case, self._sweep.tables) or (self._folder / f"{case}{_ERROR}").is_file()
+        return _has(self._folder / case, self._sweep.tables) or (self._errors / f"{case}{_ERROR}").is_file()
 
 
 # ---- all cases together ----
 
 
-def _put_together(sweep: Sweep, inputs: Inputs, folder: Path, ids: Sequence[str], ran: tuple[str, ...]) -> SweepResult:
+def _put_together(
+    sweep: Sweep, inputs: Inputs, folder: Path, errors: Path, ids: Sequence[str], ran: tuple[str, ...]
+) -> SweepResult:
     """Write the tables of all cases that have results, and the manifest last."""
     found = [_has(folder / _CASES / case, sweep.tables) for case in ids]
-    overview = case_frame(sweep.cases, ids, [_error(folder / _CASES / f"{case}{_ERROR}") for case in ids], inputs)
+    overview = case_frame(sweep.cases, ids, [_error(errors / f"{case}{_ERROR}") for case in ids], inputs)
     there = [
         (case, read_run(folder / _CASES / number))
         for case, number, is_there in zip(sweep.cases, ids, found, strict=True)
@@ -441,15 +464,3 @@ def _write(folder: Path, name: str, table: pl.DataFrame) -> str:
     digest = hashlib.sha256(partial.read_bytes()).hexdigest()
     partial.replace(folder / f"{name}.parquet")
     return digest
-
-
-def _may_write(folder: Path) -> None:
-    """Refuse a viewer, and a folder that holds something else, before anything is computed; a sweep that was stopped at once has only its cases."""
-    editors_only(folder)
-    known = {MANIFEST, _CASES}
-    if folder.is_dir() and any(folder.iterdir()) and not known & {path.name for path in folder.iterdir()}:
-        msg = f"{folder} exists and is no sweep; choose another place"
-        raise StoreError(msg)
-    if folder.is_file():
-        msg = f"{folder} is a file; choose another place"
-        raise StoreError(msg)

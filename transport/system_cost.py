@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fleets import tco
 from transport.cities.segments import prefectures
 from transport.city_scale import city_scales
-from transport.city_works import WORKS, Outlay
+from transport.city_works import WORKS, Outlay, trains_in, trains_outlay
 from transport.costs import class_cost, inherited, plugged, priced_classes, wires_cost
 from transport.freight_outlay import IN_RATES
 from transport.measure_costs import (
@@ -55,7 +54,6 @@ COMPONENTS: tuple[str, ...] = (
     "cities",
     "paving",
 )
-_TRAIN = "metro_train"
 
 
 def system_costs(parts: Parts, plain: Params) -> dict[str, Array]:
@@ -161,12 +159,7 @@ def _beside_fleets(city: CityScale, outlay: Outlay, params: Params) -> Array:
     """Return the cost of a measure in a city without the buses and metro trains that it adds to the fleets of the province."""
     bus = city.bus
     buses = np.divide(outlay.bus_km, bus.km, out=np.zeros_like(outlay.bus_km + bus.km), where=bus.km > 0.0)
-    per_train = params.get("annual_distance", _TRAIN) * params.get("metro_electricity")
-    trains = outlay.traction_kwh / per_train
-    price = params.get("vehicle_price", f"{_TRAIN}:electric_traction")
-    years = tco.annuity(params.get("discount_rate", "social"), params.get("ownership_years", _TRAIN))
-    kept = params.get("upkeep_share", f"{_TRAIN}:electric_traction") + params.get("insurance_share", _TRAIN)
-    of_trains = trains * price * (years + kept) + outlay.traction_kwh * params.get("traction_power_price")
+    of_trains = trains_outlay(trains_in(outlay, params), params).total()
     return np.asarray(outlay.total() - buses * (bus.vehicle + bus.energy + bus.upkeep) - of_trains)
 
 

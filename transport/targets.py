@@ -18,6 +18,11 @@ NOT_MODELLED: Literal["not_modelled"] = "not_modelled"
 #: Indicator whose target holds for the cities above a number of residents, whichever they are.
 CITY_TARGET = "green_travel_share"
 
+#: Rules by which the cut that a target asks for is shared among cities and sectors, the plainest first.
+RULES: tuple[str, ...] = ("equal_rate", "emissions", "population", "gdp", "potential")
+#: Indicators whose target can be shared: changes in per cent of something per converted turnover.
+SHARED: tuple[str, ...] = ("operating_co2_intensity", "rail_energy_intensity")
+
 #: What a target and a row of the table ``indicators`` share.
 _KEY = ("id", "area", "year")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
     from transport.inputs import Inputs
+    from transport.scenario import Capacity, Scenario
     from transport.store import StoredRun
     from transport.template.filled import Pack
 
@@ -46,6 +48,10 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--compare", nargs="?", const=_SCENARIO, metavar="SCENARIO",
         help=f"with --read: run a scenario (default {_SCENARIO}) without and with the numbers and print what changed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--causes", nargs="?", const="fixed", choices=("fixed", "equilibrium"),
+        help="with --compare: what each number did to the headline and the verdicts, evaluated quickly (default) or as in a run",
     )  # fmt: skip
     parser.add_argument("--ensemble", type=Path, metavar="FOLDER", help="ensemble whose replace-first list is asked for")
     account_cli.model_options(parser)
@@ -145,9 +151,15 @@ def _read(args: argparse.Namespace) -> int:
         return FINDINGS
     if args.out is not None:
         editors_only(args.out)
-    inputs = load_inputs(lang=args.lang)
+    if args.causes is not None and args.compare is None:
+        args.compare = _SCENARIO
+    inputs = load_inputs(pack=args.pack, lang=args.lang)
     pack = _pack(args.read, inputs, args.lang)
-    said: dict[str, Any] = {"lines": pack.lines, "pack": None if args.out is None else str(args.out)}
+    said: dict[str, Any] = {
+        "lines": pack.lines,
+        "pack": None if args.out is None else str(args.out),
+        "extends": None if args.pack is None else str(args.pack),
+    }
     if args.out is not None:
         try:
             write_pack(pack, args.out)
@@ -158,6 +170,8 @@ def _read(args: argparse.Namespace) -> int:
         key = "read_only" if args.out is None and args.compare is None else "packed"
         if args.out is not None or args.compare is None:
             out(t(f"template.{key}", args.lang, lines=pack.lines, out=str(args.out)))
+        if args.pack is not None:
+            out(t("template.extended", args.lang, pack=str(args.pack)))
     if args.compare is not None:
         said |= _compare(args, inputs, load_inputs(pack=_kept(pack), lang=args.lang))
     if args.json:
@@ -173,34 +187,75 @@ def _compare(args: argparse.Namespace, before: Inputs, after: Inputs) -> dict[st
     numbers = changed_numbers(before, after, runs[1].table("parameters_used"))
     verdicts = changed_verdicts(runs[0].table("indicators"), runs[1].table("indicators"), before.table("indicators"))
     if not args.json:
-        for line in change_lines(numbers, verdicts, after, str(runs[1].manifest[f"title_{args.lang}"]), args.lang):
-            if isinstance(line, str):
-                out(line)
-            else:
-                print_table(line)
-    return {
+        _print(change_lines(numbers, verdicts, after, str(runs[1].manifest[f"title_{args.lang}"]), args.lang))
+    made = {
         "runs": [str(run.folder) for run in runs],
         "numbers": numbers.to_dicts(),
         "verdicts": verdicts.to_dicts(),
     }
+    if args.causes is None or numbers.is_empty():
+        return made
+    found = _causes(args, before, after)
+    if not args.json:
+        _print(["", *causes_of(found, verdicts, after, args.lang)])
+    return made | {"causes": {name: table.to_dicts() for name, table in found.items()}}
+
+
+def _print(lines: Sequence[str | pl.DataFrame]) -> None:
+    for line in lines:
+        if isinstance(line, str):
+            out(line)
+        else:
+            print_table(line)
+
+
+def _causes(args: argparse.Namespace, before: Inputs, after: Inputs) -> dict[str, pl.DataFrame]:
+    """Evaluate the scenario on the numbers one by one, with a bar on the terminal."""
+    from tqdm import tqdm
+
+    from transport.template.causes import causes, light_evaluation
+
+    scenario = _scenario(args, before, capacity=args.causes)
+    form = "{l_bar}{bar:24}| {n_fmt}/{total_fmt} {elapsed}"
+    is_quiet = args.json or not sys.stderr.isatty()
+    with tqdm(total=1, bar_format=form, ascii=True, leave=False, disable=is_quiet) as bar:
+
+        def tell(step: int, steps: int, name: str) -> None:
+            bar.total = steps
+            bar.update(step - bar.n)
+            bar.set_description_str(t("template.causes_progress", args.lang, step=name))
+
+        return causes(before, after, light_evaluation(scenario), capacity=scenario.capacity, tell=tell)
+
+
+def causes_of(found: Mapping[str, pl.DataFrame], verdicts: pl.DataFrame, inputs: Inputs, lang: str) -> list[str | pl.DataFrame]:
+    """Return what each number did as sentences and a table.
+
+    Parameters
+    ----------
+    found
+        As :func:`transport.template.causes.causes` makes it.
+    verdicts
+        Targets of the whole runs before and after.
+    inputs
+        Checked data with the pack.
+    lang
+        Language of the words.
+    """
+    from transport.template.cause_words import cause_lines, cause_rows
+
+    lines = cause_lines(found, verdicts, inputs, lang)
+    if found["effects"].is_empty():
+        return [*lines]
+    return [t("template.causes_title", lang), cause_rows(found, inputs, lang), *lines]
 
 
 def _result(args: argparse.Namespace, inputs: Inputs) -> StoredRun:
     """Return the result of the scenario on the data: the one that is there, else a new run."""
-    from transport.scenario import load_scenario
     from transport.store import StoreError, files_to_keep, may_write, read_run, run_id, runs_folder, write_run
     from transport.study import run
 
-    scenario = load_scenario(
-        args.compare,
-        inputs.folder,
-        inputs.levers,
-        simulate=args.simulate,
-        capacity=args.capacity,
-        network=args.network,
-        sales=args.sales,
-        lang=args.lang,
-    )
+    scenario = _scenario(args, inputs, capacity=args.capacity)
     folder = runs_folder() / run_id(scenario, inputs.data_hash)
     try:
         return read_run(folder)
@@ -212,6 +267,21 @@ def _result(args: argparse.Namespace, inputs: Inputs) -> StoredRun:
     kept = files_to_keep(scenario, inputs.pack)
     tables = run(scenario, inputs).tables
     return write_run(folder, tables, scenario, inputs.data_hash, seconds=time.perf_counter() - start, kept=kept)
+
+
+def _scenario(args: argparse.Namespace, inputs: Inputs, *, capacity: Capacity | None) -> Scenario:
+    from transport.scenario import load_scenario
+
+    return load_scenario(
+        args.compare,
+        inputs.folder,
+        inputs.levers,
+        simulate=args.simulate,
+        capacity=capacity,
+        network=args.network,
+        sales=args.sales,
+        lang=args.lang,
+    )
 
 
 def change_lines(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transport.i18n import labels, t
+from transport.i18n import has_text, labels, parameter_labels, t
 from transport.layout import BASE_YEAR, PROVINCE, YEARS
 from transport.params import split_setting
 from transport.scorecard import ScoreLine, scorecard
@@ -27,6 +28,8 @@ FREIGHT_ITEMS = ("freight_t", "territory_tkm", "carrier_tkm", "total_tkm", "tkm_
 FIT_ERRORS = {"calibration": "error_in_sample", "validation": "error_held_out", "context": "error_context"}
 #: A modelled value no further than this beyond the range of an observation stands at its end [share of the end].
 _ROUNDING = 1e-9
+#: A year, or quarters or months of one.
+_PART_OF_YEAR = re.compile(r"(\d{4})(?:(Q|M)(\d{1,2})(?:-(\d{1,2}))?)?")
 #: Years printed beside target years.
 SHOWN_YEARS = (2025, 2030)
 #: Parameters that levers on sales shares move; where sales follow costs they only say what was sold through the base year.
@@ -107,8 +110,10 @@ def unit_label(unit: str, lang: str) -> str:
     """Return a unit as the reader writes it, on the scale of :func:`shown`."""
     if unit in _SHOWN_UNITS[lang]:
         return t(_SHOWN_UNITS[lang][unit][1], lang)
-    named = {name: t(f"unit.{name.replace('/yr', '_per_year')}", lang) for name in ("percent/yr", "veh/yr", "train/yr")}
-    return {"percent": "%", "year": "", **named}.get(unit, unit)
+    if unit in {"percent", "year"}:
+        return "%" if unit == "percent" else ""
+    key = f"unit.named.{unit.replace('/', '_per_')}"
+    return t(key, lang) if has_text(key, lang) else unit
 
 
 def scorecard_lines(stored: StoredRun, inputs: Inputs, lang: str) -> list[str]:
@@ -259,7 +264,36 @@ def scorecard_frame(lines: Sequence[ScoreLine], inputs: Inputs, lang: str) -> pl
 
 def target_text(line: ScoreLine, lang: str) -> str:
     """Return a target with its direction."""
-    return ("≥ " if line.direction == "at_least" else "≤ ") + shown(line.target, line.unit, lang)
+    return ("≥ " if line.direction == "at_least" else "≤ ") + goal(line.target, line.unit, lang)
+
+
+def goal(value: float | None, unit: str, lang: str) -> str:
+    """Return a target on the reader's scale with the digits it was set with, for zeros behind the point would claim more.
+
+    Examples
+    --------
+    >>> goal(-9.5, "percent", "zh"), goal(70.0, "percent", "zh"), goal(1.5e7, "t/yr", "zh"), goal(2029.0, "year", "zh")
+    ('-9.5', '70', '1,500', '2029')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if unit == "year" else f"{value / divisor(unit, lang):,.10g}"
+
+
+def period_text(period: str | None, lang: str) -> str:
+    """Return a period of the observed values in words, a dash where there is none.
+
+    Examples
+    --------
+    >>> [period_text(p, "en") for p in ("2024", "2024Q1-3", "2022Q3", "2024M1-5", "2021M2", None)]
+    ['2024', 'Q1-Q3 2024', 'Q3 2022', 'months 1-5 of 2024', 'month 2 of 2021', '-']
+    """
+    part = _PART_OF_YEAR.fullmatch(period or "")
+    if part is None:
+        return period or "-"
+    year, kind, first, last = part.groups()
+    key = {"Q": "quarter", "M": "month", None: "year"}[kind] + ("s" if last else "")
+    return t(f"period.{key}", lang, year=year, first=first, last=last)
 
 
 def reason_text(row: Mapping[str, Any], lang: str) -> str:
@@ -283,11 +317,12 @@ def reason_text(row: Mapping[str, Any], lang: str) -> str:
             lang,
             year=row["target_year"],
             start_year=row["start_year"],
-            period=row["period"] or "-",
+            period=period_text(row["period"], lang),
             period_year=(row["period"] or "-")[:4],
             unit=unit_label(unit, lang),
             gap=shown(None if row["gap"] is None else abs(row["gap"]), unit, lang),
-            **{name: written(name) for name in ("actual", "path", "target")},
+            **{name: written(name) for name in ("actual", "path")},
+            target=goal(row["target"], unit, lang),
             needed=written("needed_per_year"),
             achieved=written("achieved_per_year"),
         )
@@ -375,8 +410,11 @@ def indicator_rows(indicators: pl.DataFrame, inputs: Inputs) -> list[dict[str, A
 def show_table(what: str, inputs: Inputs, lang: str, needle: str) -> pl.DataFrame:
     """Return the rows that ``transport show`` prints, those that contain ``needle`` in any cell."""
     if what == "params":
-        table = inputs.parameters.select(
-            "parameter", "subject", "year", "value", "low", "high", "unit", "quality", "source", "note"
+        called = pl.DataFrame(
+            list(parameter_labels(inputs, lang).items()), schema={"parameter": pl.String, "name": pl.String}, orient="row"
+        )
+        table = inputs.parameters.join(called, on="parameter", how="left", maintain_order="left").select(
+            "parameter", "name", "subject", "year", "value", "low", "high", "unit", "quality", "source", "note"
         )
     elif what == "levers":
         table = _levers(inputs, lang)

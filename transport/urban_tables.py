@@ -46,7 +46,7 @@ _E_BIKE = "e_bike"
 IN_ACCOUNTS, WITHOUT, HOUSEHOLD, NOT_MODELLED = "accounts", "none", "household", "not_modelled"
 #: Coverage below which bus lines grow no further: a city without stops has no network to extend.
 _LEAST_COVERAGE = 0.05
-_TJ_PER_KGCE = 29.3076e-6
+TJ_PER_KGCE = 29.3076e-6
 _DAYS_PER_YEAR = 365.0
 _MIN_PER_H = 60.0
 #: Years whose reconciliation is shown with the fit: the base of city travel and the last observed one.
@@ -97,7 +97,7 @@ def urban_checks(parts: Parts) -> pl.DataFrame:
     table = _travel_table(parts, _modes(parts)).filter(pl.col("energy_basis") == IN_ACCOUNTS)
     classes = sorted({name for mode in _modes(parts).values() for name in mode.classes})  # sums in one order
     kgce = by_class(parts, accounts.coal_equivalent(parts.now.energy, parts.params)[:, 0])
-    energy = sum(float(kgce[name].sum()) for name in classes) * _TJ_PER_KGCE
+    energy = sum(float(kgce[name].sum()) for name in classes) * TJ_PER_KGCE
     carbon = by_class(parts, parts.now.co2_t[:, :, 0])
     worst = max(
         abs(float(table[f"{scope}_t"].sum()) / sum(float(carbon[name][s].sum()) for name in classes) - 1.0)
@@ -171,7 +171,7 @@ def _e_bikes(parts: Parts, pkm: Array) -> tuple[Array, Array, dict[str, Array]]:
     params = parts.params
     ridden = pkm / params.get("persons_per_e_bike")[0]
     power = ridden * params.get("e_bike_energy")[0]
-    energy = power * params.get("coal_equivalent_electricity", "calorific")[0] * _TJ_PER_KGCE
+    energy = power * params.get("coal_equivalent_electricity", "calorific")[0] * TJ_PER_KGCE
     return ridden, energy, {scope: power * parts.factors.t_per_unit[scope, "electricity"][0] for scope in SCOPES}
 
 
@@ -179,7 +179,7 @@ def _energy(
     classes: tuple[str, ...], share: Array, kgce: Mapping[str, Array], carbon: Mapping[str, Array]
 ) -> tuple[Array, dict[str, Array]]:
     """Return the energy [TJ/yr] and the CO2 by scope [t/yr] of a share of some classes ``[year]``."""
-    energy = share * sum((kgce[name] for name in classes), np.zeros(len(YEARS))) * _TJ_PER_KGCE
+    energy = share * sum((kgce[name] for name in classes), np.zeros(len(YEARS))) * TJ_PER_KGCE
     return energy, {
         scope: share * sum((carbon[name][s] for name in classes), np.zeros(len(YEARS))) for s, scope in enumerate(SCOPES)
     }

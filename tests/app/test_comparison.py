@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from transport.app import comparison, downloads
+from transport.app import comparison_charts, downloads
 from transport.app.comparison import PALETTE, Side, beside
 from transport.scenario import load_scenario
 from transport.store import MANIFEST, StoredRun, run_id
@@ -83,7 +83,7 @@ def test_each_scenario_has_a_column_and_each_other_a_difference() -> None:
 def test_charts_draw_every_scenario_in_its_colour(kind: str, stored_run: StoredRun) -> None:
     sides = [Side(name, name, colour, stored_run) for name, colour in zip("ab", PALETTE, strict=False)]
     rows = pl.DataFrame({"name": [2020, 2030] * 2, "value": [1.0, 2.0, 3.0, 4.0], "scenario": ["a", "a", "b", "b"]})
-    spec = getattr(comparison, kind)(rows, sides, "Mt", {"name": "year", "scenario": "scenario"}).to_dict()
+    spec = getattr(comparison_charts, kind)(rows, sides, "Mt", {"name": "year", "scenario": "scenario"}).to_dict()
     encoding = spec["encoding"] if kind == "bars" else spec["layer"][0]["encoding"]
     assert encoding["color"]["scale"] == {"domain": ["a", "b"], "range": list(PALETTE[:2])}
     drawn = [row for part in spec["datasets"].values() for row in part]

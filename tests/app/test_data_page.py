@@ -86,6 +86,14 @@ def test_every_parameter_and_statistic_is_there_once_with_source_and_quality(row
     assert links_of_network["value"].sum() == pytest.approx(inputs.table("networks/links")["length_km"].sum())
 
 
+def test_every_number_is_called_by_a_name_in_a_unit_people_write(rows: pl.DataFrame) -> None:
+    assert rows.filter(~pl.col("called").str.contains(CHINESE.pattern))["name"].unique().to_list() == []
+    assert rows.filter(pl.col("table_name") == pl.col("table"))["table"].unique().to_list() == []
+    mine = rows.filter(pl.col("use") == "model")
+    assert mine.filter(pl.col("of").is_null() | (pl.col("of") == ""))["subject"].unique().to_list() == []
+    assert rows.filter(pl.col("unit_name").str.contains("CNY|veh|yr"))["unit"].unique().to_list() == []
+
+
 def test_words_and_filters_find_rows(rows: pl.DataFrame) -> None:
     taxi = rows.filter(pl.col("name") == "annual_distance", pl.col("subject") == "taxi")
     assert taxi["of"].unique().to_list() == ["巡游出租车"]
@@ -107,6 +115,23 @@ def test_links_name_rows_of_parameters_statistics_and_sources(rows: pl.DataFrame
     assert facts.linked(rows, {"parameter": "anual_distance"}).is_empty()
     assert facts.near_names(rows, {"parameter": "anual_distance"}) == "annual_distance"
     assert links.address(query, "en") == "/data?series=freight_turnover&area=210000&period=2020&mode=rail&item=total&lang=en"
+
+
+def test_the_link_of_every_statistic_and_parameter_leads_to_its_row_alone(rows: pl.DataFrame) -> None:
+    mine = rows.filter(pl.col("use") == "observed")
+    assert mine.filter(pl.col("subject").str.count_matches(" ") == 1).height > 100, "statistics without a mode"
+    for row in mine.sample(250, seed=7).iter_rows(named=True):
+        assert facts.linked(rows, links.to_row(row)).rows(named=True) == [row]
+    shorter = mine.filter(pl.col("subject").str.count_matches(" ") == 1)
+    longer = mine.filter(pl.col("subject").str.count_matches(" ") == 2)
+    both = shorter.join(
+        longer.with_columns(subject=pl.col("subject").str.replace(r" \w+ ", " ")), on=["name", "subject", "year"], how="semi"
+    )
+    assert both.height, "the same statistic as a whole and by mode"
+    for row in both.iter_rows(named=True):
+        assert facts.linked(rows, links.to_row(row)).rows(named=True) == [row]
+    number = rows.filter(pl.col("use") == "model", pl.col("year").is_not_null()).row(0, named=True)
+    assert facts.linked(rows, links.to_row(number)).rows(named=True) == [number]
 
 
 def test_details_hold_the_source_the_formula_and_how_often_it_was_read(rows: pl.DataFrame, inputs: Inputs) -> None:
@@ -263,6 +288,16 @@ def test_the_page_opens_on_the_linked_row_with_everything_below(root: Path, runs
     assert t("data_page.found_none", lang) in said(page)
     page.button(key="data_clear").click().run()
     assert "annual_distance taxi 2020" not in said(page)
+
+
+def test_the_page_opens_on_a_statistic_and_offers_the_link_to_it(root: Path, runs: Path) -> None:
+    del runs
+    query = links.to_observed("freight_turnover", area="210000", period="2020", mode="rail", item="total")
+    page = opened(root, **query)
+    assert not page.exception
+    words = said(page)
+    assert "121,500,000,000" in words
+    assert links.address(query, "zh") in words
 
 
 def test_a_link_to_nothing_names_the_nearest(root: Path, runs: Path) -> None:

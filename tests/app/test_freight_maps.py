@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from transport import freight_loads
-from transport.app import charts, freight_sankey, freight_tables, haul_maps, maps
+from transport.app import change_maps, charts, freight_sankey, freight_tables, haul_maps, maps
 from transport.app.freight_tables import Names
+from transport.palette import LESS_COLOUR, MORE_COLOUR, UNCHANGED_COLOUR
 
 NAMES = Names({"A": "甲", "B": "乙", "A1": "甲", "A2": "甲", "B1": "乙"}, {"1": "甲线"}, {"1": "甲—乙"}, frozenset())
 NODES = pl.DataFrame({"node_id": ["A", "B"], "lat": [41.0, 42.0], "lon": [123.0, 124.0]})
@@ -103,3 +104,49 @@ def test_the_map_of_a_haul_draws_its_links_over_the_pale_network() -> None:
     assert drawn[-1]["path"][1] == [123.4, 41.7]
     assert len(deck.layers[1].data) == 1
     assert "http" not in deck.to_json()
+
+
+NETWORK = pl.DataFrame({"link_id": ["1", "2", "3", "4"], "from_node": ["A"] * 4, "to_node": ["B"] * 4})
+MODES = {"rail": "铁路", "road": "公路", "water": "水路"}
+#: A line that takes 90 of the 100 Mt which leave a road, a shipping lane that hardly moves, and a line that is closed.
+CHANGED = pl.DataFrame(
+    {
+        "link_id": ["1", "2", "3", "4"],
+        "mode": ["rail", "road", "water", "rail"],
+        "t": [1e6, 3e6, 5e6, 4e4],
+        "t_after": [1.9e6, 2e6, 5e6 + 900.0, 0.0],
+        "vc_ratio": [0.2, 0.6, None, 0.1],
+        "vc_ratio_after": [0.38, 0.4, None, None],
+    }
+).with_columns(change=pl.col("t_after") - pl.col("t"))
+
+
+def test_the_map_of_a_change_colours_more_and_less_and_widens_with_the_difference() -> None:
+    paths = change_maps.change_paths(CHANGED, NETWORK, NODES, SHAPES)
+    deck = change_maps.change_map(paths, TOWNS, NAMES, MODES, "zh")
+    assert deck.map_provider is None
+    assert "http" not in deck.to_json()
+    drawn = {row["tip"].split("　")[0]: row for row in deck.layers[0].data}
+    colours = {name: row["colour"][:3] for name, row in drawn.items()}
+    more, less, same = (maps.rgb(colour)[:3] for colour in (MORE_COLOUR, LESS_COLOUR, UNCHANGED_COLOUR))
+    assert colours == {"甲线": more, "2": less, "3": same, "4": less}
+    widths = [row["width"] for row in deck.layers[0].data]
+    assert list(drawn) == ["3", "4", "甲线", "2"], "the largest difference on top"
+    assert widths[1] < widths[2] < widths[3] == maps.line_width(1.0, 1.0)
+    assert drawn["甲线"]["path"][1] == [123.4, 41.7], "along its course"
+    assert drawn["甲线"]["tip"] == ("甲线　铁路\n改动前 100 万吨/年\n改动后 190 万吨/年\n变化 +90.0 万吨/年\n饱和度 0.20 → 0.38")
+    assert drawn["4"]["tip"].endswith("饱和度 0.10 → -")
+    assert "饱和度" not in drawn["3"]["tip"]
+    english = change_maps.change_map(paths, TOWNS, NAMES, MODES, "en").layers[0].data
+    assert "Change -0.040 Mt/yr" in english[1]["tip"]
+
+
+def test_the_legend_of_a_change_shows_widths_up_to_the_largest_difference() -> None:
+    paths = change_maps.change_paths(CHANGED, NETWORK, NODES, SHAPES)
+    entries = change_maps.legend(paths, "zh")
+    assert [entry[0] for entry in entries] == ["增加", "减少", "基本不变", "变化 10 万吨", "变化 100 万吨"]
+    assert entries[-1][2] == maps.line_width(1e6, 1e6)
+
+
+def test_colours_of_more_and_less_are_no_colour_of_a_mode() -> None:
+    assert not {MORE_COLOUR, LESS_COLOUR, UNCHANGED_COLOUR} & set(charts.MODE_COLOURS.values())

@@ -282,6 +282,8 @@ def test_answers_of_calculations_are_shown(
     changed = next(table for table in tables if {"section", "vc_after"} <= set(table.columns))
     assert changed["change"].tolist() == [50.0]
     assert changed["vc"].tolist() == ["0.90"]
+    alts = [str(chart.proto) for chart in page.get("deck_gl_json_chart")]
+    assert any("增加 1 个区段，减少 0 个区段" in alt for alt in alts), "the map of the difference"
     assert any("+1.0 万吨" in box.value for box in page.info), "what left the road for rail"
     assert not inputs.table("networks/links").filter(pl.col("link_id") == "RL068").is_empty()
 

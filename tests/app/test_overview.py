@@ -177,7 +177,7 @@ def test_probabilities_come_from_an_ensemble_of_the_same_scenario(tmp_path: Path
     lines = lines_of_table(stored_run.table("indicators"), inputs)
     table = target_rows(lines, found, inputs, "zh")
     assert table["probability"].to_list()[[x.id for x in lines].index("operating_co2_intensity")] == "50%"
-    assert set(table["probability"]) == {"50%", "未计算"}
+    assert set(table["probability"]) == {"50%", "-"}
 
 
 def lines_of_table(indicators: pl.DataFrame, inputs: Inputs) -> list[Any]:
@@ -306,7 +306,7 @@ def test_map_lines_are_wider_where_more_is_carried() -> None:
     assert loaded["t_per_year"].to_list() == [1e6, 4e6]
     assert loaded["width_px"][1] > loaded["width_px"][0]
     deck = maps.freight_map(
-        loaded, nodes.select(pl.col("name_zh").alias("name"), "lat", "lon"), {"tonnes": "t", "saturation": "v/c"}
+        loaded, nodes.select(pl.col("name_zh").alias("name"), "lat", "lon"), {"tonnes": "t", "saturation": "v/c"}, "zh"
     )
     assert "http" not in deck.to_json()
     assert deck.map_provider is None, "a map provider would fetch tiles from the internet"

@@ -177,14 +177,15 @@ def test_projects_closures_sites_and_options_are_part_of_the_draft(root: Path, r
     page.number_input(key="sites_share").set_value(0.0)
     page.button(key="sites_add").click().run()
     assert not page.exception
+    page.radio(key="option:network").set_value("fine")
     page.radio(key="option:capacity").set_value("fixed").run()
     assert not page.exception
     file = parsed(next((runs / ".drafts").glob("*.toml")).read_text(encoding="utf-8"))
     assert file.projects == {"berth_bayuquan": 2027}
     assert file.closures == {link: {2028: 0.25}}
     assert file.sites == {zone: {2028: 0.0}}
-    assert file.run == RunOptions(capacity="fixed")
-    assert "相比有 4 处改动" in texts(page)
+    assert file.run == RunOptions(capacity="fixed", network="fine")
+    assert "相比有 5 处改动" in texts(page)
     page.button(key=f"out:closures:{link}").click().run()
     assert parsed(next((runs / ".drafts").glob("*.toml")).read_text(encoding="utf-8")).closures == {}
 

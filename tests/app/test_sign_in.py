@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from tests.app.serving import OPTIONS, free_port, served
 from transport import backcast_tables, ensemble, roles, sweeps
 from transport.app import jobs, launch, sign_in
 from transport.cli import main
-from transport.i18n import t
+from transport.i18n import LANGUAGES, t
 from transport.report import make
 from transport.scenario import load_scenario
 from transport.store import editors_only, may_write
@@ -153,6 +155,14 @@ def test_a_viewer_is_refused_by_the_store_and_not_by_the_page_only(tmp_path: Pat
         may_write(tmp_path / "abc")
 
 
+@pytest.mark.parametrize(("key", "given"), [("viewer", ""), ("unknown", "owner")])
+def test_a_refusal_speaks_the_language_of_the_reader(key: str, given: str) -> None:
+    refused = copy.copy(roles.RoleError(key=key, given=given))  # the way a worker process hands it back
+    assert re.search("[\u4e00-\u9fff]", refused.text("zh"))
+    assert not re.search("[\u4e00-\u9fff]", refused.text("en"))
+    assert all(given in refused.text(lang) and refused.text(lang) in str(refused) for lang in LANGUAGES)
+
+
 def test_a_command_of_a_viewer_changes_nothing(tmp_path: Path) -> None:
     around = os.environ | {"TRANSPORT_RUNS": str(tmp_path / "runs"), roles.ROLE: "viewer"}
     command = [sys.executable, "-m", "transport", "run", "baseline", "--quiet", "--lang", "en"]
@@ -237,6 +247,53 @@ def test_a_file_of_rights_that_cannot_be_read_closes_the_app(
     assert not page.selectbox
 
 
+def _polling() -> None:
+    """Draw a page with a part that polls, as the script of an app."""
+    import streamlit as st
+
+    from transport.app import sign_in
+
+    @sign_in.polled
+    def part() -> None:
+        st.markdown("the update")
+
+    if sign_in.gate("zh"):
+        part()
+
+
+@pytest.mark.parametrize("lost", ["stranger", ""])
+def test_a_part_that_polls_shows_nothing_to_who_has_lost_the_right(
+    header_file: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    del header_file
+    names = ["wang@bureau.example", "wang@bureau.example"]
+    monkeypatch.setattr(sign_in, "_of_proxy", lambda *_: names.pop(0) if names else lost)
+    page = AppTest.from_function(_polling).run()
+    assert [box.value for box in page.markdown] == ["the update"]
+    names += ["wang@bureau.example"]  # the gate of the page lets in, then the right is gone
+    page.run()
+    assert not page.exception
+    assert not page.markdown
+    assert len(page.error) == 1
+
+
+def test_a_part_that_polls_stops_while_the_file_of_rights_cannot_be_read(
+    header_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "_of_proxy", lambda *_: "wang@bureau.example")
+    assert sign_in.may_see()
+    header_file.write_text("[access", encoding="utf-8")
+    os.utime(header_file, (1.0, 1.0))
+    assert not sign_in.may_see()
+    monkeypatch.delenv(sign_in.FILE)
+    assert sign_in.may_see()
+
+
+def test_every_part_that_polls_asks_who_is_there(root: Path) -> None:
+    users = [path.name for path in (root / "transport" / "app").rglob("*.py") if "fragment(" in path.read_text(encoding="utf-8")]
+    assert users == ["sign_in.py"]
+
+
 def test_a_name_in_chinese_comes_through_a_header(header_file: Path) -> None:
     rights = sign_in.read_access(header_file)
     for sent, name in (("李", "李"), ("Müller", "Müller"), ("li@bureau.example", "li@bureau.example")):
@@ -314,5 +371,14 @@ def test_people_sign_in_with_an_identity_provider(tmp_path: Path, chromium_path:
                 page.locator("[data-testid=stSelectbox]").first.wait_for(timeout=60_000)
                 page.locator("[data-testid=stStatusWidget]").wait_for(state="detached", timeout=60_000)
                 assert page.get_by_role("button", name="运行情景").count() == may_run
+                # a second window of the browser is shut with the first
+                other = page.context.new_page()
+                other.goto(f"{address}/?scenario=rebound_only")
+                other.get_by_text(f"{name}（{role}）").wait_for(timeout=60_000)
+                page.get_by_role("button", name="退出登录").click()
+                page.get_by_role("button", name="登录", exact=True).wait_for(timeout=60_000)
+                other.get_by_text("English").click()
+                other.get_by_role("button", name="Sign in", exact=True).wait_for(timeout=60_000)
+                assert other.locator("[data-testid=stSelectbox]").count() == 0
             browser.close()
     assert not [p for p in runs.iterdir() if p.is_dir() and (p / "manifest.json").is_file()]

@@ -33,6 +33,7 @@ from transport.measures import abatement_curve, measure_names
 from transport.scenario import load_scenario
 from transport.sensitivity import drivers_of
 from transport.store import read_run, run_id
+from transport.template.words import input_names
 from transport.text import number
 
 if TYPE_CHECKING:
@@ -152,7 +153,9 @@ def test_an_ensemble_is_shown_as_it_stands_in_its_folder(
     assert about in {caption.value for caption in page.caption}
     hangs_on = frame_with(page, "input", "share", "file")
     kept = drivers_of(found, 0, 2030).shares
-    assert hangs_on["input"].tolist() == [f"{p} {s}" for p, s in kept.select("parameter", "subject").iter_rows()]
+    keys = list(kept.select("parameter", "subject").iter_rows())
+    assert hangs_on["code"].tolist() == [f"{p} {s}" for p, s in keys]
+    assert hangs_on["input"].tolist() == input_names(keys, inputs, lang)
     assert hangs_on["share"].tolist() == pytest.approx((100.0 * kept["share"]).to_list())
     assert hangs_on["share"][0] > 95.0
 

@@ -24,6 +24,7 @@ from transport.app import (
 from transport.app import what_if_charts as drawn
 from transport.app.freight_tables import names_of
 from transport.i18n import labels, t, texts
+from transport.ranking import COLUMNS
 from transport.scenario import load_scenario
 from transport.store import read_run, run_id
 
@@ -338,6 +339,31 @@ def test_finished_calculations_are_shown(root: Path, runs: Path, inputs: Inputs)
     assert found["strength"].tolist() == [25.0]
     assert any("（1.23）" in text.value for text in page.caption)
     assert not [button for button in page.button if button.key == "what_if_start_need"]
+
+
+def test_the_ranking_shows_what_a_reader_needs_and_all_columns_on_request(root: Path, runs: Path, inputs: Inputs) -> None:
+    run = read_run(runs)
+    built = what_if_tables.opened(inputs, run.manifest["resolved"].get("projects", {}))
+    names = what_if_tables.project_rows(inputs, built, ["electrification"], [], "", "zh")["project_id"].to_list()
+    cells: dict[str, Any] = dict.fromkeys(COLUMNS, 1.0)
+    cells |= {"kind": "electrification", "in_scenario": False, "status": "idea", "quality": "assumption"}
+    cells |= {"open_year": 2027, "year": 2030, "t_off_road": 3.2e6, "delay_cny": 3.3e8}
+    ranks = pl.DataFrame([{**cells, "project_id": name, "rank_t": k + 1} for k, name in enumerate(names)])
+    page = opened(root)
+    asked = {"year": 2030, "names": names, "capacity": "fixed"}
+    identity = calculation_panel.identity_of("rank", [run.manifest["resolved"]], asked)
+    page.session_state[what_if_widgets.DESK.answers] = {identity: {"rank": ranks}}
+    page.multiselect(key="what_if_kind").set_value(["electrification"]).run()
+    assert not page.exception
+    first = ["rank_t", "project", "kind", "open_year", "t_off_road", "co2_avoided_t", "cny_per_t", "delay_cny"]
+    heads = [t(f"rank.{name}", "zh") for name in first]
+    found = frame_with(page, heads[0], heads[-1])
+    assert found.columns.tolist() == heads
+    assert found[heads[4]].tolist() == [320.0] * len(names)
+    page.toggle(key="what_if_rank_columns").set_value(True).run()
+    whole = frame_with(page, heads[0], heads[-1]).columns.tolist()
+    assert len(whole) > len(heads)
+    assert t("rank.cny_per_tco2", "zh") in whole
 
 
 def test_quotas_and_tables_without_rows(inputs: Inputs) -> None:

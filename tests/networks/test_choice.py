@@ -160,7 +160,7 @@ def test_report_of_a_well_posed_calibration():
     assert fit.condition_number == pytest.approx(fit.singular_values[0] / fit.singular_values[1])
     assert fit.prior_share.max() < 1e-3
     assert fit.flags == ()
-    assert fit.unsettled == 0
+    assert not fit.unsettled.any()
 
 
 def test_two_constants_that_only_count_together_are_half_known_each():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from networks import draw_kernels as kernels
 from networks.cost import COMPONENT
-from networks.draw_blocks import Constants, blocks_of, carry_blocks, room_of, slope_blocks
+from networks.draw_blocks import Constants, carry_blocks, room_of, slope_blocks
 from networks.draw_fit import Aim, fit_draws
 from networks.draw_kernels import LANES, Weights
 from networks.draws import Compact, Memory, case_flow, prices_of, solve_draws
@@ -194,10 +194,10 @@ def test_slopes_are_those_of_small_steps():
 @pytest.mark.parametrize("rows_of_a_block", [1, 7, 10**6])
 def test_blocks_give_the_bytes_of_whole_levels(rows_of_a_block):
     demand, rows, costs, _ = drawn()
-    made, rng = Compact.of(rows, demand), np.random.default_rng(5)
-    blocks, memory = blocks_of(made.tree, rows_of_a_block), Memory(made.tree)
+    made, rng = Compact.of(rows, demand, rows_of_a_block=rows_of_a_block), np.random.default_rng(5)
+    blocks, memory = made.blocks, Memory(made.tree)
     assert blocks.case[0] == 0
-    assert [int(x[-1]) for x in blocks] == [made.demand.size, *(int(x[-1]) for x in made.tree[9:5:-1])]
+    assert [int(x[-1]) for x in blocks] == [made.demand.size, *(int(x[-1]) for x in made.tree[6:2:-1])]
     assert (blocks.case.size > 2) == (rows_of_a_block < 10)
     prices, flow = prices_of(costs, ALL, BASE), case_flow(made, demand, costs, ALL, BASE)
     at, saved = Constants.of(rng.normal(0, 0.5, (8, LANES)), 6), rng.uniform(0, 1, rows.demand.size)
@@ -205,9 +205,10 @@ def test_blocks_give_the_bytes_of_whole_levels(rows_of_a_block):
     memory.collapse(made, prices, made.price, saved)
     utility = memory.utility[1].copy()
     memory.choose(made, prices, at.modes, at.ports)
-    row, port, group, nest = memory.share
-    kernels.carry(made.tree, flow, nest, group, port, row, whole)
-    carry_blocks(made.tree, blocks, prices, made.price, saved, at, flow, room_of(blocks), found)
+    _row, port, group, nest = memory.share
+    memory.carry(made, flow, whole)
+    np.testing.assert_allclose(whole[0], rows.measure.T @ memory.utility[0], rtol=1e-12)
+    carry_blocks(made.tree, blocks, made.counts, prices, made.price, saved, at, flow, room_of(blocks), found)
     np.testing.assert_array_equal(found, whole)
     assert whole.any()
     start = np.arange(made.tree.port.size + 1, dtype=np.int32)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from transport.api import load_scenario
-from transport.backcast import Asked, BackcastError, Span, Variable, asked_targets, settings_of, space_of
+from transport.backcast import READING, Asked, BackcastError, Span, Variable, asked_targets, settings_of, space_of
 from transport.backcast_problem import ModelProblem, helpful
 from transport.backcast_run import Question, backcast_id, run_backcast, settings_text
 from transport.backcast_search import (
@@ -24,10 +24,11 @@ from transport.backcast_search import (
 from transport.backcast_solve import Effort
 from transport.backcast_tables import TABLES, binding_rows, read_backcast, write_backcast
 from transport.backcast_words import word_frame
+from transport.bundled import FOLDER
 from transport.cli import main
 from transport.layout import YEARS, year_index
 from transport.params import lever_path
-from transport.store import StoreError
+from transport.store import StoreError, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,11 @@ def test_targets_are_those_of_the_plan(inputs: Inputs) -> None:
         ("operating_co2_intensty", "backcast.no_target", "operating_co2_intensity"),
         ("operating_co2_intensity@2031", "backcast.no_year", "2030"),
         ("operating_co2_intensity=low", "backcast.no_number", "low"),
+        ("rail_electrified_share", "backcast.only_direction", "rail_electrified_share ≥"),
+        ("transport_co2_total@2030", "backcast.only_direction", "transport_co2_total ≤"),
+        ("siding_access_share@2028=50", "backcast.no_year", "2030"),
+        ("cr_express_trains=1200", "backcast.not_modelled", "cr_express_trains"),
+        ("recycled_paving_share", "backcast.no_target", "operating_co2_intensity, port_rail"),
     ],
 )
 def test_bad_targets_are_told(inputs: Inputs, text: str, key: str, says: str) -> None:
@@ -68,6 +74,29 @@ def test_bad_targets_are_told(inputs: Inputs, text: str, key: str, says: str) ->
         asked_targets([text], inputs, CITIES)
     assert error.value.key == key
     assert says in " ".join(str(v) for v in error.value.values.values())
+
+
+def test_a_target_without_a_number_is_asked_with_a_value_and_every_target_has_its_series(inputs: Inputs) -> None:
+    """Where the plan gives a direction only the value decides; an indicator that is only followed cannot be asked, and the text names those that can."""
+    rail, total = asked_targets(["rail_electrified_share=75", "transport_co2_total=4e7"], inputs, CITIES)
+    assert (rail.value, rail.year, rail.direction, rail.unit, rail.step) == (75.0, 2030, "at_least", "percent", 0.25)
+    assert (total.value, total.direction, total.reading) == (4e7, "at_most", ("direct_power", "", "", ""))
+    found = read_run(FOLDER / "plan_2030").table("indicators")
+    followed = {t.id for t in inputs.targets if t.value is None}
+    wanted = asked_targets(
+        [t.id if t.value is not None else f"{t.id}=50" for t in inputs.targets if t.id != "cr_express_trains"], inputs, CITIES
+    )
+    assert {a.id for a in wanted} >= followed
+    for one in wanted:
+        reading = dict(zip(READING, one.reading, strict=True))
+        assert found.filter(id=one.id, area=one.area, year=one.year, **reading).height == 1, one
+    without = replace(inputs, targets=tuple(replace(t, direction="") if t.value is None else t for t in inputs.targets))
+    for text in ("rail_electrified_share", "rail_electrified_share=75"):
+        with pytest.raises(BackcastError) as error:
+            asked_targets([text], without, CITIES)
+        assert error.value.key == "backcast.only_tracked"
+        assert "operating_co2_intensity" in str(error.value.values["known"])
+        assert "rail_electrified_share" not in str(error.value.values["known"])
 
 
 def test_the_step_of_a_price_is_a_quarter_point_a_year_or_a_hundredth(inputs: Inputs) -> None:
@@ -374,6 +403,33 @@ def test_it_is_told_in_both_languages_without_another_search(
     assert word in capsys.readouterr().out
     assert main([*ASKED, "--out", str(small), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == "reached"
+
+
+def test_a_past_target_is_told_without_a_wide_search(
+    base_year: FreightStarts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport.backcast_run.FreightStarts", lambda: copy.copy(base_year))
+    question = ["backcast", "plan_2030", "--target", "sea_rail_share@2025", "--levers", "rail_electrified_share"]
+    assert main([*question, "--draws", "0", "--no-equilibrium", "--workers", "1", "--out", str(tmp_path / "b"), "--quiet"]) == 0
+    found = read_backcast(tmp_path / "b")
+    assert found.manifest["status"] == "met"
+    assert found.manifest["evaluations"] < 40
+    assert found.table("levers").filter(pl.col("level") > 0.0, package="best").is_empty()
+    assert found.table("front")["package"].to_list() == ["best"]
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
+    """Search, draws, prices and front in one process on the base year that the search has, and in two that each find their own."""
+    question = [*ASKED[: ASKED.index("--draws")], "--draws", "16", "--population", "4", "--generations", "1", "--iterations", "3"]
+    written = []
+    for workers in ("1", "2"):
+        folder = tmp_path / workers
+        assert main([*question, "--points", "3", "--no-equilibrium", "--workers", workers, "--out", str(folder), "--quiet"]) == 0
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    one, two = written
+    assert set(one) == {"manifest.json", *(f"{name}.parquet" for name in TABLES)}
+    assert [name for name in one if one[name] != two[name]] == []
 
 
 def test_another_question_has_another_number(inputs: Inputs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from transport import cli
 from transport.cli import main
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from transport.store import StoredRun
@@ -177,3 +180,21 @@ def test_a_killed_run_leaves_nothing_half_written(baseline_run: StoredRun, tmp_p
         assert {p.name: p.read_bytes() for p in earlier.iterdir() if p.name != "manifest.json"} == {
             name: content for name, content in before.items() if name != "manifest.json"
         }
+
+
+def test_one_command_is_the_same_alone_and_among_all() -> None:
+    """Only the module of the command asked for is imported, so that its name must stand in the table of the modules."""
+    whole = _commands(cli._parser(""))
+    known = {"check", "run", "compare", "show", "app"} | {name for names in cli._MODULES.values() for name in names}
+    assert set(whole) == known
+    for name, parser in whole.items():
+        assert _commands(cli._parser(name))[name].format_help() == parser.format_help()
+
+
+def _commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    return next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+
+
+def test_the_help_loads_no_library_of_the_models() -> None:
+    code = "import sys\nfrom transport.cli import _parser\n_parser('')\nprint({'numba', 'networkx', 'pydantic', 'scipy', 'simpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"

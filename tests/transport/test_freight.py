@@ -268,7 +268,7 @@ def test_draws_share_demand_and_meet_their_own_margins(inputs, prepared):
     assert np.ptp(observed[:, 0]) > 0
     away = fit_settings(inputs, params)["weight"] * np.abs(fitted.margins / observed - 1.0)
     assert away.max() < 0.5  # spreads of the observations
-    assert fitted.unsettled == 0
+    assert not fitted.unsettled.any()
     assert np.ptp(fitted.constants, axis=0).min() > 0
     assert fitted.constants.shape[1] == len(CONSTANTS) + prepared.demand.ports.share.size
 
@@ -281,7 +281,7 @@ def test_a_light_run_has_the_totals_of_the_whole_one_and_every_draw_its_own_opti
     )
     np.testing.assert_array_equal(found.speed.fitted.constants[0], fixed_model.speed.fitted.constants[0])
     fitted, ports, modes = found.speed.fitted, prepared.demand.ports, len(CONSTANTS)
-    assert fitted.unsettled == 0
+    assert not fitted.unsettled.any()
     rows, draws = base_model.rows(prepared.state_of_year[BASE]), slice(0, 4)
     demand, cost = prepared.demand.demand, row_costs(rows, found.costs, draws, BASE)
     flow = flow_at_cost(rows, demand, found.costs, cost, fitted.constants, draws, BASE)

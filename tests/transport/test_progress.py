@@ -182,9 +182,9 @@ def test_an_actual_after_the_year_judged_is_named_with_the_way_to_it() -> None:
     found = row(("2024", None, None, None), ("2026", 16.0, None, None), ("2027", 17.0, None, None), as_of=2025)
     assert (found["light"], found["reason"], found["actual"]) == ("grey", "later_actual", None)
     assert reason_text(found, "en") == "An actual value of 2026 is entered; add --as-of 2026."
-    assert reason_text(found, "zh") == "已录入2026，请加 --as-of 2026。"
+    assert reason_text(found, "zh") == "已录入2026年，请加 --as-of 2026。"
     part = row(("2026Q1-3", 16.0, None, None), as_of=2025)
-    assert "2026Q1-3 is entered; add --as-of 2026" in reason_text(part, "en")
+    assert "Q1-Q3 2026 is entered; add --as-of 2026" in reason_text(part, "en")
     assert row(("2031", 30.0, None, None), as_of=2025)["reason"] == "no_actual"  # nothing after the target's year
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from transport.inputs import Inputs
     from transport.scenario import Scenario
     from transport.study import Results
+    from transport.sweeps import SweepResult
 
 GRID = """
 title_zh = "网格"
@@ -268,7 +270,8 @@ def test_a_case_is_run_once(inputs: Inputs, tmp_path: Path) -> None:
 
 
 def test_what_is_done_stays_when_it_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
-    sweep, ran = read_sweep(written_to(tmp_path, GRID), inputs), []
+    sweep = read_sweep(written_to(tmp_path, GRID), inputs)
+    ran: list[str] = []
 
     def stopped(scenario: Scenario, *rest: object) -> dict[str, pl.DataFrame]:
         if len(ran) == 2:
@@ -282,7 +285,9 @@ def test_what_is_done_stays_when_it_is_stopped(inputs: Inputs, tmp_path: Path) -
     half = read_result(out)
     assert not half.complete
     assert set(half.table("indicators")["case"]) == set(ran)
-    (out / "cases" / ".killed.partial-x").mkdir()
+    left = out / "cases" / ".killed.partial-x"
+    left.mkdir()
+    os.utime(left, (0.0, 0.0))
     whole = run_sweep(sweep, inputs, folder=out, work=stub)
     assert whole.complete
     assert set(whole.ran) == {case.name for case in sweep.cases} - set(ran)
@@ -308,6 +313,29 @@ def test_a_case_that_fails_takes_no_other_along(inputs: Inputs, tmp_path: Path) 
     assert run_sweep(read_sweep(file, inputs), inputs, folder=tmp_path / "out", work=stub).ran == ("road_toll=2",)
 
 
+def test_two_sweeps_in_one_folder_leave_each_other_alone(inputs: Inputs, tmp_path: Path) -> None:
+    """The second begins and ends while the first is at work: after its failure, with a folder half written."""
+    out = tmp_path / "out"
+    sweep = read_sweep(written_to(tmp_path, 'title_zh = "x"\n[grid]\nroad_toll = [2.0, 1.0, 1.1]\n'), inputs)
+    other = read_sweep(written_to(tmp_path, 'title_zh = "y"\n[grid]\nroad_toll = [1.1, 1.2]\n', "other.toml"), inputs)
+    half = out / "cases" / ".writing.partial-x"
+    second: list[SweepResult] = []
+
+    def shared(scenario: Scenario, *rest: Any) -> dict[str, pl.DataFrame]:
+        tables = stub(scenario, *rest)
+        if not second:
+            half.mkdir()
+            second.append(run_sweep(other, inputs, folder=out, work=stub))
+        return tables
+
+    first = run_sweep(sweep, inputs, folder=out, work=shared)
+    assert half.is_dir()
+    assert second[0].manifest["complete"]
+    assert first.table("cases")["error"].to_list() == ["ArithmeticError: no road left", None, None]
+    assert first.table("indicators")["case"].unique().sort().to_list() == ["road_toll=1", "road_toll=1.1"]
+    assert not list((out / "cases").glob("*.txt"))
+
+
 def test_two_names_of_one_case_are_one_run(inputs: Inputs, tmp_path: Path) -> None:
     text = 'title_zh = "x"\n[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = {}\n'
     result = run_sweep(read_sweep(written_to(tmp_path, text), inputs), inputs, folder=tmp_path / "out", work=stub)
@@ -328,7 +356,7 @@ def test_a_folder_of_something_else_stays_as_it_is(inputs: Inputs, tmp_path: Pat
 def test_cases_on_the_same_networks_share_a_process(inputs: Inputs, tmp_path: Path) -> None:
     sweep = read_sweep(written_to(tmp_path, GRID), inputs)
     ids = [run_id(case.scenario, "") for case in sweep.cases]
-    lanes = sweeps._lanes(sweep, inputs, tmp_path, ids, range(6), 2, stub)
+    lanes = sweeps._lanes(sweep, inputs, tmp_path, tmp_path, ids, range(6), 2, stub)
     assert [{s.projects["dbl_yechi"] for _, s in lane.cases} for lane in lanes] == [{2027}, {None}]
     assert sorted(number for lane in lanes for number, _ in lane.cases) == sorted(ids)
 

@@ -155,6 +155,7 @@ def test_weak_parameters_that_matter_come_first_on_their_sheet(inputs: Inputs) -
     asked = [("ship_speed_exponent", "all"), ("rail_electrified_share", "all")]
     lines = [line for line in template_lines(inputs, "zh", asked) if line.sheet == "first"]
     assert lines[0].keys == ("parameters|ship_speed_exponent|all|",)
+    assert lines[0].label == "船舶能耗对航速的指数（全部）"
     keys = [key for line in lines for key in line.keys]
     assert len(keys) == len(set(keys))
 
@@ -246,7 +247,13 @@ def test_five_errors_come_at_once_with_sheet_row_column_value_and_remedy(empty: 
     book.fill("parameters|non_fossil_share|all|2022", value=138)
     book.fill("parameters|grid_factor|all|2023", value=0.55, quality="统计局")
     findings = refused(book.content(), inputs)
-    assert sorted(f.code for f in findings) == ["template.quality", "template.scale", "value.range", "value.range", "value.text"]
+    assert sorted(f.code for f in findings) == [
+        "template.number",
+        "template.quality",
+        "template.scale",
+        "value.range",
+        "value.range",
+    ]
     at = {f.value: f for f in findings}
     sheet, row = book.place(ROAD)
     assert (at["13.86亿吨"].file, at["13.86亿吨"].row) == (f"[填报.xlsx]{sheet.title}", row)
@@ -465,7 +472,7 @@ def test_the_command_writes_reads_and_refuses(
     bad = filled_file(empty, tmp_path / "bad.xlsx", [(RAIL, -1), (ROAD, "多")])
     code, out, err = run_cli(capsys, "template", "--read", str(bad), "--out", str(tmp_path / "none"), "--json")
     assert code == 2
-    assert sorted(f["code"] for f in json.loads(out + err)["findings"]) == ["value.range", "value.text"]
+    assert sorted(f["code"] for f in json.loads(out + err)["findings"]) == ["template.number", "value.range"]
     assert not (tmp_path / "none").exists()
 
 

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from transport.decompose import summed
-from transport.i18n import labels, t
+from transport.i18n import labels, listed, t
 from transport.layout import PROVINCE
-from transport.prefectures import UNALLOCATED
 from transport.scorecard import MET
 from transport.targets import unmodelled
-from transport.text import reason_text, shown, unit_label
+from transport.text import goal, period_text, reason_text, shown, unit_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from transport.inputs import Inputs
 
@@ -63,19 +61,6 @@ TONNES: Mapping[str, float] = {"zh": 1e4, "en": 1e3}
 MONEY: Mapping[str, float] = {"zh": 1e8, "en": 1e9}
 _ENTRY = ("published", "estimated")
 _CARRIERS = ("gasoline", "diesel", "fuel_oil", "natural_gas", "lng", "electricity")
-
-
-def lacking(columns: Sequence[str], table: str) -> bool:
-    """Return whether a run lacks what a section needs of a table.
-
-    Parameters
-    ----------
-    columns
-        Columns of the table in the run; empty where it has none.
-    table
-        Key of :data:`NEEDED`.
-    """
-    return not set(NEEDED[table]) <= set(columns)
 
 
 def verdicts(indicators: pl.DataFrame, indicator: str, year: int, headline: Mapping[str, str]) -> pl.DataFrame:
@@ -206,6 +191,28 @@ def balance_steps(table: pl.DataFrame, year: int, sector: str, fuel: str, data: 
     return pl.DataFrame(made)
 
 
+def incomparable(table: pl.DataFrame, data: Inputs, lang: str) -> list[str]:
+    """Return the series and years whose observation counts by another principle than the model, so that no error is told.
+
+    Parameters
+    ----------
+    table
+        Result table ``hindcast``.
+    data
+        For labels.
+    lang
+        ``zh`` or ``en``.
+    """
+    names = labels(data, "fit_item", lang)
+    without = (
+        table.filter(pl.col("error_pct").is_null()).group_by("item", maintain_order=True).agg(pl.col("year").sort().unique())
+    )
+    return [
+        t("app.accounts.series_years", lang, series=names.get(item, item), years=listed([str(year) for year in years], lang))
+        for item, years in without.iter_rows()
+    ]
+
+
 def errors(rows: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
     """Return the errors of every series of the hindcast, held out first and the largest on top.
 
@@ -221,7 +228,7 @@ def errors(rows: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
     Returns
     -------
     frame
-        Columns series, years, held_out, in_sample, context, bias; written numbers but for the first, empty where there is none.
+        Columns series, years, held_out, in_sample, context, bias; written numbers, empty where there is none.
     """
     names, modes = labels(data, "fit_item", lang), labels(data, "mode", lang)
 
@@ -238,7 +245,7 @@ def errors(rows: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
         years=pl.when(pl.col("first") == pl.col("last"))
         .then(pl.format("{}", "first"))
         .otherwise(pl.format("{}-{}", "first", "last")),
-        held_out="held_out_pct",
+        held_out=written("held_out_pct", ".1f"),
         in_sample=written("in_sample_pct", ".1f"),
         context=written("context_pct", ".1f"),
         bias=written("bias_pct", "+.1f"),
@@ -266,7 +273,7 @@ def lights(table: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
     unknown = {name: t("progress.not_modelled", lang, reason=reason) for name, reason in unmodelled(data, lang).items()}
     made = []
     for row in table.iter_rows(named=True):
-        numbers = {name: shown(row[name], row["unit"], lang) for name in ("actual", "path", "target", "needed_per_year")}
+        numbers = {name: shown(row[name], row["unit"], lang) for name in ("actual", "path", "needed_per_year")}
         made.append(
             {
                 "light": t(f"app.accounts.light_{row['light']}", lang),
@@ -274,9 +281,9 @@ def lights(table: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
                 "area": areas.get(row["area"], row["area"]),
                 "year": row["target_year"],
                 "unit": unit_label(row["unit"], lang),
-                "goal": numbers["target"],
+                "goal": goal(row["target"], row["unit"], lang),
                 "actual": numbers["actual"],
-                "period": row["period"] or "-",
+                "period": period_text(row["period"], lang),
                 "path": numbers["path"],
                 "needed": numbers["needed_per_year"],
                 "reason": " ".join(words for words in (reason_text(row, lang), unknown.get(row["id"], "")) if words),
@@ -308,6 +315,8 @@ def measures(table: pl.DataFrame, year: int, data: Inputs, lang: str) -> pl.Data
 
 def area_names(data: Inputs, lang: str) -> dict[str, str]:
     """Return the name of every prefecture, and of what is not allocated, in the order of the rows."""
+    from transport.prefectures import UNALLOCATED
+
     named = labels(data, "area", lang)
     codes = sorted(code for code in named if code.startswith("21") and code != "210000")
     return {code: named[code] for code in codes} | {UNALLOCATED: t("decompose.unallocated", lang)}
@@ -354,6 +363,8 @@ def contributions(table: pl.DataFrame, target: str, rule: str, by: str, names: M
     lang
         ``zh`` or ``en``.
     """
+    from transport.decompose import summed
+
     rows = summed(table.filter(pl.col("target") == target, pl.col("rule") == rule), by)
     rank = {code: i for i, code in enumerate(names)}
     amounts = ("base", "reference", "cut", "allowed", "modelled", "gap")

@@ -81,7 +81,7 @@ def _form(data: Inputs, lang: str) -> dict[str, Any]:
         key="backcast_targets",
         persist_state="session",
     )
-    left, middle, right = st.columns([3, 3, 4])
+    left, middle, right = st.columns([2, 4, 4])
     with left:
         chance = st.slider(
             t("backcast_tab.probability", lang), 50, 95, CHANCE, 5, format="%d%%", key="backcast_chance", persist_state="session"

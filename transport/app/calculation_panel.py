@@ -156,7 +156,7 @@ def _cancel(desk: Desk, job: Job, lang: str) -> None:
     st.session_state[desk.message] = (job.identity, t(f"{desk.page}.cancelled", lang))
 
 
-@st.fragment(run_every="1s")
+@sign_in.polled
 def _watch(desk: Desk, task: str, job: Job, lang: str) -> None:
     """Poll a calculation under way; the page is drawn again when it ends."""
     if job.finished():

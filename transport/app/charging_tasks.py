@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from transport.app import charging_charts as drawn
-from transport.app import charging_jobs, state
+from transport.app import charging_jobs, state, widgets
 from transport.app import charging_tables as facts
 from transport.app.calculation_panel import Desk, ask
 from transport.app.downloads import downloads
@@ -22,8 +23,6 @@ from transport.study import SIMULATED_YEAR, scenario_params
 from transport.week_values import WEEKS, WeekValues, week_tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import polars as pl
 
     from transport.inputs import Inputs
@@ -35,6 +34,8 @@ DESK = Desk("charging", charging_jobs.MODULE)
 OFFERED, FIRST_OFFERED = (2025, 2030, 2035), 2030
 #: Columns without which a table is of an older version.
 _NEEDED = {"simulation": "place", "simulation_load": "place"}
+
+choose = partial(widgets.choose, "charging")
 
 
 @dataclass(frozen=True)
@@ -66,40 +67,6 @@ class Source:
         if _NEEDED.get(name, "system") not in found.columns:
             return None
         return facts.of(found, year=self.year)
-
-
-def choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], label: str, lang: str, **more: Any) -> Any:
-    """Return the chosen option; what a new source does not offer falls back to the start.
-
-    Parameters
-    ----------
-    key
-        Of the widget.
-    options
-        Codes.
-    start
-        Chosen first.
-    called
-        Labels by code.
-    label
-        Key of the label on this page.
-    lang
-        ``zh`` or ``en``.
-    **more
-        Further arguments of the widget.
-    """
-    widget = f"charging_{key}"
-    if st.session_state.get(widget) not in options:
-        st.session_state[widget] = start if start in options else options[0]
-    return st.selectbox(
-        t(f"charging.{label}", lang),
-        options,
-        format_func=lambda code: called.get(code, str(code)),
-        key=widget,
-        persist_state="session",
-        placeholder=t("app.choose", lang),
-        **more,
-    )
 
 
 def simulations_of(run: StoredRun) -> list[StoredRun]:
@@ -137,7 +104,7 @@ def choose_source(run: StoredRun, lang: str) -> Source | None:
     found = None
     if known:
         with left:
-            found = known[choose("source", list(known), next(iter(known)), called, "source", lang)]
+            found = known[choose("source", list(known), next(iter(known)), called, lang, label="charging.source")]
     with right, st.popover(t("charging.simulate", lang), width="stretch"):
         st.markdown(t("charging.simulate_about", lang))
         years = st.multiselect(
@@ -207,17 +174,17 @@ def sizing(source: Source, data: Inputs, lang: str) -> None:
     fleets = facts.places_of_systems(data)
     one, two, three, four = st.columns([2, 2, 1, 2])
     with one:
-        system = str(choose("size_system", list(SYSTEMS), SYSTEMS[0], names, "system", lang))
+        system = str(choose("size_system", list(SYSTEMS), SYSTEMS[0], names, lang, label="charging.system"))
     pairs = fleets[system]
     called = {pair: facts.place_name(pair, data, lang) for pair in pairs}
     with two:
         start = next((p for p in pairs if p[0] == "210100"), pairs[0])
-        pair = choose("size_place", pairs, start, called, "place_label", lang)
+        pair = choose("size_place", pairs, start, called, lang, label="charging.place_label")
     with three:
-        year = int(choose("size_year", [y for y in YEARS if y in OFFERED], source.year, {}, "year", lang))
+        year = int(choose("size_year", [y for y in YEARS if y in OFFERED], source.year, {}, lang, label="charging.year"))
     with four:
         week_names = labels(data, "week", lang)
-        week = str(choose("size_week", list(WEEKS), WEEKS[0], week_names, "week_label", lang))
+        week = str(choose("size_week", list(WEEKS), WEEKS[0], week_names, lang, label="charging.week_label"))
     limits = _limits(source, system, year, data, lang)
     asked = {"system": system, "area": pair[0], "place": pair[1], "year": year, "weeks": [week], "limits": limits}
     given = {"manifest": _manifest(source.run)}

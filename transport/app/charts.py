@@ -9,7 +9,7 @@ import polars as pl
 
 from transport import palette
 from transport.i18n import t
-from transport.text import width
+from transport.text import divisor, width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +107,7 @@ def mode_split(split: pl.DataFrame, labels: Mapping[str, str], *, lang: str) -> 
     """
     modes: Sequence[str] = [m for m in MODE_COLOURS if m in set(split["mode"].to_list())]
     names = [labels[m] for m in modes]
-    shown = split.with_columns(name=pl.col("mode").replace_strict(labels), billions=pl.col("tkm") / 1e8)
+    shown = split.with_columns(name=pl.col("mode").replace_strict(labels), billions=pl.col("tkm") / divisor("tkm/yr", lang))
     chart: alt.Chart = (
         alt.Chart(shown)
         .mark_area()

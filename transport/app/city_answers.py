@@ -8,7 +8,8 @@ import polars as pl
 
 from transport.app.city_tables import WEAK, joint
 from transport.city_text import input_name, item_name, lever_labels
-from transport.i18n import labels, t
+from transport.i18n import labels, listed, t
+from transport.template.layout import cited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,6 +192,7 @@ def published_rows(table: pl.DataFrame, role: str, data: Inputs, lang: str, *, c
     rows = table.filter(pl.col("role") == role, is_case if cases else ~is_case)
     modes, qualities = labels(data, "travel_mode", lang), labels(data, "quality", lang)
     area = {**labels(data, "area", lang), "targets": t("cities.all_targets", lang)}
+    citations = cited(data, lang)
     said = "verdict" if role == "validation" else "inside"
     made = []
     for row in rows.iter_rows(named=True):
@@ -209,7 +211,7 @@ def published_rows(table: pl.DataFrame, role: str, data: Inputs, lang: str, *, c
                 "verdict": t(f"cities.{said}_{code}", lang),
                 "verdict_code": code,
                 "quality": qualities.get(row["quality"], row["quality"]),
-                "source": row["source"],
+                "source": listed((citations.get(code, code) for code in str(row["source"] or "").split()), lang, long=True),
                 "note": row["note"] or "",
             }
         )

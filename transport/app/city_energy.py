@@ -10,7 +10,7 @@ from transport.app.account_tables import TONNES
 from transport.app.city_tables import PKM, whole
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
-from transport.urban_tables import IN_ACCOUNTS, NOT_MODELLED
+from transport.urban_tables import IN_ACCOUNTS, NOT_MODELLED, TJ_PER_KGCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: What marks a length that no figure of the city is behind.
 _NO_CITY_FIGURE = "*"
+#: Coal equivalent [kgce] and electricity [kWh] in the units of the reader: 10^4 tce and 10^8 kWh in Chinese, ktce and GWh in English.
+_KGCE: Mapping[str, float] = {"zh": 1e7, "en": 1e6}
+_KWH: Mapping[str, float] = {"zh": 1e8, "en": 1e6}
 _PERCENT = 100.0
 _DAYS_PER_YEAR = 365.0
 
@@ -42,8 +45,8 @@ def energy_rows(urban: pl.DataFrame, area: str, year: int, data: Inputs, lang: s
     Returns
     -------
     frame
-        Columns mode, pkm, vehicle_km [unit of the reader], energy_tj, direct, direct_power, wtw [10^4 t or kt/yr], mj_per_pkm, g_per_pkm (CO2 with power), basis
-        (text: what the energy is); then the sum in the accounts, and the sum of all last, without vehicle-km; null where nobody counts it.
+        Columns mode, pkm, vehicle_km [unit of the reader], coal [10^4 tce or ktce/yr], power (the same
+        energy at the calorific value of electricity) [10^8 kWh or GWh/yr], direct, direct_power, wtw [10^4 t or kt/yr], mj_per_pkm, g_per_pkm (CO2 with power), basis (text: what the energy is); then the sum in the accounts, and the sum of all last, without vehicle-km; null where nobody counts it.
     """
     names = labels(data, "travel_mode", lang)
     order = {code: k for k, code in enumerate(names)}
@@ -51,10 +54,11 @@ def energy_rows(urban: pl.DataFrame, area: str, year: int, data: Inputs, lang: s
     held = own.filter(pl.col("energy_basis") == IN_ACCOUNTS)
     # the sum per passenger-km counts the modes whose energy is known
     known = own.filter(pl.col("energy_basis") != NOT_MODELLED)
+    per_kwh = float(data.params().get("coal_equivalent_electricity", "calorific")[0, 0])
     driven = pl.lit(None, dtype=pl.Float64)
-    sums = [whole(_amounts(part, names, lang), lang).with_columns(vehicle_km=driven) for part in (held, own)]
+    sums = [whole(_amounts(part, names, per_kwh, lang), lang).with_columns(vehicle_km=driven) for part in (held, own)]
     sums[0] = sums[0].with_columns(mode=pl.lit(t("cities.in_accounts", lang)))
-    rows = pl.concat([_amounts(own, names, lang), *sums])
+    rows = pl.concat([_amounts(own, names, per_kwh, lang), *sums])
     pkm, energy, carbon = (
         pl.Series([*own[c], held[c].sum(), known[c].sum()], dtype=pl.Float64) for c in ("pkm", "energy_tj", "direct_power_t")
     )
@@ -65,13 +69,15 @@ def energy_rows(urban: pl.DataFrame, area: str, year: int, data: Inputs, lang: s
     )
 
 
-def _amounts(urban: pl.DataFrame, names: Mapping[str, str], lang: str) -> pl.DataFrame:
+def _amounts(urban: pl.DataFrame, names: Mapping[str, str], kgce_per_kwh: float, lang: str) -> pl.DataFrame:
     """Return amounts by mode in the units of the reader."""
+    kgce = pl.col("energy_tj") / TJ_PER_KGCE
     return urban.select(
         mode=pl.col("mode").replace(names),
         pkm=pl.col("pkm") / PKM[lang],
         vehicle_km=pl.col("vehicle_km") / PKM[lang],
-        energy_tj="energy_tj",
+        coal=kgce / _KGCE[lang],
+        power=kgce / kgce_per_kwh / _KWH[lang],
         direct=pl.col("direct_t") / TONNES[lang],
         direct_power=pl.col("direct_power_t") / TONNES[lang],
         wtw=pl.col("wtw_t") / TONNES[lang],

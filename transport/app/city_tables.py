@@ -8,6 +8,7 @@ import polars as pl
 
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, NORMAL_YEAR, PROVINCE, QUALITY_ORDER
+from transport.template.layout import cited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,17 +94,6 @@ SPLITS: Mapping[str, str] = {"purpose": "travel_purpose", "person_group": "perso
 #: Variant of the break-even base that is a share of 2019.
 _OF_2019 = "base_2019"
 _PERCENT = 100.0
-
-
-def lacking(columns: Sequence[str], table: str) -> bool:
-    """Return whether a run lacks what a section needs of a table.
-
-    Examples
-    --------
-    >>> lacking(("year",), "green_travel"), lacking(NEEDED["green_travel"], "green_travel")
-    (True, False)
-    """
-    return not set(NEEDED[table]) <= set(columns)
 
 
 def joint(lang: str) -> str:
@@ -232,7 +222,7 @@ def base_rows(data: Inputs, area: str, lang: str) -> pl.DataFrame:
         low="low",
         high="high",
         quality=pl.col("quality").replace(qualities),
-        source="source",
+        source=pl.col("source").replace(cited(data, lang)),
     )
 
 

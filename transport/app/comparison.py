@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import altair as alt
 import polars as pl
 import streamlit as st
 
@@ -15,7 +14,7 @@ from transport.app.widgets import number, show, text
 from transport.i18n import listed, t
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from transport.store import StoredRun
 
@@ -29,7 +28,6 @@ KEY = "compared"
 _SLOTS = "comparison_slots"
 #: Told apart by colour-blind readers and in grey, and none of them the colour of a mode.
 PALETTE = ("#004488", "#DDAA33", "#BB5566", "#222222")
-_SHAPES = ("circle", "square", "triangle-up", "diamond")
 _USUAL = ("baseline", "plan_2030")
 
 
@@ -185,79 +183,6 @@ def beside(rows: pl.DataFrame, titles: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _colour(found: Sequence[Side]) -> alt.Color:
-    scale = alt.Scale(domain=[side.title for side in found], range=[side.colour for side in found])
-    return alt.Color("scenario:N", scale=scale, legend=alt.Legend(title=None, orient="top", labelLimit=260))
-
-
-def bars(rows: pl.DataFrame, found: Sequence[Side], title: str, heads: Mapping[str, str], form: str = ",.1f") -> alt.Chart:
-    """Return one group of bars per name, one bar per scenario.
-
-    Parameters
-    ----------
-    rows
-        Columns name, value, scenario.
-    found
-        The scenarios.
-    title
-        Of the values, with their unit.
-    heads
-        What ``name`` and ``scenario`` are called.
-    form
-        Of the numbers, as d3 writes it.
-    """
-    names = rows["name"].unique(maintain_order=True).to_list()
-    tip = [alt.Tooltip(f"{c}:N", title=heads[c]) for c in ("name", "scenario")]
-    chart: alt.Chart = (
-        alt.Chart(rows)
-        .mark_bar()
-        .encode(
-            y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
-            yOffset=alt.YOffset("scenario:N", sort=[side.title for side in found]),
-            x=alt.X("value:Q", title=title),
-            color=_colour(found),
-            tooltip=[*tip, alt.Tooltip("value:Q", title=title, format=form)],
-        )
-        .properties(height=len(names) * (12 + 12 * len(found)) + 90)
-    )
-    return chart
-
-
-def lines(
-    rows: pl.DataFrame, found: Sequence[Side], title: str, heads: Mapping[str, str], form: str = ",.1f"
-) -> alt.LayerChart | alt.FacetChart:
-    """Return one line per scenario over the names, which are years or hours; marks differ in shape as well as in colour.
-
-    Parameters
-    ----------
-    rows
-        Columns name (a number), value, scenario.
-    found
-        The scenarios.
-    title
-        Of the values, with their unit.
-    heads
-        What ``name`` and ``scenario`` are called.
-    form
-        Of the numbers, as d3 writes it.
-    """
-    shape = alt.Shape(
-        "scenario:N", scale=alt.Scale(domain=[side.title for side in found], range=list(_SHAPES[: len(found)])), legend=None
-    )
-    base = alt.Chart(rows).encode(
-        x=alt.X("name:Q", title=heads["name"], axis=alt.Axis(format="d", tickMinStep=1), scale=alt.Scale(nice=False)),
-        y=alt.Y("value:Q", title=title),
-        color=_colour(found),
-    )
-    tip = [
-        alt.Tooltip("name:Q", title=heads["name"], format="d"),
-        alt.Tooltip("scenario:N", title=heads["scenario"]),
-        alt.Tooltip("value:Q", title=title, format=form),
-    ]
-    marks = base.mark_point(filled=True, size=55).encode(shape=shape, tooltip=tip)
-    return alt.layer(base.mark_line(strokeWidth=2), marks).properties(height=280)
-
-
 def side_by_side(
     key: str,
     title: str,
@@ -302,7 +227,10 @@ def side_by_side(
     said = {"name": heads[0], "scenario": t("comparison.scenario", lang)}
     if kind != "table":
         known = rows.drop_nulls("value")
-        draw = bars if kind == "bars" else lines
+        # charts take long to load and the frame of the app, which every page has, needs none
+        from transport.app import comparison_charts
+
+        draw = comparison_charts.bars if kind == "bars" else comparison_charts.lines
         st.altair_chart(draw(known, found, heads[1], said, form), alt=title)
     titles = [side.title for side in found]
     wide = beside(rows, titles)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The page, for ``st.page_link`` and ``st.switch_page``.
 PAGE = Path(__file__).resolve().parent / "views" / "data.py"
@@ -37,9 +41,29 @@ def to_observed(series: str, *, area: str = "", period: str = "", mode: str = ""
     Parameters
     ----------
     series, area, period, mode, item
-        Key of the row; what is empty may be anything.
+        Key of the row; what is empty may be anything, unless a row has exactly what is given.
     """
     return _filled(series=series, area=area, period=period, mode=mode, item=item)
+
+
+def to_row(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the query that leads to one number and to no other.
+
+    Parameters
+    ----------
+    row
+        A parameter or a statistic of :func:`transport.app.data_rows.all_rows`.
+
+    Examples
+    --------
+    >>> to_row({"use": "observed", "name": "freight_turnover", "subject": "210000 rail total", "year": "2020"})
+    {'series': 'freight_turnover', 'area': '210000', 'period': '2020', 'mode': 'rail', 'item': 'total'}
+    """
+    if row["use"] != "observed":
+        return to_parameter(row["name"], row["subject"], int(row["year"]) if row["year"] else None)
+    # a statistic has an area and an item, and a mode between them where it is about one
+    area, *mode, item = row["subject"].split(" ")
+    return to_observed(row["name"], area=area, period=row["year"] or "", mode="".join(mode), item=item)
 
 
 def to_source(source: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -35,6 +36,10 @@ COLUMNS: dict[str, type[pl.DataType]] = {
 }
 #: What a number is for: read by runs, held against results, kept for comparison, a fact of the network or of demand.
 USES = ("model", "observed", "reference", "table")
+#: Chinese characters.
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+#: A part of a unit.
+_UNIT = re.compile(r"\w+")
 #: Items of statistics that say nothing: the whole.
 _WHOLE = frozenset({"headline", "total"})
 #: In which order the page shows them: what a bureau publishes itself comes first.
@@ -178,7 +183,7 @@ def table_name(table: str, lang: str) -> str:
 
 
 def unit_name(unit: str, lang: str) -> str:
-    """Return a unit as people write it; nothing for a pure number.
+    """Return a unit as people write it, part by part unless the whole has a name; nothing for a pure number.
 
     Parameters
     ----------
@@ -186,11 +191,21 @@ def unit_name(unit: str, lang: str) -> str:
         Of the data, for example ``t/yr``.
     lang
         Language.
+
+    Examples
+    --------
+    >>> unit_name("CNY/TEU/km", "zh"), unit_name("CNY/TEU/km", "en"), unit_name("dimensionless", "zh")
+    ('元/标箱/公里', 'CNY/TEU/km', '')
     """
     if unit in {"", "dimensionless"}:
         return ""
-    key = f"data_page.unit.{unit.replace('/', '_per_')}"
-    return t(key, lang) if has_text(key, lang) else unit.replace("percent", "%")
+    whole = _unit_word(unit.replace("/", "_per_"), lang)
+    return whole or _UNIT.sub(lambda part: _unit_word(part[0], lang) or part[0], unit)
+
+
+def _unit_word(unit: str, lang: str) -> str:
+    key = f"data_page.unit.{unit}"
+    return t(key, lang) if has_text(key, lang) else ""
 
 
 def _span(low: float | None, high: float | None) -> str:
@@ -249,6 +264,10 @@ def linked(rows: pl.DataFrame, query: Mapping[str, str]) -> pl.DataFrame:
         parts = [query[name] for name in ("area", "mode", "item") if query.get(name)]
         if query.get("period"):
             wanted &= pl.col("year") == query["period"]
+        # a statistic without a mode has no part that tells it from the same one by mode: what is named in full stands alone
+        exact = rows.filter(wanted, pl.col("subject") == " ".join(parts))
+        if exact.height:
+            return exact
         for part in parts:
             wanted &= pl.col("subject").str.split(" ").list.contains(part)
         return rows.filter(wanted)
@@ -305,6 +324,24 @@ def details(row: Mapping[str, Any], inputs: Inputs, reads: int | None) -> dict[s
     if row["use"] == "observed" and note.startswith("= "):
         formula = note.split(";", maxsplit=1)[0].removeprefix("= ")
     return {**said, "formula": formula, "reads": "" if reads is None else str(reads)}
+
+
+def is_foreign(text: str, lang: str) -> bool:
+    """Return whether a text of the data is not in the language of the reader: notes are written in English, publications cited as they are.
+
+    Parameters
+    ----------
+    text
+        Note or citation.
+    lang
+        Language of the reader.
+
+    Examples
+    --------
+    >>> is_foreign("cargo plus box", "zh"), is_foreign("2020年铁道统计公报", "zh"), is_foreign("cargo plus box", "en")
+    (True, False, False)
+    """
+    return lang == "zh" and not _CHINESE.search(text)
 
 
 def plain(value: float) -> str:

@@ -40,7 +40,7 @@ def cost(looked: Looked) -> None:
     start = next((code for code in looked.fleet.classes if code in found and looked.fleet.code != facts.ROAD), START_CLASS)
     left, right = st.columns([3, 2])
     with left:
-        vehicle = str(choose(f"class_{looked.fleet.code}", classes, start, named, lang, label="vehicle_class"))
+        vehicle = str(choose(f"class_{looked.fleet.code}", classes, start, named, lang, label="fleets.vehicle_class"))
     years = sorted(table["year"].unique().to_list())
     year = min(max(looked.year, years[0]), years[-1])
     if year != looked.year:

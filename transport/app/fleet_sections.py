@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import streamlit as st
 
-from transport.app import comparison, state
+from transport.app import comparison, widgets
 from transport.app import fleet_tables as facts
-from transport.app.widgets import number, say_lacking, show
+from transport.app.widgets import number, show
 from transport.i18n import listed, t
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from transport.app.fleet_tables import Fleet
     from transport.inputs import Inputs
     from transport.store import StoredRun
+
+
+table_of = partial(widgets.table_of, needed=facts.NEEDED)
+choose = partial(widgets.choose, "fleets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,56 +37,6 @@ class Looked:
     fleet: Fleet
     new: frozenset[tuple[str, str]]
     year: int
-
-
-def table_of(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
-    """Return a table of the run, or say that the run must be made again.
-
-    Parameters
-    ----------
-    run
-        A stored run.
-    name
-        Key of :data:`transport.app.fleet_tables.NEEDED`.
-    lang
-        ``zh`` or ``en``.
-    """
-    found = state.table(run, name) if name in run.manifest["tables"] else None
-    if found is None or facts.lacking(found.columns, name):
-        say_lacking(run, name, t("what_if.run_again", lang, table=name, scenario=run.manifest["scenario"]))
-        return None
-    return found
-
-
-def choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str, *, label: str = "") -> Any:
-    """Return the chosen option; what a new run does not offer falls back to the start.
-
-    Parameters
-    ----------
-    key
-        Of the widget.
-    options
-        Codes.
-    start
-        Chosen first.
-    called
-        Labels by code.
-    lang
-        ``zh`` or ``en``.
-    label
-        Key in ``fleets`` of what is asked, if it is not that of the widget.
-    """
-    widget = f"fleets_{key}"
-    if st.session_state.get(widget) not in options:
-        st.session_state[widget] = start if start in options else options[0]
-    return st.selectbox(
-        t(f"fleets.{label or key}", lang),
-        options,
-        format_func=lambda code: called.get(code, str(code)),
-        key=widget,
-        persist_state="session",
-        placeholder=t("app.choose", lang),
-    )
 
 
 def twin(table: pl.DataFrame, config: Mapping[str, Any], title: str, name: str, lang: str) -> None:

@@ -12,7 +12,7 @@ from transport.layout import PROVINCE
 from transport.vehicles.tables import read_clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from transport.inputs import Inputs
 
@@ -46,17 +46,6 @@ KWH: Mapping[str, float] = {"zh": 1e8, "en": 1e6}
 #: Capacity of batteries on the reader's scale: 10^4 kWh in Chinese, MWh in English.
 CELLS: Mapping[str, float] = {"zh": 1e4, "en": 1e3}
 _THOUSANDS: Mapping[str, float] = {"zh": 1e4, "en": 1e3}
-
-
-def lacking(columns: Sequence[str], table: str) -> list[str]:
-    """Return the columns that a table of a run lacks.
-
-    Examples
-    --------
-    >>> lacking(["airport", "year"], "airports")
-    ['movements', 'bridge_power_share']
-    """
-    return [name for name in NEEDED[table] if name not in columns]
 
 
 # ---- groups ------------------------------------------------------------------------------------------------------------------------

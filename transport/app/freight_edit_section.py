@@ -7,11 +7,12 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from transport.app import charts, state
+from transport.app import change_maps, charts, state
 from transport.app import freight_answers as answers
 from transport.app import what_if_charts as drawn
 from transport.app import what_if_compare as shifts
 from transport.app.freight_edits import ACTIONS, Edit
+from transport.app.freight_map_section import HEIGHT, towns
 from transport.app.freight_tables import MODES
 from transport.app.freight_widgets import Looked, calculate, kinds, number, pick, text, twin
 from transport.app.what_if_tables import blank
@@ -26,7 +27,7 @@ YEARS = (2025, 2030, 2035)
 PERCENT = {"capacity": (0, 300, 150, 10), "tariff": (10, 200, 80, 10)}
 #: Links and terminals listed.
 TOP = 20
-_PAIR = ("vc", "vc_after")
+_PAIR = {"vc": ".2f", "vc_after": ".2f"}
 
 
 def draw(looked: Looked) -> None:
@@ -43,11 +44,11 @@ def draw(looked: Looked) -> None:
     edit = _edit(looked)
     left, right = st.columns(2)
     with left:
-        year = int(pick("edit_look", t("freight_ask.look", lang), list(YEARS), 2030, {}, lang))
+        year = int(pick("edit_look", list(YEARS), 2030, {}, lang, label="freight_ask.look"))
     own = looked.run.manifest["resolved"]["run"].get("capacity", "equilibrium")
     with right:
         called = {code: t(f"what_if.speed_{code}", lang) for code in SPEEDS}
-        capacity = str(pick("edit_speed", t("freight_ask.speed", lang), list(SPEEDS), own, called, lang))
+        capacity = str(pick("edit_speed", list(SPEEDS), own, called, lang, label="freight_ask.speed"))
     if edit.year > year:
         st.warning(t("freight_ask.too_late", lang, year=year, start=edit.year))
         return
@@ -63,14 +64,14 @@ def _edit(looked: Looked) -> Edit:
     lang = looked.lang
     left, middle, right = st.columns([2, 5, 2])
     named = {what: t(f"freight_ask.what_{what}", lang) for what in KINDS_OF_CHANGE}
-    what = str(pick("edit_what", t("freight_ask.what", lang), list(KINDS_OF_CHANGE), KINDS_OF_CHANGE[0], named, lang, left))
+    what = str(pick("edit_what", KINDS_OF_CHANGE, KINDS_OF_CHANGE[0], named, lang, label="freight_ask.what", column=left))
     options = _options(looked, what)
-    name = str(pick(f"edit_{what}", t("freight_ask.which", lang), list(options), next(iter(options)), options, lang, middle))
+    name = str(pick(f"edit_{what}", list(options), next(iter(options)), options, lang, label="freight_ask.which", column=middle))
     actions = list(ACTIONS[what])
     rail = what != "link" or _mode(looked, name) == "rail"
     actions = [action for action in actions if action != "tariff" or rail]
     called = {action: t(f"freight_ask.action_{action}", lang) for action in actions}
-    action = str(pick(f"edit_action_{what}", t("freight_ask.action", lang), actions, actions[0], called, lang, right))
+    action = str(pick(f"edit_action_{what}", actions, actions[0], called, lang, label="freight_ask.action", column=right))
     first, second, _ = st.columns([3, 3, 4])
     years = list(range(BASE_YEAR + 1, LAST_YEAR + 1))
     never = [0] if action == "open" else []
@@ -78,12 +79,12 @@ def _edit(looked: Looked) -> Edit:
     year = int(
         pick(
             f"edit_year_{what}",
-            t(f"freight_ask.year_{'open' if action == 'open' else 'from'}", lang),
             [*years, *never],
             2026,
             said,
             lang,
-            first,
+            label=f"freight_ask.year_{'open' if action == 'open' else 'from'}",
+            column=first,
         )
     )
     factor = 1.0
@@ -156,27 +157,57 @@ def _moved(looked: Looked, found: dict[str, pl.DataFrame], year: int) -> None:
     twin(answers.changed_modes(found["modes"], modes, lang), config, title, "change_modes", lang)
     if not moves.is_empty():
         _causes(looked, moves)
+    config = _columns(lang)
+    _map(looked, found["links"], config, year)
     sections = answers.changed_links(found["links"], looked.names, modes, TOP, lang)
     places = answers.changed_places(found["terminals"], looked.names, kinds(lang), TOP, lang)
-    config = {
-        "section": text(t("freight.column_section", lang), width=320),
-        "mode": text(t("freight.mode", lang), width=70),
-        "terminal": text(t("freight.column_terminal", lang), width=230),
-        "kind": text(t("freight.column_kind", lang)),
-        "before": number(t("freight_ask.t_before", lang), "%.1f"),
-        "after": number(t("freight_ask.t_after", lang), "%.1f"),
-        "change": number(t("freight_ask.t_change", lang), "%+.1f"),
-        "vc": text(t("freight_ask.vc", lang), alignment="right"),
-        "vc_after": text(t("freight_ask.vc_after", lang), alignment="right"),
-    }
     for table, name in ((sections, "links"), (places, "terminals")):
         title = t(f"freight_ask.{name}_title", lang, top=TOP)
         st.markdown(f"**{title}**")
         if table.is_empty():
             st.caption(t("freight_ask.nothing", lang))
             continue
-        twin(blank(table, dict.fromkeys(_PAIR, ".2f")), config, title, f"change_{name}", lang)
+        twin(blank(table, _PAIR), config, title, f"change_{name}", lang)
     st.caption(t("freight_ask.moved_note", lang, count=labels(data, "shift_cause", lang).get("capacity", "")))
+
+
+def _columns(lang: str) -> dict[str, Any]:
+    """Return the columns of the tables of links and terminals."""
+    amount, change = ("%.1f", "%+.1f") if lang == "zh" else ("%.2f", "%+.3f")
+    return {
+        "section": text(t("freight.column_section", lang), width=320),
+        "mode": text(t("freight.mode", lang), width=70),
+        "terminal": text(t("freight.column_terminal", lang), width=230),
+        "kind": text(t("freight.column_kind", lang)),
+        "before": number(t("freight_ask.t_before", lang), amount),
+        "after": number(t("freight_ask.t_after", lang), amount),
+        "change": number(t("freight_ask.t_change", lang), change),
+        "vc": text(t("freight_ask.vc", lang), alignment="right"),
+        "vc_after": text(t("freight_ask.vc_after", lang), alignment="right"),
+    }
+
+
+def _map(looked: Looked, links: pl.DataFrame, config: dict[str, Any], year: int) -> None:
+    """Show on the map where more and where less goes, with a table of all links that changed."""
+    lang, data, modes = looked.lang, looked.data, looked.mode_labels()
+    nodes, shapes, network = (data.table(f"networks/{name}") for name in ("nodes", "shapes", "links"))
+    title = t("freight_ask.map_title", lang, year=year)
+    st.markdown(f"**{title}**")
+    moved = links.filter(pl.col("change").abs() >= change_maps.LEAST_T)
+    if moved.is_empty():
+        st.caption(t("freight_ask.nothing", lang))
+        return
+    paths = change_maps.change_paths(links, network, nodes, shapes)
+    entries = change_maps.legend(paths, lang)
+    st.altair_chart(charts.map_legend(entries), alt=", ".join(entry[0] for entry in entries))
+    more = moved.filter(pl.col("change") > 0).height
+    alt = t("freight_ask.map_alt", lang, title=title, more=more, less=moved.height - more)
+    st.pydeck_chart(change_maps.change_map(paths, towns(looked), looked.names, modes, lang), height=HEIGHT, alt=alt)
+    st.caption(t("freight.attribution", lang))
+    st.caption(t("freight_ask.map_note", lang))
+    with st.expander(t("freight.map_table", lang)):
+        every = answers.changed_links(moved, looked.names, modes, moved.height, lang)
+        twin(blank(every, _PAIR), config, title, "change_map", lang)
 
 
 def _causes(looked: Looked, moves: pl.DataFrame) -> None:

@@ -43,7 +43,7 @@ def draw(looked: Looked) -> None:
     for column, key, start in zip(columns, ("origin", "destination", "commodity"), first, strict=True):
         options = rows.group_by(key).agg(pl.col("t").sum()).sort("t", key, descending=[True, False])[key].to_list()
         called = looked.commodities() if key == "commodity" else looked.names.places
-        flow.append(str(pick(key, t(f"freight.od_{key}", lang), options, start, called, lang, column)))
+        flow.append(str(pick(key, options, start, called, lang, label=f"freight.od_{key}", column=column)))
         rows = rows.filter(pl.col(key) == flow[-1])
     slim_note(looked)
     config = {
@@ -111,7 +111,7 @@ def _path(looked: Looked, found: Mapping[str, pl.DataFrame]) -> None:
     """Draw one chain on the map, and list its legs and terminals."""
     lang, data = looked.lang, looked.data
     named = answers.chain_names(found["chains"], chain_labels(lang), lang)
-    chain = int(pick("chain", t("freight_ask.path_of", lang), list(named), next(iter(named)), named, lang))
+    chain = int(pick("chain", list(named), next(iter(named)), named, lang, label="freight_ask.path_of"))
     title = t("freight_ask.path_title", lang, chain=named[chain])
     st.markdown(f"**{title}**")
     nodes = data.table("networks/nodes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,12 +12,12 @@ from transport.app import freight_flows as flows
 from transport.app import freight_tables as facts
 from transport.app.calculation_panel import Desk, ask
 from transport.app.freight_jobs import MODULE
-from transport.app.widgets import number, show, text
+from transport.app.widgets import choose, number, show, text
 from transport.bundled import FLOWS, is_bundled
 from transport.i18n import labels, t
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import polars as pl
 
@@ -31,6 +32,7 @@ CHAINS = (
 )  # fmt: skip
 #: Greatest height of a table of the page [px]: its head and ten rows.
 TABLE_HEIGHT = 35 * 11 + 3
+pick = partial(choose, "freight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,39 +128,6 @@ def is_fixed(run: StoredRun) -> bool:
 def in_sentence(label: str, lang: str) -> str:
     """Return a label as it stands within a sentence."""
     return label if lang == "zh" else label[:1].lower() + label[1:]
-
-
-def pick(key: str, label: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str, column: Any = st) -> Any:
-    """Return the chosen option; what another run or choice does not offer falls back to the start or to the first.
-
-    Parameters
-    ----------
-    key
-        Of the widget, after ``freight_``.
-    label
-        What is asked.
-    options
-        Codes.
-    start
-        Chosen first.
-    called
-        Labels by code.
-    lang
-        ``zh`` or ``en``.
-    column
-        Where it stands.
-    """
-    widget = f"freight_{key}"
-    if st.session_state.get(widget) not in options:
-        st.session_state[widget] = start if start in options else options[0]
-    return column.selectbox(
-        label,
-        options,
-        format_func=lambda code: called.get(code, str(code)),
-        key=widget,
-        persist_state="session",
-        placeholder=t("app.choose", lang),
-    )
 
 
 def calculate(task: str, looked: Looked, given: Mapping[str, Any], **asked: Any) -> dict[str, pl.DataFrame] | None:

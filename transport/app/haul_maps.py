@@ -9,6 +9,7 @@ import polars as pl
 from transport.app.charts import MODE_COLOURS
 from transport.app.maps import deck_of, line_width, rgb, tonnes_text
 from transport.i18n import t
+from transport.palette import UNCHANGED_COLOUR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from transport.app.freight_tables import Names
 
-#: Colour of the links that a chain does not use.
-_PALE = "#c9ccd1"
 _CHAIN_PX, _PALE_PX = 5.0, 1.0
 
 
@@ -147,7 +146,7 @@ def chain_map(
     pale = [
         {
             "path": row["path"],
-            "colour": rgb(_PALE, 160),
+            "colour": rgb(UNCHANGED_COLOUR, 160),
             "width": _PALE_PX,
             "tip": names.sections.get(row["link_id"], row["link_id"]),
         }

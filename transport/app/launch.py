@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from transport.app.warm import warm_up
+from transport.app.warm import lifespan
 from transport.roles import ROLE
 
 _HERE = Path(__file__).resolve().parent
@@ -95,9 +95,19 @@ def launch(
     if pack is not None:
         os.environ["TRANSPORT_PACK"] = str(pack.absolute())
     options = config(port=port, headless=headless, host=host, base_path=base_path, secrets=secrets)
-    warm_up()
-    st.App(_HERE / "entry.py").run(config=options)
+    _scan_no_packages()
+    st.App(_HERE / "entry.py", lifespan=lifespan).run(config=options)
     return 0
+
+
+def _scan_no_packages() -> None:
+    """Keep Streamlit from reading the metadata of every installed package in search of components, which the app has none of.
+
+    The search takes as long as everything else before the server answers.
+    """
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = lambda *_, **__: []
 
 
 def is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ import pydeck as pdk
 from transport.app.charts import MODE_COLOURS, saturation_colour
 from transport.app.freight_tables import TONNES
 from transport.i18n import t
+from transport.text import shown as written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ def loaded_links(flows: pl.DataFrame, nodes: pl.DataFrame, links: pl.DataFrame, 
     )
 
 
-def freight_map(loaded: pl.DataFrame, places: pl.DataFrame, texts: Mapping[str, str]) -> pdk.Deck:
+def freight_map(loaded: pl.DataFrame, places: pl.DataFrame, texts: Mapping[str, str], lang: str) -> pdk.Deck:
     """Return the map of freight flows.
 
     Parameters
@@ -72,6 +73,8 @@ def freight_map(loaded: pl.DataFrame, places: pl.DataFrame, texts: Mapping[str, 
         Columns name, lat, lon of the towns written on the map.
     texts
         ``tonnes`` and ``saturation``: labels of the tooltip.
+    lang
+        ``zh`` or ``en``: scale of the tonnes.
     """
     rows = [
         {
@@ -79,7 +82,7 @@ def freight_map(loaded: pl.DataFrame, places: pl.DataFrame, texts: Mapping[str, 
             "colour": rgb(MODE_COLOURS.get(r["mode"], "#5b5b5b")),
             "width": round(r["width_px"], 2),
             "name": r["name"],
-            "mt": f"{r['t_per_year'] / 1e4:,.0f}",
+            "mt": written(r["t_per_year"], "t/yr", lang),
             "vc": "-" if r["vc_ratio"] is None else f"{r['vc_ratio']:.2f}",
         }
         for r in loaded.iter_rows(named=True)
@@ -173,21 +176,39 @@ def network_paths(
     frame
         The columns of ``freight_links`` and path (list of [lon, lat] in degrees), t_per_year (both directions); the heaviest last, so that it lies on top.
     """
-    at = {node: (lon, lat) for node, lon, lat in nodes.select("node_id", "lon", "lat").iter_rows()}
-    courses = dict(shapes.select("link_id", "shape").iter_rows())
     shown = (
         flows.filter(pl.col("year") == year, pl.col("mode").is_in(list(modes)))
         .with_columns((pl.col("forward_t") + pl.col("backward_t")).alias("t_per_year"))
         .filter(pl.col("t_per_year") > 0)
         .sort("t_per_year", "link_id")
     )
+    return courses_of(shown, nodes, shapes)
+
+
+def courses_of(links: pl.DataFrame, nodes: pl.DataFrame, shapes: pl.DataFrame) -> pl.DataFrame:
+    """Return links with their course; a link without a shape runs straight.
+
+    Parameters
+    ----------
+    links
+        Columns link_id, from_node and to_node, and any other.
+    nodes, shapes
+        Network tables: node positions, and polylines as ``"lon lat;lon lat"``.
+
+    Returns
+    -------
+    frame
+        The same rows with path (list of [lon, lat] in degrees).
+    """
+    at = {node: (lon, lat) for node, lon, lat in nodes.select("node_id", "lon", "lat").iter_rows()}
+    courses = dict(shapes.select("link_id", "shape").iter_rows())
     paths = [
         [[float(x) for x in point.split()] for point in courses[link].split(";")]
         if link in courses
         else [list(at[a]), list(at[b])]
-        for link, a, b in shown.select("link_id", "from_node", "to_node").iter_rows()
+        for link, a, b in links.select("link_id", "from_node", "to_node").iter_rows()
     ]
-    return shown.with_columns(pl.Series("path", paths, dtype=pl.List(pl.List(pl.Float64))))
+    return links.with_columns(pl.Series("path", paths, dtype=pl.List(pl.List(pl.Float64))))
 
 
 def busy_terminals(terminals: pl.DataFrame, zones: pl.DataFrame, nodes: pl.DataFrame, year: int, busy: float) -> pl.DataFrame:

@@ -10,10 +10,10 @@ import polars as pl
 from transport.app.account_tables import FACTORS, verdicts
 from transport.bundled import ENSEMBLE, PROBABILITIES, best_ensemble
 from transport.i18n import labels, t
-from transport.layout import BASE_YEAR, YEARS
+from transport.layout import BASE_YEAR, PROVINCE, YEARS
 from transport.scorecard import MET, headline_rows, scorecard
 from transport.targets import NOT_MODELLED, unmodelled
-from transport.text import shown, target_text, unit_label
+from transport.text import goal, period_text, shown, target_text, unit_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +99,7 @@ def target_rows(lines: Sequence[ScoreLine], probability: Mapping[Key, float], da
             "goal": target_text(x, lang),
             "gap": "-" if x.gap is None else shown(x.gap, x.unit, lang),
             "unit": unit_label(x.unit, lang) or "-",
-            "probability": _written(probability.get(key_of(x)), lang),
+            "probability": _written(probability.get(key_of(x)), lang, none=bool(probability)),
             # a verdict on unverified values says so where it is read
             "verdict": t("app.badge_weak", lang, verdict=called[x.verdict])
             if x.quality in WEAK and x.verdict in MET
@@ -113,8 +113,30 @@ def target_rows(lines: Sequence[ScoreLine], probability: Mapping[Key, float], da
     return table if any(x.actual is not None for x in lines) else table.drop("actual")
 
 
-def _written(probability: float | None, lang: str) -> str:
-    return t("overview.not_computed", lang) if probability is None else f"{100.0 * probability:.0f}%"
+def _written(probability: float | None, lang: str, *, none: bool) -> str:
+    if probability is None:
+        return "-" if none else t("overview.not_computed", lang)
+    return f"{100.0 * probability:.0f}%"
+
+
+def with_places(table: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFrame:
+    """Return a table of targets whose names say the place where that is not the province, so that no column is spent on it.
+
+    Parameters
+    ----------
+    table
+        Columns ``target`` and ``area`` as written, and others.
+    data
+        For the name of the province.
+    lang
+        ``zh`` or ``en``.
+    """
+    province = labels(data, "area", lang)[PROVINCE]
+    named = [
+        name if area == province else t("report.place_and_name", lang, place=area, name=name)
+        for name, area in table.select("target", "area").iter_rows()
+    ]
+    return table.with_columns(target=pl.Series(named, dtype=pl.String)).drop("area")
 
 
 def base_values(indicators: pl.DataFrame, definitions: pl.DataFrame) -> dict[tuple[str, str], float]:
@@ -331,17 +353,17 @@ def five_years(progress: pl.DataFrame, indicators: pl.DataFrame, data: Inputs, l
         if linear and value is not None:
             rate = (row["target"] - value) / (row["target_year"] - FROM_YEAR)
             needed = shown(rate, unit, lang) if sign * rate > 0.0 else t("overview.reached", lang)
-        goal = t(f"overview.goal_{row['direction']}", lang, target=shown(row["target"], unit, lang))
+        asked = t(f"overview.goal_{row['direction']}", lang, target=goal(row["target"], unit, lang))
         made.append(
             {
                 "light": t(f"app.accounts.light_{row['light']}", lang),
                 "target": names.get(row["id"], row["id"]),
                 "area": areas.get(row["area"], row["area"]),
                 "year": row["target_year"],
-                "goal": goal,
+                "goal": asked,
                 "unit": unit_label(unit, lang) or "-",
                 "actual": shown(actual, unit, lang),
-                "period": row["period"] or "-",
+                "period": period_text(row["period"], lang),
                 "left": shown(left, unit, lang),
                 "needed": shown(row["needed_per_year"], unit, lang),
                 "modelled": shown(value, unit, lang),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from transport.app import sign_in, state
+from transport.app import pack_jobs, sign_in, state
+from transport.app.calculation_panel import Desk, ask
 from transport.app.downloads import downloads, headed
 from transport.app.pack_link import NAME, PACK, forget, packs
 from transport.app.pack_uploads import MAX_UPLOAD, SESSION, Upload, clear_old, digest_of, finding_rows, take
@@ -20,6 +21,8 @@ from transport.bundled import bundled_run
 from transport.i18n import t
 from transport.inputs import data_folder, load_inputs, pack_files
 from transport.store import StoreError, read_run, run_id, runs_folder
+from transport.template.cause_words import cause_lines, cause_rows
+from transport.template.causes import groups_of
 from transport.template.changes import changed_numbers, changed_verdicts
 from transport.template.filled import Pack, zipped
 from transport.template.first import newest_ensemble, to_replace_first
@@ -28,11 +31,15 @@ from transport.template.words import number_rows, verdict_rows
 from transport.template.workbook import workbook_bytes
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from transport.inputs import Inputs
     from transport.store import StoredRun
 
 #: Keys of the session: what became of the last upload, the session's own folder, turn of the uploader.
 LAST, HOME, TURN = "pack_upload", "pack_home", "pack_turn"
+#: Where the page has its calculation done, and how freight may be evaluated: the quick way first.
+DESK, CAPACITIES = Desk("pack_panel", pack_jobs.MODULE), ("fixed", "equilibrium")
 #: Most findings that the page lists.
 _SHOWN = 100
 
@@ -82,6 +89,10 @@ def _uploader(lang: str) -> None:
         help=t("pack_panel.upload_help", lang, limit=MAX_UPLOAD // 1024**2),
     )
     last: Upload | None = st.session_state.get(LAST)
+    used = str(st.session_state.get(PACK) or "")
+    extends = used and st.checkbox(
+        t("pack_panel.extends", lang), value=True, key="pack_extends", help=t("pack_panel.extends_help", lang)
+    )
     if file is None:
         return
     content = file.getvalue()
@@ -90,13 +101,20 @@ def _uploader(lang: str) -> None:
     if last is not None and seen and (last.folder is not None or last.lang == lang):
         return
     with st.spinner(t("pack_panel.checking", lang)):
-        upload = take(file.name, content, _without_pack(), _home(), lang, role=sign_in.person().role)
+        upload = take(
+            file.name,
+            content,
+            _without_pack(),
+            _home(),
+            lang,
+            role=sign_in.person().role,
+            extends=Path(used) if extends else None,
+        )
     st.session_state[LAST] = upload
     if upload.folder is not None:
-        old = st.session_state.get(PACK)
         st.session_state[PACK], st.session_state[NAME] = str(upload.folder), file.name
-        if old and old != str(upload.folder):
-            _remove(Path(old))
+        if used and used != str(upload.folder):
+            _remove(Path(used))
         st.rerun()
 
 
@@ -167,9 +185,13 @@ def _changes(lang: str) -> None:
     if new is None:
         st.info(t("pack_panel.no_after", lang))
         return
-    if old is None:
-        st.info(t("pack_panel.no_before", lang))
-        return
+    verdicts = None if old is None else _verdicts(name, old, new, lang)
+    _causes(new, verdicts, before, lang)
+
+
+def _verdicts(name: str, old: StoredRun, new: StoredRun, lang: str) -> pl.DataFrame:
+    """Show the targets before and after."""
+    before, after = _without_pack(), state.inputs()
     found = changed_verdicts(state.table(old, "indicators"), state.table(new, "indicators"), before.table("indicators"))
     called = getattr(state.scenario(name), f"title_{lang}")
     title = t("pack_panel.verdicts_title", lang, scenario=called, changed=int(found["is_verdict_changed"].sum()))
@@ -178,6 +200,36 @@ def _changes(lang: str) -> None:
     show(rows, {c: text(c) for c in rows.columns}, title, 35 * 30, file="pack_verdicts")
     if not found["is_verdict_changed"].any() and not found["is_value_changed"].any():
         st.caption(t("template.verdicts_none", lang))
+    return found
+
+
+def _causes(run: StoredRun, verdicts: pl.DataFrame | None, before: Inputs, lang: str) -> None:
+    """Offer the calculation of what each number did, and show it."""
+    after = state.inputs()
+    title = t("template.causes_title", lang)
+    st.markdown(f"**{title}**")
+    if verdicts is None:
+        st.caption(t("pack_panel.no_before", lang))
+    if not groups_of(before, after):
+        st.caption(t("template.causes_none", lang))
+        return
+    capacity = st.radio(
+        t("pack_panel.cause_speed", lang),
+        CAPACITIES,
+        format_func=lambda way: t(f"pack_panel.cause_speed_{way}", lang),
+        horizontal=True,
+        key="pack_cause_speed",
+        help=t("pack_panel.cause_help", lang),
+    )
+    given = {"manifest": run.manifest, "before": str(before.pack or "")}
+    about = [run.manifest["resolved"], before.data_hash]
+    found = ask(DESK, "causes", about, lang, given=given, capacity=capacity)
+    if found is None:
+        return
+    rows = cause_rows(found, after, lang)
+    show(rows, {c: text(c) for c in rows.columns}, title, file="pack_causes")
+    for line in cause_lines(found, verdicts, after, lang):
+        st.caption(line)
 
 
 def _result(name: str, inputs: Inputs) -> StoredRun | None:

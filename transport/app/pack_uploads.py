@@ -76,7 +76,9 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def take(name: str, data: bytes, inputs: Inputs, home: Path, lang: str, *, role: Role | None = None) -> Upload:
+def take(
+    name: str, data: bytes, inputs: Inputs, home: Path, lang: str, *, role: Role | None = None, extends: Path | None = None
+) -> Upload:
     """Check an upload and lay it down; whatever is wrong with it is a finding and never an error.
 
     Parameters
@@ -93,6 +95,8 @@ def take(name: str, data: bytes, inputs: Inputs, home: Path, lang: str, *, role:
         Language of the findings.
     role
         Of the person; default that of the process.
+    extends
+        Data pack whose other numbers a workbook keeps; default that of ``inputs``. A zipped pack stands for itself.
 
     Raises
     ------
@@ -102,8 +106,12 @@ def take(name: str, data: bytes, inputs: Inputs, home: Path, lang: str, *, role:
     require_editor(role)
     digest = digest_of(data)
     try:
-        files = _files(name, data, inputs, home, lang)
-        folder = _laid_down(files, home / digest)
+        below = inputs if extends is None else load_inputs(inputs.folder, extends, lang=lang)
+        files = _files(name, data, below, home, lang)
+        # a workbook on another pack makes another one: the folder is named after what is in it
+        folder = _laid_down(
+            files, home / digest_of(b"".join(part for path in sorted(files) for part in (path.encode(), files[path])))
+        )
         try:
             after = load_inputs(inputs.folder, folder, lang=lang)
         except DataError:

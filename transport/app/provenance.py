@@ -162,7 +162,7 @@ def _inputs(basis: str, run: StoredRun, data: Inputs, lang: str) -> None:
     }
     # sources are long: the link stands before them, where it is seen without scrolling
     shown = found.select("parameter", "quality", "rows", "verified", "link", "sources")
-    st.dataframe(shown, hide_index=True, column_config=config, alt=t("provenance.table", lang))
+    st.dataframe(shown.to_arrow(), hide_index=True, column_config=config, alt=t("provenance.table", lang), lazy=False)
     st.caption(t("provenance.note", lang))
 
 

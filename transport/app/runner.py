@@ -194,7 +194,7 @@ def _cancel(job: Job) -> None:
         st.session_state[_CANCELLED] = frozenset(st.session_state.get(_CANCELLED, ())) | {job.identity}
 
 
-@st.fragment(run_every="1s")
+@sign_in.polled
 def _watch(job: Job, lang: str) -> None:
     """Poll a run under way; the page is drawn again when it ends."""
     if job.finished():

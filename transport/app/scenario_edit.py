@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from transport.params import Lever, LeverValue
     from transport.scenario import Scenario, ScenarioFile
 
-#: Run options that can be chosen, with their values, the quicker first.
+#: Run options that can be chosen, with their values.
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "capacity": ("equilibrium", "fixed"),
+    "network": ("compact", "fine"),
     "simulate": ("none", "sample", "full"),
     "sales": ("path", "tco"),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from transport import __version__
-from transport.app import comparison, pack_link, runner, scenario_draft, scenario_saved, sign_in, state
+from transport.app import comparison, pack_link, runner, scenario_draft, scenario_saved, sign_in, state, warm
 from transport.check_problems import format_finding
 from transport.findings import DataError
 from transport.i18n import LANGUAGES, t
@@ -22,6 +22,7 @@ _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 def main() -> None:
     """Draw the app."""
+    warm.ASKED.set()
     state.forget()
     try:
         _draw()

@@ -6,15 +6,17 @@ with the next click. Without the file the app serves this computer only and ever
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import streamlit as st
 
@@ -28,6 +30,7 @@ MODES = ("oidc", "header")
 OIDC_KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _EVERYBODY = "*"
 _SHORTEST_SECRET = 16
+_P = ParamSpec("_P")
 
 
 class AccessError(ValueError):
@@ -152,6 +155,35 @@ def may_change() -> bool:
     return person().role == "editor"
 
 
+def may_see() -> bool:
+    """Return whether the person may still see the app."""
+    try:
+        return access() is None or person().role is not None
+    except (AccessError, OSError):
+        return False
+
+
+def polled(part: Callable[_P, None]) -> Callable[_P, None]:
+    """Return a part of a page that draws itself again every second while the person may see the app.
+
+    It does so without the page around it, and so without the gate: whoever has lost the right or has signed out since gets the whole page anew.
+
+    Parameters
+    ----------
+    part
+        Draws the part.
+    """
+
+    @st.fragment(run_every="1s")
+    @wraps(part)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        if not may_see():
+            st.rerun()
+        part(*args, **kwargs)
+
+    return drawn
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a command that the person starts: it has the rights of the person, a stranger's are those of a viewer."""
     who = person()
@@ -180,7 +212,7 @@ def gate(lang: str) -> bool:
     if who.role is not None:
         return True
     st.title(t("app.title", lang))
-    is_in = rights.mode == "oidc" and bool(st.user.is_logged_in)
+    is_in = rights.mode == "oidc" and _is_signed_in()
     if who.name:
         st.error(t("sign_in.stranger", lang, name=who.name))
     elif rights.mode == "header":
@@ -191,7 +223,7 @@ def gate(lang: str) -> bool:
         st.info(t("sign_in.please", lang))
         st.button(t("sign_in.button", lang), type="primary", on_click=st.login)
     if is_in:
-        st.button(t("sign_in.out", lang), on_click=st.logout)
+        st.button(t("sign_in.out", lang), on_click=_sign_out)
     return False
 
 
@@ -209,7 +241,7 @@ def badge(lang: str) -> None:
     who = person()
     st.caption(t(f"sign_in.as_{who.role}", lang, name=who.name))
     if rights.mode == "oidc":
-        st.button(t("sign_in.out", lang), on_click=st.logout, key="sign_out")
+        st.button(t("sign_in.out", lang), on_click=_sign_out, key="sign_out")
 
 
 @lru_cache(maxsize=2)
@@ -218,8 +250,30 @@ def _read(path: str, changed: int) -> Access:
     return read_access(Path(path))
 
 
+def _is_signed_in() -> bool:
+    return bool(st.user.is_logged_in) and _this_sign_in() not in _ended()
+
+
+def _sign_out() -> None:
+    _ended().add(_this_sign_in())
+    st.logout()
+
+
+@st.cache_resource(show_spinner=False)
+def _ended() -> set[str]:
+    """Return the sign-ins that were ended in one window of a browser: Streamlit itself lets the other windows go on with them."""
+    return set()
+
+
+def _this_sign_in() -> str:
+    """Return what names one sign-in: all windows of a browser share it, and the next one of the same person differs in its time."""
+    # the claims only: the tokens beside them are another object at every turn
+    claims = {name: said for name, said in st.user.items() if isinstance(said, (str, int, float))}
+    return hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
+
+
 def _of_provider(rights: Access) -> str:
-    if not st.user.is_logged_in:
+    if not _is_signed_in():
         return ""
     if rights.claim == "email" and st.user.get("email_verified") is False:
         # an address that anybody may write into their own account names nobody

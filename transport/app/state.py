@@ -84,7 +84,7 @@ def _inputs(stamp: float, pack_path: str) -> Inputs:
 
 
 def read_ahead() -> None:
-    """Read and check the data that the app starts with before the first session asks for them.
+    """Read and check the data and the scenarios that the app starts with before the first session asks for them.
 
     Raises
     ------
@@ -92,7 +92,9 @@ def read_ahead() -> None:
         If the check finds anything; the first session shows it.
     """
     path = os.environ.get("TRANSPORT_PACK", "")
-    _inputs(_changed([data_folder(), *([Path(path)] if path else [])]), path)
+    stamp = _changed([data_folder(), *([Path(path)] if path else [])])
+    for name in scenario_names(_inputs(stamp, path).folder):
+        _bundled_scenario(name, stamp, path)
 
 
 def inputs() -> Inputs:

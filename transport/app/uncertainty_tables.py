@@ -11,7 +11,8 @@ from transport.i18n import labels, t
 from transport.measures import measure_names
 from transport.scorecard import MET, READING
 from transport.sensitivity import replace_first
-from transport.text import number, shown, unit_label
+from transport.template.words import input_names
+from transport.text import goal, number, shown, unit_label
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -60,7 +61,7 @@ def probability_rows(rows: pl.DataFrame, data: Inputs, lang: str) -> pl.DataFram
         made.append(
             {
                 "target": name,
-                "wanted": f"{sign}{shown(row['target'], row['unit'], lang)} {unit}".strip(),
+                "wanted": f"{sign}{goal(row['target'], row['unit'], lang)} {unit}".strip(),
                 "central": f"{shown(row['central'], row['unit'], lang)} {unit}".strip(),
                 "probability": 100.0 * row["probability"],
                 "error": 100.0 * row["standard_error"],
@@ -94,14 +95,16 @@ def driver_rows(drivers: Drivers, data: Inputs, lang: str) -> pl.DataFrame:
     """Return the drivers of an indicator, largest share first; those of weak quality with it, file and row, where a better number goes."""
     top = drivers.shares.head(DRIVERS)
     weak = replace_first(drivers, data, count=drivers.shares.height).select("parameter", "subject", "quality", "file", "row")
+    names = input_names(top.select("parameter", "subject").iter_rows(), data, lang)
     return top.join(weak, on=["parameter", "subject"], how="left", maintain_order="left").select(
-        input=pl.col("parameter") + " " + pl.col("subject"),
+        input=pl.Series(names, dtype=pl.String),
         share=100.0 * pl.col("share"),
         interval=pl.format(
             "{}–{}%", (100.0 * pl.col("low")).round(0).cast(pl.Int64), (100.0 * pl.col("high")).round(0).cast(pl.Int64)
         ),
         direction=pl.when(pl.col("direction") > 0).then(pl.lit("+")).otherwise(pl.lit("-")),
         quality=pl.col("quality").replace(labels(data, "quality", lang)),
+        code=pl.col("parameter") + " " + pl.col("subject"),
         file="file",
         row="row",
     )

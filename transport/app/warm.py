@@ -1,28 +1,77 @@
-"""What the first page needs is read while the browser opens."""
+"""What the first page needs is read while the browser loads: first what the scorecard needs, then what draws the charts below it."""
 
 from __future__ import annotations
 
 import importlib
-from contextlib import suppress
-from threading import Thread
+import sys
+from contextlib import asynccontextmanager, suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING
 
-#: Packages that take longest to read, in the order in which the first page needs them.
-PACKAGES = ("polars", "altair", "pydeck")
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import streamlit as st
+
+#: Modules of the scorecard, in the order in which the first page needs them.
+MODULES = (
+    "transport.app.shell",
+    "transport.app.overview_tables",
+    "transport.app.provenance",
+    "transport.progress",
+    "pyarrow",
+    "streamlit.emojis",
+)
+#: Modules of its charts.
+CHARTS = ("altair", "pydeck")
+#: Set when a session draws its page: the thread leaves the rest to it.
+ASKED = Event()
+#: Time for which a thread keeps the interpreter [s]: the server answers the browser between two steps of the reading.
+_TURN = 0.0005
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Start reading when the server is ready to listen, so that nothing keeps it from being so.
+
+    Parameters
+    ----------
+    app
+        The server.
+    """
+    del app
+    warm_up()
+    yield
 
 
 def warm_up() -> Thread:
-    """Start reading the packages and the data of the first page, and return the thread that does it."""
+    """Start reading the modules and the data of the first page, and return the thread that does it."""
     thread = Thread(target=_read, name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
 def _read() -> None:
-    for package in PACKAGES:
-        importlib.import_module(package)
-    from transport.app import state
-    from transport.findings import DataError
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        _import(MODULES)
+        from transport.app import state
+        from transport.findings import DataError
+        from transport.i18n import LANGUAGES, texts
 
-    # whatever is wrong with the data is said to the first session, which reads them again
-    with suppress(DataError, OSError):
-        state.read_ahead()
+        texts(LANGUAGES[0])
+        # whatever is wrong with the data is said to the first session, which reads them again
+        with suppress(DataError, OSError):
+            state.read_ahead()
+        if not ASKED.is_set():
+            _import(CHARTS)
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    for module in modules:
+        # whoever needs a module that cannot be imported says so
+        with suppress(ImportError):
+            importlib.import_module(module)

@@ -10,6 +10,7 @@ import polars as pl
 from transport.app.what_if_tables import MONEY, TEU, badge, joint
 from transport.i18n import has_text, labels, t
 from transport.layout import BASE_YEAR, PROVINCE
+from transport.text import period_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,7 +140,7 @@ def path_rows(path: pl.DataFrame, zone: str, data: Inputs, lang: str) -> pl.Data
         teu=pl.col("sea_rail_teu") / TEU[lang],
         throughput=pl.col("teu_throughput") / TEU[lang],
         target="target_share_pct",
-        period="observed_period",
+        period=pl.col("observed_period").map_elements(lambda period: period_text(period, lang), return_dtype=pl.String),
         observed_share="observed_share_pct",
         implied=pl.when(pl.col("observed_share_pct").is_null()).then(100.0 * pl.col("observed_teu") / pl.col("teu_throughput")),
         error="share_error_points",

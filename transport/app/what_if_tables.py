@@ -93,17 +93,6 @@ TKM: Mapping[str, float] = {"zh": 1e8, "en": 1e9}
 WEAK = ("assumption", "recalled")
 
 
-def lacking(columns: Sequence[str], table: str) -> bool:
-    """Return whether a run lacks what a section needs of a table.
-
-    Examples
-    --------
-    >>> lacking(("year",), "industry"), lacking((*NEEDED["industry"], "more"), "industry")
-    (True, False)
-    """
-    return not set(NEEDED[table]) <= set(columns)
-
-
 def joint(lang: str) -> str:
     """Return what stands between the items of a list in a sentence."""
     return "、" if lang == "zh" else ", "

@@ -1,4 +1,4 @@
-"""Tables as the pages show them: columns of numbers and texts, and a height that fits the rows."""
+"""What pages are made of: tables with columns of numbers and texts and a height that fits the rows, and choices that outlive a run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from transport.app import state
 from transport.app.downloads import downloads
 from transport.bundled import MARK
 from transport.i18n import t
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import polars as pl
 
     from transport.store import StoredRun
@@ -45,6 +48,83 @@ def say_lacking(run: StoredRun, table: str, otherwise: str) -> None:
     st.info(t("job.left_out", str(st.session_state.get("lang") or "zh")) if table in left_out else otherwise)
 
 
+def table_of(
+    run: StoredRun, name: str, lang: str, *, needed: Mapping[str, Sequence[str]], otherwise: str = "what_if.run_again"
+) -> pl.DataFrame | None:
+    """Return a table of a run; one that the run does not have, or that lacks a column, is said, and None returned.
+
+    Parameters
+    ----------
+    run
+        A stored run.
+    name
+        Key of ``needed``.
+    lang
+        ``zh`` or ``en``.
+    needed
+        Columns that a page needs, by table.
+    otherwise
+        Key of what is said of a run that did not come with the program.
+    """
+    found = state.table(run, name) if name in run.manifest["tables"] else None
+    if found is None or not set(needed[name]) <= set(found.columns):
+        say_lacking(run, name, t(otherwise, lang, table=name, scenario=run.manifest["scenario"]))
+        return None
+    return found
+
+
+def choose(
+    page: str,
+    key: str,
+    options: Sequence[Any],
+    start: Any,
+    called: Mapping[Any, str],
+    lang: str,
+    *,
+    label: str = "",
+    texts: str = "",
+    column: Any = st,
+    **more: Any,
+) -> Any:
+    """Return the chosen option; what another run or choice does not offer falls back to the start, or to the first.
+
+    Parameters
+    ----------
+    page
+        Before the key in the session.
+    key
+        Of the widget on its page.
+    options
+        Codes.
+    start
+        Chosen first.
+    called
+        Labels by code.
+    lang
+        ``zh`` or ``en``.
+    label
+        Key of the text that asks; ``{texts}.{key}`` by default.
+    texts
+        Where the texts of the page are; ``page`` by default.
+    column
+        Where it stands.
+    **more
+        Further arguments of the widget.
+    """
+    widget = f"{page}_{key}"
+    if st.session_state.get(widget) not in options:
+        st.session_state[widget] = start if start in options else options[0]
+    return column.selectbox(
+        t(label or f"{texts or page}.{key}", lang),
+        options,
+        format_func=lambda code: called.get(code, str(code)),
+        key=widget,
+        persist_state="session",
+        placeholder=t("app.choose", lang),
+        **more,
+    )
+
+
 def show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TABLE_HEIGHT, *, file: str | None = None) -> None:
     """Draw a table as high as its rows, up to a limit, and under it its files.
 
@@ -62,6 +142,8 @@ def show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TA
         Name of the files, which one table of a page has; None = the text ``alt``, empty = no files.
     """
     high = min(height, 35 * (table.height + 1) + 3)
-    st.dataframe(table, hide_index=True, column_config={c: config[c] for c in table.columns}, height=high, alt=alt)
+    columns = {c: config[c] for c in table.columns}
+    # as Arrow and at once, which Streamlit sends as it is: anything else needs pandas, which takes long to load and is used for nothing else
+    st.dataframe(table.to_arrow(), hide_index=True, column_config=columns, height=high, alt=alt, lazy=False)
     if file != "":
         downloads(table, file or alt, str(st.session_state.get("lang") or "zh"), config)

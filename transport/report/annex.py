@@ -175,7 +175,7 @@ def _replace_first(source: Source, used: pl.DataFrame) -> Table:
         rows.append(
             (
                 Number(float(i), str(i)),
-                say("replace.named", name=called[name], code=name) if (name := row["parameter"]) in called else name,
+                say("replace.named", name=called.get(row["parameter"], row["parameter"]), code=row["parameter"]),
                 plain(float(row["rows"]), 0),
                 width_,
                 plain(float(row["reads"]), 0),

@@ -13,7 +13,7 @@ from transport.report.chapters import place_and_name, reason
 from transport.report.content import MARK, WEAK, Number, Section, Table, Text, amount, columns, year
 from transport.scorecard import MET, ScoreLine, headline_rows
 from transport.targets import NOT_MODELLED, unmodelled
-from transport.text import divisor, reason_text, target_text, unit_label
+from transport.text import divisor, goal, period_text, reason_text, target_text, unit_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,12 +38,17 @@ def clauses(source: Source) -> Section:
 
 
 def clause_table(source: Source) -> Table:
-    """Return one row per clause and indicator; number and wording of a clause stand in its first row only, so that each is there once."""
+    """Return one row per clause and indicator; number and wording of a clause stand in its first row only, so that each is there once.
+
+    Lead departments have a column where any is named; else a note says once that the plan names none.
+    """
     say, lang = source.say, source.lang
     kinds, leads = source.names("clause_status"), _leads(source)
     values = _values(source)
+    table = source.inputs.table("targets/clauses")
+    led = bool(leads) or any(table["lead"].to_list())
     rows: list[tuple[Cell, ...]] = []
-    for clause in source.inputs.table("targets/clauses").iter_rows(named=True):
+    for clause in table.iter_rows(named=True):
         ids = (clause["indicator"] or "").split()
         found = [line for name in ids for line in values.get(name, [])]
         head: tuple[Cell, ...] = (
@@ -51,13 +56,14 @@ def clause_table(source: Source) -> Table:
             str(clause["wording_zh"] if lang == "zh" else clause["wording_en"]),
             kinds[clause["status"]],
         )
-        lead = clause["lead"] or next((leads[name] for name in ids if leads.get(name)), "") or say("clauses.no_lead")
+        named = clause["lead"] or next((leads[name] for name in ids if leads.get(name)), "") or say("clauses.no_lead")
+        lead = (named,) if led else ()
         if not found:
             note = str(clause["note_zh"] if lang == "zh" else clause["status_note"])
-            rows.append((*head, note, *("-" for _ in range(6)), lead, kinds[clause["status"]]))
+            rows.append((*head, note, *("-" for _ in range(6)), *lead, kinds[clause["status"]]))
             continue
         for i, line in enumerate(found):
-            rows.append((*(head if i == 0 else ("", "", "")), *_cells(line, source), lead, _status(line, source)))
+            rows.append((*(head if i == 0 else ("", "", "")), *_cells(line, source), *lead, _status(line, source)))
     heads = (
         say("clauses.clause"),
         say("clauses.wording"),
@@ -69,16 +75,17 @@ def clause_table(source: Source) -> Table:
         t("scorecard.target", lang),
         t("scorecard.gap", lang),
         t("scorecard.unit", lang),
-        say("clauses.lead_department"),
+        *((say("clauses.lead_department"),) if led else ()),
         say("clauses.status"),
     )
+    widths = (0.95, 4.0, 1.2, 2.3, 0.7, 1.25, 0.8, 1.15, 1.15, 1.35, *((1.25,) if led else ()), 1.35)
     return Table(
         "clauses",
-        say("clauses.title"),
+        say("clauses.title_lead" if led else "clauses.title"),
         say("clauses.sheet"),
-        columns(heads, (0.95, 4.0, 1.2, 2.3, 0.7, 1.25, 0.8, 1.15, 1.15, 1.35, 1.25, 1.35), (0, 1, 2, 3, 6, 9, 10, 11)),
+        columns(heads, widths, (0, 1, 2, 3, 6, *range(9, len(heads)))),
         tuple(rows),
-        notes=(say("clauses.note"), say("clauses.lead_note"), say("mark_note", mark=MARK)),
+        notes=(say("clauses.note"), *(() if led else (say("clauses.lead_note"),)), say("mark_note", mark=MARK)),
         merged=(0, 1, 2),
         wide=True,
     )
@@ -147,6 +154,7 @@ def _others(source: Source, lines: Sequence[ScoreLine]) -> Table:
     say, lang = source.say, source.lang
     targets = {(target.id, target.year): target for target in source.inputs.targets}
     documents = _documents(source)
+    led = any(targets[line.id, line.year].lead_department for line in lines)
     rows: list[tuple[Cell, ...]] = []
     for line in lines:
         target = targets[line.id, line.year]
@@ -154,7 +162,7 @@ def _others(source: Source, lines: Sequence[ScoreLine]) -> Table:
             (
                 documents.get(target.document, target.document),
                 *_cells(line, source),
-                target.lead_department or say("clauses.no_lead"),
+                *((target.lead_department or say("clauses.no_lead"),) if led else ()),
                 _status(line, source),
             )
         )
@@ -167,14 +175,15 @@ def _others(source: Source, lines: Sequence[ScoreLine]) -> Table:
         t("scorecard.target", lang),
         t("scorecard.gap", lang),
         t("scorecard.unit", lang),
-        say("clauses.lead_department"),
+        *((say("clauses.lead_department"),) if led else ()),
         say("clauses.status"),
     )
+    widths = (2.8, 2.6, 0.7, 1.3, 0.8, 1.2, 1.2, 1.1, *((1.1,) if led else ()), 1.4)
     return Table(
         "other_targets",
         say("clauses.others_title"),
         say("clauses.others_sheet"),
-        columns(heads, (2.8, 2.6, 0.7, 1.3, 0.8, 1.2, 1.2, 1.1, 1.1, 1.4), (0, 1, 4, 7, 8, 9)),
+        columns(heads, widths, (0, 1, 4, *range(7, len(heads)))),
         tuple(rows),
         notes=(say("mark_note", mark=MARK),),
         wide=True,
@@ -208,11 +217,9 @@ def progress(source: Source) -> Section:
                 name,
                 year(row["target_year"]),
                 t(f"progress.light.{row['light']}", lang),
-                row["period"] or "-",
-                *(
-                    amount(row[key], unit, lang, weak=key == "actual" and row["quality"] in WEAK)
-                    for key in ("actual", "path", "target")
-                ),
+                period_text(row["period"], lang),
+                *(amount(row[key], unit, lang, weak=key == "actual" and row["quality"] in WEAK) for key in ("actual", "path")),
+                "-" if row["target"] is None else Number(row["target"] / divisor(unit, lang), goal(row["target"], unit, lang)),
                 amount(remaining, "" if unit == "year" else unit, lang),
                 *(amount(row[key], unit, lang) for key in ("needed_per_year", "achieved_per_year")),
                 unit_label(unit, lang) or say("year_unit"),

@@ -131,6 +131,8 @@ def target_table(source: Source, lines: Sequence[ScoreLine] | None = None) -> Ta
         columns(heads, widths, words),
         tuple(rows),
         notes=(t("app.scorecard_note", lang), say("mark_note", mark=MARK)),
+        # English words are too long for ten columns on an upright page
+        wide=lang == "en",
     )
 
 
@@ -295,7 +297,7 @@ def attribution(source: Source) -> Section:
         "attribution",
         title,
         say("attribution.sheet"),
-        columns((t("attribution.factor_column", lang), t("attribution.points", lang), "gCO2/tkm"), (3, 1, 1)),
+        columns((t("attribution.factor_column", lang), t("attribution.points", lang), unit_label("gCO2/tkm", lang)), (3, 1, 1)),
         tuple(rows),
         notes=(
             t("attribution.reading", lang, **words),

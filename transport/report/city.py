@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from transport import palette
-from transport.decompose import RULES
 from transport.i18n import t
 from transport.layout import BASE_YEAR
 from transport.prefecture_profile import mix_scope, place_mix, prefecture_profile
@@ -27,6 +26,7 @@ from transport.prefectures import UNALLOCATED
 from transport.report.chapters import GREEN, SHOWN, co2, joined, place_and_name, reason
 from transport.report.content import MARK, WEAK, Figure, Number, Section, Table, Text, columns, plain, year
 from transport.report.readings import TARGET_YEAR
+from transport.targets import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

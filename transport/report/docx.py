@@ -6,6 +6,7 @@ Fonts are named and not embedded: a computer without one of them takes the next 
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
@@ -51,6 +52,17 @@ _TWIPS_PER_MM = 1440 / 25.4
 _PICTURE_MM = 150
 #: Rows that stay with the heading of their table.
 _KEPT = 2
+#: Characters that a property of a file may have.
+_LONGEST_REMARK = 255
+#: Room beside the text of a cell [twips].
+_CELL_MARGIN = 57
+#: Width of a Latin letter or a digit in a table, a little generous for fonts that stand in [share of the size].
+_LATIN_EM = 0.68
+#: A longer word may be broken [characters].
+_LONGEST_WORD = 18
+#: What a column has room for at least [Chinese characters].
+_NARROWEST = 2
+_WORD = re.compile(r"[!-~]+")
 
 
 def word_bytes(report: Report, font: Font) -> bytes:
@@ -70,7 +82,7 @@ def word_bytes(report: Report, font: Font) -> bytes:
     properties.title, properties.author, properties.subject = report.title, report.author, report.subtitle
     properties.created = properties.modified = datetime.fromisoformat(report.made)
     properties.language = "zh-CN" if report.lang == "zh" else "en-GB"
-    properties.comments = "; ".join(f"{label}: {value}" for label, value in report.lines)
+    properties.comments = _remark(report)
     document.add_paragraph(report.title, "Title")
     if report.subtitle:
         document.add_paragraph(report.subtitle, "Subtitle")
@@ -88,6 +100,17 @@ def word_bytes(report: Report, font: Font) -> bytes:
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()
+
+
+def _remark(report: Report) -> str:
+    """Return the lines below the title for the properties of the file, as many as the format has room for."""
+    made = ""
+    for label, value in report.lines:
+        longer = f"{made}; {label}: {value}" if made else f"{label}: {value}"
+        if len(longer) > _LONGEST_REMARK:
+            break
+        made = longer
+    return made
 
 
 # ---- page and styles ---------------------------------------------------------------------------------------------------------------
@@ -295,8 +318,7 @@ def table_xml(table: Table, twips: int) -> Any:
     twips
         Width [twips].
     """
-    whole = sum(column.width for column in table.columns)
-    widths = tuple(round(twips * column.width / whole) for column in table.columns)
+    widths = column_widths(table, twips)
     head = "".join(
         _cell(column.head, width, "center", shade=True, bold=True, keep=True)
         for column, width in zip(table.columns, widths, strict=True)
@@ -310,6 +332,44 @@ def table_xml(table: Table, twips: int) -> Any:
             )
         rows.append(f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{''.join(cells)}</w:tr>")
     return parse_xml(_table("".join(rows), widths))
+
+
+def column_widths(table: Table, twips: int) -> tuple[int, ...]:
+    """Return the widths of the columns [twips]: as the table asks for, but no number and no word is broken while others have room to give.
+
+    Parameters
+    ----------
+    table
+        The table.
+    twips
+        Width of all columns [twips].
+    """
+    whole = sum(column.width for column in table.columns)
+    wanted = [twips * column.width / whole for column in table.columns]
+    least = [_least(table, j) for j in range(len(table.columns))]
+    if sum(least) >= twips:
+        return tuple(round(twips * width / sum(least)) for width in least)
+    short = [j for j, (width, low) in enumerate(zip(wanted, least, strict=True)) if width < low]
+    while True:
+        given = twips - sum(least[j] for j in short)
+        rest = sum(width for j, width in enumerate(wanted) if j not in short)
+        made = [least[j] if j in short else wanted[j] * given / rest for j in range(len(wanted))]
+        more = [j for j in range(len(wanted)) if j not in short and made[j] < least[j]]
+        if not more:
+            return tuple(round(width) for width in made)
+        short += more
+
+
+def _least(table: Table, j: int) -> float:
+    """Return the width below which a number or a word of a column would be broken [twips]."""
+    column = table.columns[j]
+    cells = [written(row[j]) for row in table.rows]
+    parts = [word for text in (column.head, *cells) for word in _WORD.findall(text)]
+    longest = max((min(len(word), _LONGEST_WORD) for word in parts), default=0)
+    if column.numeric:
+        longest = max([longest, *(len(text) for text in cells)])
+    letters = max(_LATIN_EM * longest, _NARROWEST)
+    return 20.0 * _STYLES["Cell"][1] * letters + 2 * _CELL_MARGIN
 
 
 def _side(column: Column) -> str:
@@ -332,7 +392,8 @@ def _table(rows: str, widths: tuple[int, ...]) -> str:
         for side in ("top", "left", "bottom", "right", "insideH", "insideV")
     )
     grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
-    margins = '<w:tblCellMar><w:left w:w="57" w:type="dxa"/><w:right w:w="57" w:type="dxa"/></w:tblCellMar>'
+    sides = "".join(f'<w:{side} w:w="{_CELL_MARGIN}" w:type="dxa"/>' for side in ("left", "right"))
+    margins = f"<w:tblCellMar>{sides}</w:tblCellMar>"
     return (
         f'<w:tbl {nsdecls("w")}><w:tblPr><w:tblW w:w="{sum(widths)}" w:type="dxa"/><w:jc w:val="center"/>'
         f'<w:tblBorders>{borders}</w:tblBorders><w:tblLayout w:type="fixed"/>{margins}</w:tblPr><w:tblGrid>{grid}</w:tblGrid>{rows}</w:tbl>'

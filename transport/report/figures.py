@@ -161,13 +161,14 @@ def bars(figure: Figure) -> alt.TopLevelMixin:
     names = wide.columns[1:]
     shown = wide.rename({wide.columns[0]: "name", names[0]: "value", names[1]: "mark"})
     order = shown["name"].to_list()
+    # right of the target line, which would cross the numbers of bars that end before it
+    shown = shown.with_columns(at=pl.max_horizontal("value", pl.lit(figure.target)))
     y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, labelOverlap=False))
     x = alt.X("value:Q", title=figure.axis, scale=alt.Scale(domain=[0, 100]))
     base = alt.Chart(shown).encode(y=y)
     layers: list[alt.Chart] = [
         base.mark_bar(height=15, color=figure.colours[0]).encode(x=x),
         base.mark_tick(color=figure.colours[1], thickness=3, height=15).encode(x="mark:Q"),
-        base.mark_text(align="left", dx=5, fontSize=12).encode(x="value:Q", text=alt.Text("value:Q", format=".1f")),
     ]
     if figure.target is not None:
         goal = pl.DataFrame({"target": [figure.target], "label": [figure.target_label]})
@@ -176,6 +177,7 @@ def bars(figure: Figure) -> alt.TopLevelMixin:
         layers.append(
             rule.mark_text(color=TARGET_COLOUR, align="left", dx=4, fontSize=12).encode(y=alt.value(-8), text="label:N")
         )
+    layers.append(base.mark_text(align="left", dx=5, fontSize=12).encode(x="at:Q", text=alt.Text("value:Q", format=".1f")))
     return alt.layer(*layers).properties(width=WIDTH - 60, height=_BAR * len(order))
 
 

@@ -181,9 +181,9 @@ def find_run(name: str, inputs: Inputs, lang: str, data_hash: str = "") -> Store
 
 
 def _last_of(name: str, data_hash: str) -> StoredRun | None:
-    """Return the newest run of a scenario on some data."""
+    """Return the newest run of a scenario on some data; ensembles and measures are no runs."""
     wanted = (name, data_hash)
-    runs = list_runs(runs_folder())
+    runs = [run for run in list_runs(runs_folder()) if "kind" not in run.manifest]
     return next((run for run in runs if (run.manifest.get("scenario"), run.manifest.get("data_hash")) == wanted), None)
 
 

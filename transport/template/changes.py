@@ -10,6 +10,8 @@ from transport.scorecard import scorecard
 from transport.template.layout import PARAMETERS, data_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from transport.inputs import Inputs
 
 #: Columns of the numbers that a pack changed.
@@ -42,8 +44,26 @@ VERDICTS: dict[str, type[pl.DataType]] = {
     "is_verdict_changed": pl.Boolean,
     "is_value_changed": pl.Boolean,
 }
+#: Columns in which two rows of one key can differ.
+_COMPARED = ("value", "low", "high", "quality", "source")
 #: Values no further apart than this part of their size are the same: solvers of two runs stop at slightly different places.
 _SAME = 1e-9
+
+
+def changed_rows(before: Inputs, after: Inputs) -> dict[str, tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
+    """Return the rows of parameters and observed statistics that differ between two states of the data: by key, as they were and as they are.
+
+    Parameters
+    ----------
+    before, after
+        Checked data without and with a pack; a row that is new was None.
+    """
+    old = data_rows(before)
+    return {
+        key: (old.get(key), row)
+        for key, row in data_rows(after).items()
+        if key not in old or any(old[key][c] != row[c] for c in _COMPARED)
+    }
 
 
 def changed_numbers(before: Inputs, after: Inputs, used: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -62,13 +82,9 @@ def changed_numbers(before: Inputs, after: Inputs, used: pl.DataFrame | None = N
         Columns of :data:`NUMBERS`: ``before`` is null for a new row; ``is_read`` says whether the run read the parameter (statistics: whether it
         is an actual value of a target, which verdicts read), null for a parameter where no run is given.
     """
-    old, new = data_rows(before), data_rows(after)
     read = None if used is None else set(used.select("parameter", "subject").iter_rows())
     made: list[dict[str, Any]] = []
-    for key, row in new.items():
-        was = old.get(key)
-        if was is not None and all(was[c] == row[c] for c in ("value", "low", "high", "quality", "source")):
-            continue
+    for key, (was, row) in changed_rows(before, after).items():
         table, name, *rest = key.split("|")
         if table == PARAMETERS:
             subject, year = rest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transport.i18n import has_text, labels, t
+from transport.i18n import has_text, labels, parameter_labels, t
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,10 @@ _ROWS = Path(__file__).resolve().parent / "rows.csv"
 #: Sources that are no publication; said in the language of the workbook.
 _OWN_SOURCES = ("expert_judgement", "memory_2026", "derived_rows", "derived_in_note", "not_found")
 #: Code lists in which the words of a subject are looked up, the first that has it.
-_LISTS = ("area", "vehicle_class", "powertrain", "travel_mode", "mode", "carrier", "product", "commodity")
+_LISTS = (
+    "area", "vehicle_class", "powertrain", "travel_mode", "mode", "carrier", "product", "commodity", "travel_purpose", "person_group",
+    "length_band", "week", "ground_equipment", "aircraft_size", "city_class", "system", "station_energy", "subject",
+)  # fmt: skip
 #: Columns of a key after the name of its table.
 PARAMETER_KEY = ("parameter", "subject", "year")
 OBSERVED_KEY = ("series", "area", "period", "mode", "item")
@@ -79,6 +82,7 @@ def template_lines(inputs: Inputs, lang: str, first: Iterable[tuple[str, str]] =
     source = _Source(inputs, lang, data_rows(inputs), citations, subject_words(inputs, lang))
     made = [line for row in _layout() for line in _expanded(row, source)]
     there = {key.rpartition("|")[0] for line in made for key in line.keys}
+    names = parameter_labels(inputs, lang)
     extra = []
     for parameter, subject in first:
         if f"{PARAMETERS}|{parameter}|{subject}" in there:
@@ -90,7 +94,10 @@ def template_lines(inputs: Inputs, lang: str, first: Iterable[tuple[str, str]] =
                 "sheet": "first",
                 "block": t("template.block_first", lang),
                 "label": t(
-                    "template.parameter_of", lang, parameter=parameter, subject=subject_label(subject, source.words, lang)
+                    "template.parameter_of",
+                    lang,
+                    parameter=names.get(parameter, parameter),
+                    subject=subject_label(subject, source.words, lang),
                 ),
                 "year": "" if year is None else str(year),
                 "unit": str(rows["unit"][0]),

@@ -74,6 +74,8 @@ class Filled:
         The same defaults -> sheet, row and column, for findings.
     problems
         What cannot be read.
+    sheets
+        Names of all sheets in their order.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Filled:
     defaults: dict[str, str] = field(default_factory=dict)
     places: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
 
 
 def in_sheet(name: str, sheet: str) -> str:
@@ -127,6 +130,7 @@ def read_workbook(data: bytes, name: str) -> Filled:
         filled.problems.append(_broken(name, broken))
         return filled
     found = False
+    filled.sheets = list(values.sheetnames)
     for sheet in values.worksheets:
         roles = _roles(sheet)
         if roles is not None:

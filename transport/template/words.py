@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from transport.i18n import labels, t, texts
+from transport.i18n import labels, parameter_labels, t, texts
 from transport.template.layout import layout_names, subject_label, subject_words
-from transport.text import number, shown, unit_label
+from transport.text import divisor, number, shown, unit_label
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from transport.inputs import Inputs
 
 #: Subjects and items that say nothing: the whole.
 _WHOLE = frozenset({"all", "total", "headline"})
-#: Texts that name parameters and series.
+#: Texts that name series and columns.
 _NAMES = "data_page.name."
 #: Units of statistics whose period is a year.
 _AMOUNTS = frozenset({"t", "tkm", "pkm", "TEU", "person", "trip", "tCO2", "m3"})
@@ -40,15 +42,14 @@ def number_rows(numbers: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFram
     quality = t("template.head_quality", lang)
     rows = []
     for row in numbers.iter_rows(named=True):
-        parts = [subject_label(part, words, lang) for part in row["subject"].split(" ") if part not in _WHOLE]
-        called = names.get(row["name"], row["name"])
+        old, new = both_shown(row["before"], row["after"], yearly(row["unit"]), lang)
         rows.append(
             {
-                heads["what"]: t("template.parameter_of", lang, parameter=called, subject=" ".join(parts)) if parts else called,
+                heads["what"]: _called(names.get(row["name"], row["name"]), row["subject"], words, lang),
                 heads["year"]: row["year"] or t("template.every_year", lang),
-                heads["old"]: shown(row["before"], _yearly(row["unit"]), lang),
-                heads["new"]: shown(row["after"], _yearly(row["unit"]), lang),
-                heads["unit"]: unit_label(_yearly(row["unit"]), lang),
+                heads["old"]: old,
+                heads["new"]: new,
+                heads["unit"]: unit_label(yearly(row["unit"]), lang),
                 quality: qualities.get(row["quality_after"], row["quality_after"]),
                 heads["read"]: said[row["is_read"]],
             }
@@ -56,8 +57,34 @@ def number_rows(numbers: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFram
     return pl.DataFrame(rows, schema=dict.fromkeys((*list(heads.values())[:-1], quality, heads["read"]), pl.String))
 
 
+def both_shown(before: float | None, after: float | None, unit: str, lang: str) -> tuple[str, str]:
+    """Return a number before and after on the scale of its reader, with as many digits as tell the two apart.
+
+    Parameters
+    ----------
+    before, after
+        In ``unit``; None where there is none.
+    unit
+        As the tables of results write it.
+    lang
+        ``zh`` or ``en``.
+
+    Examples
+    --------
+    >>> both_shown(0.0056, 0.005, "kg/tkm", "en")
+    ('0.0056', '0.005')
+    >>> both_shown(28.0, 33.5, "percent", "en")
+    ('28.0', '33.5')
+    """
+    said = (shown(before, unit, lang), shown(after, unit, lang))
+    if before == after or said[0] != said[1]:
+        return said
+    small, other = (f"{0.0 if x is None else x / divisor(unit, lang):,.6g}" for x in (before, after))
+    return small, other
+
+
 def words_of_names(inputs: Inputs, lang: str) -> dict[str, str]:
-    """Return what parameters and series are called, where the workbook or a list of codes has words for them.
+    """Return what parameters and series are called: every parameter, and series that the workbook, a list of codes or a text has words for.
 
     Parameters
     ----------
@@ -67,7 +94,30 @@ def words_of_names(inputs: Inputs, lang: str) -> dict[str, str]:
         Language of the words.
     """
     named = {key.removeprefix(_NAMES): word for key, word in texts(lang).items() if key.startswith(_NAMES)}
-    return labels(inputs, "fit_item", lang) | layout_names(lang) | labels(inputs, "indicator", lang) | named
+    known = labels(inputs, "fit_item", lang) | layout_names(lang) | labels(inputs, "indicator", lang) | named
+    return known | parameter_labels(inputs, lang)
+
+
+def input_names(keys: Iterable[tuple[str, str]], inputs: Inputs, lang: str) -> list[str]:
+    """Return what inputs are called: the parameter, and what it holds for unless that is everything.
+
+    Parameters
+    ----------
+    keys
+        Parameter and subject of each.
+    inputs
+        Checked data.
+    lang
+        Language of the words.
+    """
+    names, words = words_of_names(inputs, lang), subject_words(inputs, lang)
+    return [_called(names.get(parameter, parameter), subject, words, lang) for parameter, subject in keys]
+
+
+def _called(name: str, subject: str, words: Mapping[str, str], lang: str) -> str:
+    """Return a name with its subject; a statistic has several parts apart by spaces, those that mean the whole are left out."""
+    parts = [subject_label(part, words, lang) for part in subject.split(" ") if part not in _WHOLE]
+    return t("template.parameter_of", lang, parameter=name, subject=" ".join(parts)) if parts else name
 
 
 def verdict_rows(verdicts: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFrame:
@@ -112,6 +162,12 @@ def _reached(value: float | None, actual: float | None, unit: str, lang: str) ->
     return shown(value, unit, lang) if unit != "year" else number(value, unit)
 
 
-def _yearly(unit: str) -> str:
-    """Return a unit as the tables of results write it: statistics of a year have amounts."""
+def yearly(unit: str) -> str:
+    """Return a unit as the tables of results write it: statistics of a year have amounts.
+
+    Parameters
+    ----------
+    unit
+        Of a row of the data.
+    """
     return f"{unit}/yr" if unit in _AMOUNTS else unit.replace("/year", "/yr")

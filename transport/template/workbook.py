@@ -108,7 +108,7 @@ class _Pen:
             "head": {"bold": True, "bg_color": "#DCE6F1", "text_wrap": True, "align": "center", **edge},
             "block": {"bold": True, "bg_color": "#F2F2F2", **edge},
             "text": {"text_wrap": True, **edge},
-            "grey": {"font_color": "#595959", "shrink": False, **edge},
+            "grey": {"font_color": "#595959", "indent": 1, **edge},
             "year": {"align": "center", **edge},
             "number": {"font_color": "#595959", **digits, **edge},
             "open_number": {"bg_color": "#FFF9DB", "locked": False, **digits, **edge},
@@ -137,7 +137,9 @@ class _Pen:
 def _guide(pen: _Pen, present: Sequence[str], lines: Sequence[Line], qualities: Mapping[str, str], data: str) -> None:
     """Write the first sheet: how to fill in, what holds for all numbers, what stands on which sheet, what the qualities mean."""
     sheet = pen.sheet("guide", {MARK: 2, "what": 26, "text": 60, "count": 12})
+    sheet.fit_to_pages(1, 1)
     sheet.write(0, 1, pen.words("title"), pen.forms["title"])
+    sheet.set_row(0, 24)
     sheet.merge_range(1, 1, 1, 3, pen.words("made_from", data=data), pen.forms["plain"])
     row = 3
     for number in range(1, _GUIDES + 1):
@@ -181,6 +183,7 @@ def _heads(sheet: Any, pen: _Pen, name: str, columns: Mapping[str, int], fixed: 
     """Write title, note, the hidden row of roles and the heads."""
     first = len([role for role in columns if role in _HIDDEN])
     sheet.write(0, first, pen.words(f"sheet_{name}"), pen.forms["title"])
+    sheet.set_row(0, 24)
     sheet.write(1, first, pen.words(f"about_{name}"))
     for column, role in enumerate(columns):
         sheet.write(_ROLES, column, role)

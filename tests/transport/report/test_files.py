@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,8 @@ import pytest
 from transport.cli import main
 from transport.i18n import texts
 from transport.report import figures, fonts, make
-from transport.report.content import Number, written
+from transport.report.content import Column, Number, Table, written
+from transport.report.docx import column_widths, word_bytes
 from transport.report.fonts import require_font
 from transport.report.source import ReportError, find_run, find_source
 from transport.report.xlsx import TOP, sheet_names, workbook_bytes
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from transport.store import StoredRun
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+DC = "{http://purl.org/dc/elements/1.1/}"
 Reports = dict[tuple[str, str], "Report"]
 MADE = (("zh", "scenario"), ("en", "annual_evaluation"))
 #: All sheets as text, numbers as they are and not as they are shown.
@@ -140,6 +144,31 @@ def test_word_looks_official(files: Path, reports: Reports) -> None:
     assert described == [figure.alt for _, figure in report.figures()]
     footer = zipfile.ZipFile(file).read("word/footer1.xml").decode()
     assert 'w:instr="PAGE"' in footer
+
+
+def test_a_long_remark_fits_the_properties_of_the_file(reports: Reports) -> None:
+    report = reports["en", "scenario"]
+    lines = (*report.lines, ("Origin", "came with the program. " * 20))
+    made = word_bytes(replace(report, lines=lines), require_font("en"))
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        remark = ET.fromstring(archive.read("docProps/core.xml")).findtext(f"{DC}description")  # noqa: S314  (see above)
+    assert remark is not None
+    assert remark.startswith(": ".join(report.lines[0]))
+    assert len(remark) <= 255
+
+
+def test_no_number_is_broken_in_a_narrow_column() -> None:
+    heads = (Column("Indicator", 6.0, numeric=False), Column("Year", 0.3), Column("Value", 0.4))
+    table = Table("t", "t", "t", heads, (("short", Number(2030.0, "2030"), Number(1094718.0, "1,094,718")),))
+    wide = column_widths(table, 8800)
+    assert sum(wide) == pytest.approx(8800, abs=2)
+    # digits of half an em at 9 pt, and the margins of the cell
+    assert wide[1] >= 4 * 90 + 2 * 57
+    assert wide[2] >= 9 * 90 + 2 * 57
+    assert wide[0] == max(wide)
+    # where all have room, a table gets what it asks for
+    roomy = Table("t", "t", "t", (Column("A", 1.0, numeric=False), Column("B", 3.0)), (("x", Number(1.0, "1")),))
+    assert column_widths(roomy, 8000) == (2000, 6000)
 
 
 def test_wide_tables_lie_on_their_side(files: Path, reports: Reports) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import polars as pl
 import streamlit as st
@@ -14,16 +15,14 @@ from transport.app import comparison, state
 from transport.app import comparison_rows as rows_of
 from transport.app.provenance import where_from_target
 from transport.app.what_if_tables import blank
-from transport.app.widgets import number, say_lacking, show, text
+from transport.app.widgets import choose, number, show, table_of, text
 from transport.hindcast import explanation, explanations, summary
-from transport.i18n import labels, t
+from transport.i18n import labels, listed, t
 from transport.layout import BASE_YEAR, YEARS
 from transport.progress import default_as_of, progress_table
 from transport.text import fit_frame, frozen_grid_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from transport.inputs import Inputs
     from transport.store import StoredRun
 
@@ -84,28 +83,8 @@ def _beside(data: Inputs, lang: str) -> None:
 # ---- shared ------------------------------------------------------------------------------------------------------------------------
 
 
-def _table(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
-    """Return a table of the run, or say that it is not there yet."""
-    found = state.table(run, name) if name in run.manifest["tables"] else None
-    if found is None or facts.lacking(found.columns, name):
-        say_lacking(run, name, t("app.accounts.not_yet", lang, table=name, scenario=run.manifest["scenario"]))
-        return None
-    return found
-
-
-def _choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str) -> Any:
-    """Return the chosen option; what a new run does not offer falls back to the start."""
-    widget = f"accounts_{key}"
-    if st.session_state.get(widget) not in options:
-        st.session_state[widget] = start if start in options else options[0]
-    return st.selectbox(
-        t(f"app.accounts.{key}", lang),
-        options,
-        format_func=lambda code: called.get(code, str(code)),
-        key=widget,
-        persist_state="session",
-        placeholder=t("app.choose", lang),
-    )
+_table = partial(table_of, needed=facts.NEEDED, otherwise="app.accounts.not_yet")
+_choose = partial(choose, "accounts", texts="app.accounts")
 
 
 def _year(key: str, table: pl.DataFrame, column: str, start: int, lang: str) -> int:
@@ -255,19 +234,20 @@ def _hindcast(run: StoredRun, data: Inputs, lang: str) -> None:
         return
     title = t("app.accounts.hindcast_title", lang)
     st.subheader(title)
-    rows = summary(table)
+    rows = summary(table.drop_nulls("error_pct"))
     config = {
         "series": text(t("app.accounts.series", lang), width=300),
         "years": text(t("app.accounts.years", lang), width=85),
-        "held_out": st.column_config.ProgressColumn(
-            t("app.accounts.held_out", lang), format="%.1f", min_value=0.0, max_value=100.0, width=150
-        ),
+        "held_out": text(t("app.accounts.held_out", lang), alignment="right", width=95),
         "in_sample": text(t("app.accounts.in_sample", lang), alignment="right", width=95),
         "context": text(t("app.accounts.context", lang), alignment="right", width=95),
         "bias": text(t("app.accounts.bias", lang), alignment="right", width=95),
     }
     show(facts.errors(rows, data, lang), config, title)
     st.caption(t("app.accounts.hindcast_note", lang))
+    without = facts.incomparable(table, data, lang)
+    if without:
+        st.caption(t("app.accounts.hindcast_without", lang, series=listed(without, lang)))
     with st.expander(t("app.accounts.why", lang)):
         names, found = labels(data, "fit_item", lang), explanations(data, lang)
         why: dict[str, list[str]] = {}

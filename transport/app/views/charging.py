@@ -88,17 +88,17 @@ def _where(
         names = labels(data, "system", lang)
         with next(columns):
             systems = facts.systems_of(table)
-            system = str(tasks.choose(f"{section}_system", systems, systems[0], names, "system", lang))
+            system = str(tasks.choose(f"{section}_system", systems, systems[0], names, lang, label="charging.system"))
         table, called = facts.of(table, system=system), names.get(system, system)
     pairs = facts.places_of(table)
     places = {pair: facts.place_name(pair, data, lang) for pair in pairs}
     with next(columns):
-        pair = tasks.choose(f"{section}_place", pairs, pairs[0], places, "place_label", lang)
+        pair = tasks.choose(f"{section}_place", pairs, pairs[0], places, lang, label="charging.place_label")
     mine = facts.of(table, area=pair[0], place=pair[1])
     known = facts.weeks_of(mine, year=by_system)
     weeks = labels(data, "week", lang)
     with next(columns):
-        week = str(tasks.choose(f"{section}_week", known, known[0], weeks, "week_label", lang))
+        week = str(tasks.choose(f"{section}_week", known, known[0], weeks, lang, label="charging.week_label"))
     at = t("charging.at", lang, place=places[pair], week=weeks.get(week, week))
     title = t("charging.service_title", lang, system=called, at=at) if called else at
     return mine.filter(pl.col("week") == week), week, pair, title
@@ -255,7 +255,7 @@ def _depot(source: Source, data: Inputs, lang: str) -> None:
     left, _ = st.columns([1, 3])
     with left:
         days = {d: t(f"charging.day_{d}", lang) for d in range(7)}
-        day = int(tasks.choose("depot_day", list(days), 0, days, "day", lang))
+        day = int(tasks.choose("depot_day", list(days), 0, days, lang, label="charging.day"))
     rows = vehicles.gantt_rows(mine, day, _SHOWN, lang)
     inner = t("charging.gantt_title", lang, count=rows["vehicle"].n_unique(), day=days[day])
     st.markdown(f"**{inner}**")
@@ -326,7 +326,7 @@ def _corridor(source: Source, data: Inputs, lang: str) -> None:
     left, right, _ = st.columns([1, 2, 2])
     with left:
         weeks = facts.weeks_of(table)
-        week = str(tasks.choose("corridor_week", weeks, weeks[0], names, "week_label", lang))
+        week = str(tasks.choose("corridor_week", weeks, weeks[0], names, lang, label="charging.week_label"))
     mine = facts.of(table, week=week)
     st.subheader(t("charging.corridor_title", lang, week=names[week]))
     called = {code: facts.place_name(("", code), data, lang) for code in mine["station"].unique().sort().to_list()}
@@ -344,7 +344,7 @@ def _corridor(source: Source, data: Inputs, lang: str) -> None:
     }
     _twin(rows.select(list(config)), config, t("charging.station_table", lang), f"stations_{week}")
     with right:
-        station = str(tasks.choose("corridor_station", list(called), next(iter(called)), called, "station", lang))
+        station = str(tasks.choose("corridor_station", list(called), next(iter(called)), called, lang, label="charging.station"))
     own = (
         mine.filter(pl.col("station") == station).group_by("hour").agg(pl.col("queue_mean", "kw", "arrivals").sum()).sort("hour")
     )

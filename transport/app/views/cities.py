@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,7 +18,7 @@ from transport.app import comparison_rows as rows_of
 from transport.app.city_times import times_of_a_trip
 from transport.app.provenance import where_from_target
 from transport.app.what_if_tables import blank
-from transport.app.widgets import number, show, text
+from transport.app.widgets import number, show, table_of, text
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, NORMAL_YEAR, YEARS
 
@@ -109,13 +110,7 @@ def _linked_year(years: Sequence[str]) -> str:
     return given if given in years else str(START_YEAR)
 
 
-def _table(run: StoredRun, name: str, lang: str) -> pl.DataFrame | None:
-    """Return a table of the run, or say that the run must be made again."""
-    found = state.table(run, name) if name in run.manifest["tables"] else None
-    if found is None or facts.lacking(found.columns, name):
-        st.info(t("cities.run_again", lang, table=name, scenario=run.manifest["scenario"]))
-        return None
-    return found
+_table = partial(table_of, needed=facts.NEEDED, otherwise="cities.run_again")
 
 
 # ---- whether the target is met -----------------------------------------------------------------------------------------------------
@@ -433,7 +428,7 @@ def _sources(rows: pl.DataFrame, lang: str) -> None:
     with st.expander(title):
         config = {
             "item": text(t("cities.item", lang), width=300),
-            "source": text(t("cities.source", lang), width=150),
+            "source": text(t("cities.source", lang), width=300),
             "note": text(t("cities.note", lang), width=450),
         }
         show(rows.select(list(config)).unique(maintain_order=True), config, title)
@@ -451,15 +446,16 @@ def _energy(run: StoredRun, data: Inputs, area: str, year: int, lang: str) -> No
         title = t("cities.energy_title", lang, city=city, year=year)
         st.subheader(title)
         amount = ",.2f" if lang == "zh" else ",.3f"
-        forms = {"pkm": amount, "vehicle_km": amount, "energy_tj": ",.0f"}
+        forms = {"pkm": amount, "vehicle_km": amount}
+        forms |= {"coal": ",.2f", "power": ",.2f"} if lang == "zh" else {"coal": ",.1f", "power": ",.0f"}
         forms |= dict.fromkeys(("direct", "direct_power", "wtw"), amount if lang == "zh" else ",.1f") | {
             "mj_per_pkm": ".2f",
             "g_per_pkm": ".0f",
         }
-        config = {"mode": text(t("cities.mode", lang), width=88)}
-        widths = dict.fromkeys(("pkm", "vehicle_km", "energy_tj"), 76)
-        config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=widths.get(c, 94)) for c in forms}
-        config["basis"] = text(t("cities.basis", lang), width=80)
+        config = {"mode": text(t("cities.mode", lang), width=82)}
+        widths = {"pkm": 68, "vehicle_km": 70, "coal": 76, "power": 84, "mj_per_pkm": 84}
+        config |= {c: text(t(f"cities.{c}", lang), alignment="right", width=widths.get(c, 90)) for c in forms}
+        config["basis"] = text(t("cities.basis", lang), width=70)
         show(blank(amounts.energy_rows(urban, area, year, data, lang), forms), config, title)
         st.caption(t("cities.energy_note", lang))
         names = labels(data, "travel_mode", lang)

@@ -12,11 +12,11 @@ from transport.app import data_charts as charts
 from transport.app import data_links as links
 from transport.app import data_rows as facts
 from transport.app import pack_panel, state
-from transport.app.account_tables import errors
+from transport.app.account_tables import errors, incomparable
 from transport.app.downloads import downloads
 from transport.app.widgets import number, show, text
 from transport.hindcast import summary
-from transport.i18n import labels, t
+from transport.i18n import labels, listed, t
 from transport.layout import QUALITY_ORDER
 from transport.sensitivity import WEAK
 from transport.store import runs_folder
@@ -83,7 +83,10 @@ def _linked(rows: pl.DataFrame, data: Inputs, run: StoredRun | None, lang: str) 
     found = facts.linked(rows, query)
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f"**{t('data_page.linked', lang, name=' '.join(query.values()))}**")
+        codes = " ".join(query.values())
+        word = "" if found.is_empty() else str(found["citation" if codes == query.get("source") else "called"][0])
+        name = t("template.parameter_of", lang, parameter=_safe(word), subject=codes) if word else codes
+        left.markdown(f"**{t('data_page.linked', lang, name=name)}**")
         right.button(t("data_page.clear", lang), key="data_clear", on_click=_forget_link)
         if found.is_empty():
             near = facts.near_names(rows, query)
@@ -126,11 +129,13 @@ def _detail(row: Mapping[str, Any], data: Inputs, run: StoredRun | None, lang: s
     for name in lines:
         if said[name]:
             words = f"`{said[name].replace('`', '')}`" if name in {"location", "formula", "key"} else _safe(said[name])
-            listed.append(t("data_page.detail", lang, field=t(f"data_page.detail_{name}", lang), words=words))
+            field = f"data_page.detail_{name}"
+            if name in {"citation", "note"} and facts.is_foreign(said[name], lang):
+                field += "_original"
+            listed.append(t("data_page.detail", lang, field=t(field, lang), words=words))
     st.markdown("\n".join(f"- {line}" for line in listed))
     if not source_only and row["use"] in {"model", "reference", "observed"}:
-        query = links.to_parameter(row["name"], row["subject"], int(row["year"]) if row["year"] else None) if row["use"] != "observed" else links.to_observed(row["name"], period=row["year"] or "")  # fmt: skip
-        st.caption(t("data_page.share_link", lang, address=links.address(query, lang)))
+        st.caption(t("data_page.share_link", lang, address=links.address(links.to_row(row), lang)))
 
 
 def _safe(words: str) -> str:
@@ -285,19 +290,23 @@ def _checks(run: StoredRun | None, data: Inputs, lang: str) -> None:
     if run is None or "hindcast" not in run.manifest["tables"]:
         st.info(t("app.nothing_yet", lang))
         return
-    rows = errors(summary(state.table(run, "hindcast")), data, lang)
+    table = state.table(run, "hindcast")
+    rows = errors(summary(table.drop_nulls("error_pct")), data, lang)
     title = t("data_page.checks_title", lang, count=rows.height)
     st.markdown(f"**{title}**")
     config = {
         "series": text(t("app.accounts.series", lang), width=300),
         "years": text(t("app.accounts.years", lang), width=85),
-        "held_out": number(t("app.accounts.held_out", lang), "%.1f", width=120),
+        "held_out": text(t("app.accounts.held_out", lang), alignment="right", width=120),
         "in_sample": text(t("app.accounts.in_sample", lang), alignment="right", width=95),
         "context": text(t("app.accounts.context", lang), alignment="right", width=95),
         "bias": text(t("app.accounts.bias", lang), alignment="right", width=95),
     }
     show(rows, config, title, 35 * 20, file="data_hindcast")
     st.caption(t("app.accounts.hindcast_note", lang))
+    without = incomparable(table, data, lang)
+    if without:
+        st.caption(t("app.accounts.hindcast_without", lang, series=listed(without, lang)))
 
 
 def _definitions(data: Inputs, lang: str) -> None:

@@ -136,7 +136,7 @@ def _controls(run: StoredRun, data: Inputs, names: Names, lang: str) -> Looked:
         flows_of = PLACES if PLACES in run.manifest["tables"] else "freight_od"
         used = set(state.table(run, flows_of)["commodity"].unique().to_list())
         every = {"": t("freight.all_goods", lang)} | {code: goods[code] for code in goods if code in used}
-        commodity = str(pick("goods", t("freight.goods", lang), list(every), "", every, lang))
+        commodity = str(pick("goods", list(every), "", every, lang))
     with last:
         colour_by = st.segmented_control(
             t("freight.colour", lang),

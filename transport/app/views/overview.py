@@ -1,4 +1,7 @@
-"""First page: the targets with probability and reason, every definition, what is left to 2030, scenarios side by side, and where freight goes."""
+"""First page: the targets with probability and reason, every definition, what is left to 2030, scenarios side by side, and where freight goes.
+
+Charts and maps take longest to load, so that they are imported by the sections below the scorecard, which is seen by then.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 import streamlit as st
 
-from transport.app import account_charts, charts, comparison, maps, state
 from transport.app import account_tables as accounts
+from transport.app import comparison, state
 from transport.app import overview_tables as facts
 from transport.app.downloads import downloads
 from transport.app.overview_tables import INTENSITY, WEAK
@@ -20,7 +23,7 @@ from transport.i18n import labels, t
 from transport.layout import BASE_YEAR
 from transport.progress import default_as_of, progress_table
 from transport.scorecard import MET, READING, scorecard
-from transport.text import capacity_line, fit_frame, sales_line, shown, target_text, unit_label, unmodelled_lines
+from transport.text import capacity_line, divisor, fit_frame, sales_line, shown, target_text, unit_label, unmodelled_lines
 
 if TYPE_CHECKING:
     from transport.inputs import Inputs
@@ -104,20 +107,19 @@ def _scorecard(lines: list[ScoreLine], run: StoredRun, data: Inputs, lang: str) 
     title = t("app.scorecard", lang)
     st.subheader(title)
     probability, ensemble = facts.stored_probabilities(ensemble_folders(), run.manifest, data.table("indicators"))
-    table = facts.target_rows(lines, probability, data, lang)
+    table = facts.with_places(facts.target_rows(lines, probability, data, lang), data, lang)
     right = {"alignment": "right"}
     config = {
-        "target": text(t("overview.target", lang), width=246 if lang == "zh" else 228),
-        "area": text(t("overview.area", lang), width=56 if lang == "zh" else 74),
+        "target": text(t("overview.target", lang), width=290),
         "year": number(t("overview.year", lang), "%d", width=46),
         "value": text(t("overview.value", lang), width=74, **right),
         "actual": text(t("overview.actual", lang), width=70, **right),
         "goal": text(t("overview.goal", lang), width=74, **right),
         "gap": text(t("overview.gap", lang), width=68, **right),
-        "unit": text(t("overview.unit", lang), width=56),
-        "probability": text(t("overview.probability", lang), width=66, **right),
-        "verdict": text(t("overview.verdict", lang), width=148),
-        "quality": text(t("overview.quality", lang), width=70),
+        "unit": text(t("overview.unit", lang), width=64),
+        "probability": text(t("overview.probability", lang), width=60, **right),
+        "verdict": text(t("overview.verdict", lang), width=146),
+        "quality": text(t("overview.quality", lang), width=80),
     }
     show(table.drop("readings"), config, title, 35 * (table.height + 1) + 3)
     if ensemble:
@@ -160,6 +162,8 @@ def _sentences(table: pl.DataFrame, title: str, lang: str) -> None:
 
 
 def _intensity(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
+    from transport.app import charts
+
     st.subheader(t("app.intensity_title", lang))
     target = next(line.target for line in lines if line.id == INTENSITY)
     rows = indicators.filter(pl.col("id") == INTENSITY, pl.col("variant") == "")
@@ -176,6 +180,8 @@ def _intensity(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, l
 
 def _waterfall(run: StoredRun, data: Inputs, lang: str) -> None:
     """Show what changed the headline since the base year, factor by factor."""
+    from transport.app import account_charts
+
     if "attribution" not in run.manifest["tables"]:
         return
     row = data.table("indicators").filter(pl.col("id") == INTENSITY).row(0, named=True)
@@ -195,6 +201,8 @@ def _waterfall(run: StoredRun, data: Inputs, lang: str) -> None:
 
 
 def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang: str) -> None:
+    from transport.app import charts
+
     st.subheader(t("app.green_title", lang, year=TARGET_YEAR))
     areas = labels(data, "area", lang)
     with_target = {line.area: line.target for line in lines if line.id == GREEN}
@@ -215,6 +223,8 @@ def _green(indicators: pl.DataFrame, lines: list[ScoreLine], data: Inputs, lang:
 
 def _readings(indicators: pl.DataFrame, lines: list[ScoreLine], run: StoredRun, data: Inputs, lang: str) -> None:
     """Show the headline in every definition: the matrix, and one sentence per cell."""
+    from transport.app import account_charts
+
     line = next(line for line in lines if line.id == INTENSITY)
     title = t("overview.readings_title", lang, year=TARGET_YEAR, met=line.met, readings=line.readings)
     st.subheader(title)
@@ -250,21 +260,20 @@ def _plan(indicators: pl.DataFrame, data: Inputs, lang: str) -> None:
     }
     for column, (card, value) in zip(st.columns(len(cards)), cards.items(), strict=True):
         column.metric(t(f"overview.plan_card_{card}", lang), value, border=True)
-    table = facts.five_years(progress, indicators, data, lang)
+    table = facts.with_places(facts.five_years(progress, indicators, data, lang), data, lang)
     right = {"alignment": "right"}
     config = {
-        "light": text(t("overview.light", lang), width=84),
-        "target": text(t("overview.target", lang), width=178),
-        "area": text(t("overview.area", lang), width=60),
+        "light": text(t("overview.light", lang), width=92),
+        "target": text(t("overview.target", lang), width=190),
         "year": number(t("overview.year", lang), "%d", width=46),
         "goal": text(t("overview.goal", lang), width=76, **right),
-        "unit": text(t("overview.unit", lang), width=58),
+        "unit": text(t("overview.unit", lang), width=62),
         "actual": text(t("overview.actual", lang), width=55, **right),
-        "period": text(t("overview.period", lang), width=74),
-        "left": text(t("overview.left", lang), width=52, **right),
-        "needed": text(t("overview.needed", lang), width=56, **right),
-        "modelled": text(t("overview.modelled", lang), width=76, **right),
-        "needed_model": text(t("overview.needed_model", lang), width=72, **right),
+        "period": text(t("overview.period", lang), width=82),
+        "left": text(t("overview.left", lang), width=62, **right),
+        "needed": text(t("overview.needed", lang), width=64, **right),
+        "modelled": text(t("overview.modelled", lang), width=80, **right),
+        "needed_model": text(t("overview.needed_model", lang), width=98, **right),
     }
     show(table, config, title, 35 * (table.height + 1) + 3)
     st.caption(t("overview.plan_note", lang))
@@ -278,13 +287,12 @@ def _scenarios(data: Inputs, lang: str) -> None:
     st.subheader(title)
     for scenario, (met, total) in facts.met_counts(tables, definitions).items():
         st.markdown(t("overview.scenarios_count", lang, title=f"**{scenario}**", met=met, total=total))
-    table = facts.by_scenario(tables, data, lang)
+    table = facts.with_places(facts.by_scenario(tables, data, lang), data, lang)
     config = {
-        "target": text(t("overview.target", lang), width=225),
-        "area": text(t("overview.area", lang), width=62),
+        "target": text(t("overview.target", lang), width=280),
         "year": number(t("overview.year", lang), "%d", width=50),
         "goal": text(t("overview.goal", lang), width=78, alignment="right"),
-        "unit": text(t("overview.unit", lang), width=70),
+        "unit": text(t("overview.unit", lang), width=74),
     }
     show(
         table,
@@ -304,6 +312,8 @@ def _scenarios(data: Inputs, lang: str) -> None:
 
 
 def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
+    from transport.app import charts, maps
+
     st.subheader(t("app.freight_title", lang))
     flows = state.table(run, "freight_links")
     modes = labels(data, "mode", lang)
@@ -327,13 +337,13 @@ def _freight(run: StoredRun, data: Inputs, lang: str) -> None:
     places = nodes.filter(pl.col("kind") == "city").select(pl.col(f"name_{lang}").alias("name"), "lat", "lon")
     with right:
         texts = {"tonnes": t("app.tonnes_axis", lang), "saturation": t("app.saturation", lang)}
-        st.pydeck_chart(maps.freight_map(loaded, places, texts), height=520, alt=t("app.freight_title", lang))
+        st.pydeck_chart(maps.freight_map(loaded, places, texts, lang), height=520, alt=t("app.freight_title", lang))
     with st.expander(t("app.freight_table", lang)):
         loaded = loaded.sort("t_per_year", "link_id", descending=True)
         table = loaded.select(
             pl.col("name").alias(t("app.link", lang)),
             pl.col("mode").replace_strict(modes).alias(t("app.mode", lang)),
-            (pl.col("t_per_year") / 1e4).round(0).alias(t("app.tonnes_axis", lang)),
+            (pl.col("t_per_year") / divisor("t/yr", lang)).round(0 if lang == "zh" else 2).alias(t("app.tonnes_axis", lang)),
             # water has no capacity: an empty text, not an empty number
             pl.Series(
                 t("app.saturation", lang),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,7 +12,7 @@ from transport.app import comparison, state
 from transport.app import prefecture_charts as charts
 from transport.app import prefecture_tables as facts
 from transport.app.provenance import where_from_page
-from transport.app.widgets import number, show, text
+from transport.app.widgets import choose, number, show, text
 from transport.i18n import has_text, labels, listed, t
 from transport.layout import BASE_YEAR, QUALITY_ORDER, SCOPES
 from transport.prefecture_profile import count_qualities, mix_scope, place_mix, prefecture_profile
@@ -128,19 +129,7 @@ def _profile(
     return prefecture_profile(_tables(_run), _data, year, scope=scope)
 
 
-def _choose(key: str, options: Sequence[Any], start: Any, called: Mapping[Any, str], lang: str) -> Any:
-    """Return the chosen option; what a new run does not offer falls back to the start."""
-    widget = f"prefectures_{key}"
-    if st.session_state.get(widget) not in options:
-        st.session_state[widget] = start if start in options else options[0]
-    return st.selectbox(
-        t(f"prefecture.{key}", lang),
-        options,
-        format_func=lambda code: called.get(code, str(code)),
-        key=widget,
-        persist_state="session",
-        placeholder=t("app.choose", lang),
-    )
+_choose = partial(choose, "prefectures", texts="prefecture")
 
 
 def _badge(label: str, data: Inputs, lang: str) -> Any:

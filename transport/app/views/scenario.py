@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from transport.app import runner, sign_in, state
+from transport.app import pack_panel, runner, sign_in, state
 from transport.app import scenario_draft as drafts
 from transport.app import scenario_edit as edit
 from transport.app import scenario_saved as saved
@@ -58,7 +57,7 @@ def page() -> None:
     with tabs[4]:
         saved.pass_on(name, lang, may=may)
     with tabs[5]:
-        _pack(lang)
+        pack_panel.panel(lang)
 
 
 def _differences(name: str, base: Scenario, resolved: Scenario, lang: str, *, may: bool) -> None:
@@ -117,15 +116,6 @@ def _options(base: Scenario, resolved: Scenario, lang: str, *, may: bool) -> Non
 def _put_option(base: Scenario, option: str, key: str) -> None:
     value = str(st.session_state[key])
     saved.edited(lambda file: edit.set_option(file, base, option, value))
-
-
-def _pack(lang: str) -> None:
-    if find_spec("transport.app.pack_panel") is None:
-        st.caption(t("scenario.pack_how", lang))
-        return
-    from transport.app import pack_panel
-
-    pack_panel.panel(lang)
 
 
 page()

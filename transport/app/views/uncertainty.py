@@ -169,7 +169,11 @@ def _hangs_on(found: EnsembleResult, series: int, row: dict[str, Any], data: Inp
         name = labels(data, "indicator", lang).get(row["id"], row["id"])
         st.caption(t("ensemble.drivers", lang, name=name, year=row["year"], **about))
         config = {key: text(t(f"ensemble.{key}", lang)) for key in ("interval", "direction", "quality", "file")}
-        config |= {"input": text(t("ensemble.input", lang), width=300), "row": number(t("ensemble.row", lang), "%d")}
+        config |= {
+            "input": text(t("ensemble.input", lang), width=300),
+            "code": text(t("data_page.col_name", lang)),
+            "row": number(t("ensemble.row", lang), "%d"),
+        }
         show(facts.driver_rows(drivers, data, lang), config | {"share": number(t("uncertainty.share_pct", lang), "%.1f")}, title)
         if drivers.effective > found.manifest["effective_sample_size"]:
             st.caption(t("ensemble.unweighted", lang))

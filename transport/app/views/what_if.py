@@ -11,6 +11,7 @@ from transport.app import account_charts, charts, state
 from transport.app import what_if_charts as drawn
 from transport.app import what_if_sea_rail as sea
 from transport.app import what_if_tables as facts
+from transport.app.downloads import downloads
 from transport.app.freight_tables import names_of
 from transport.app.provenance import where_from_target
 from transport.app.what_if_runs import compare
@@ -20,6 +21,7 @@ from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, FIRST_YEAR, PROVINCE
 from transport.rank_cli import YEARS_KNOWN, named
 from transport.run_deltas import VIEWS
+from transport.text import period_text
 
 if TYPE_CHECKING:
     from transport.app.freight_tables import Names
@@ -28,8 +30,12 @@ if TYPE_CHECKING:
 
 SECTIONS = ("sea_rail", "projects", "costs", "compare", "industry")
 START_YEAR = 2030
-#: Widths of the columns of the ranking that are not 80 [px].
-_RANK_WIDTH = {"rank_t": 45, "project": 150, "open_year": 60, "in_scenario": 65, "cny_per_t": 65, "cny_per_tco2": 75}
+#: Widths of the columns of the ranking that are not 125 [px]: those of :data:`RANK_COLUMNS` fit a small screen.
+_RANK_WIDTH = {
+    "rank_t": 48, "project": 186, "kind": 86, "open_year": 62, "t_off_road": 140, "co2_avoided_t": 138, "cny_per_t": 68, "delay_cny": 174,
+}  # fmt: skip
+#: Columns of the ranking that a reader needs first; the others stand behind a switch and in the files.
+RANK_COLUMNS = ("rank_t", "project", "kind", "open_year", "t_off_road", "co2_avoided_t", "cny_per_t", "delay_cny")
 #: Widths of the columns of deliveries that need more [px].
 _LIGHT_WIDTH = dict.fromkeys(("urban", "rural", "tkm"), 125)
 #: Years between which throughput fell.
@@ -163,7 +169,7 @@ def _verdict(run: StoredRun, found: sea.Reached, chains: pl.DataFrame | None, da
             t(
                 "what_if.corrected_never" if corrected is None else "what_if.corrected",
                 lang,
-                period=found.observed_period,
+                period=period_text(found.observed_period, lang),
                 observed=f"{found.observed_pct:.1f}",
                 error=f"{found.error_points:+.1f}",
                 target=target,
@@ -209,6 +215,7 @@ def _badges(path: pl.DataFrame, data: Inputs, lang: str) -> None:
     found = []
     for code, label in qualities.items():
         years = used.filter(pl.col("quality") == code)["observed_period"].to_list()
+        years = [period_text(year, lang) for year in years]
         if years:
             colour = "orange" if code in facts.WEAK else "blue"
             found.append(f":{colour}-badge[{label}] {facts.joint(lang).join(years)}")
@@ -435,12 +442,19 @@ def _ranking(run: StoredRun, data: Inputs, shown: list[str], lang: str) -> None:
     colours = {head["t_off_road"]: charts.MODE_COLOURS["rail"]}
     chart = drawn.signed_bars(bars, colours, title=head["t_off_road"], order=bars["name"].to_list(), form=",.1f")
     st.altair_chart(chart, alt=title)
-    narrow = {t(f"rank.{c}", lang): wide for c, wide in _RANK_WIDTH.items()}
+    widths = {t(f"rank.{c}", lang): wide for c, wide in _RANK_WIDTH.items()}
     config = {
-        c: number(c, "%.2f", width=narrow.get(c, 80)) if table.schema[c].is_float() else text(c, width=narrow.get(c, 80))
+        c: number(c, "%.2f", width=widths.get(c, 125)) if table.schema[c].is_float() else text(c, width=widths.get(c, 125))
         for c in table.columns
     }
-    show(table, config, title)
+    every = st.toggle(
+        t("what_if.rank_columns", lang),
+        key="what_if_rank_columns",
+        persist_state="session",
+        help=t("what_if.rank_columns_help", lang),
+    )
+    show(table if every else table.select([t(f"rank.{c}", lang) for c in RANK_COLUMNS]), config, title, file="")
+    downloads(table, title, lang)
     st.caption(t("rank.note", lang))
 
 
