@@ -1,4 +1,4 @@
-"""Front door of the app: ``streamlit run streamlit_app.py`` or ``transport app``."""
+"""The script of the app where Streamlit looks for it; ``transport app`` serves it with the settings of the app, of this computer only."""
 
 from transport.app.shell import main
 

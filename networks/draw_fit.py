@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 #: A draw has settled when the next step would move no constant by more than this [utility]; it is given up as unsettled after so many evaluations.
-_SETTLED, _MOST = 1e-8, 60
+_SETTLED, _MOST = 1e-8, 80
 #: Steps that shrink by at least this much foretell the next one.
 _SHRINKS = 0.1
 #: How the damping begins, falls after a good step and rises as long as a step is too long; the longest first step [utility].
-_DAMPING, _EASE, _RAISE, _LEAST, _REACH = 1e-3, 0.1, 4.0, 1e-12, 8.0
+_DAMPING, _EASE, _RAISE, _LEAST, _REACH = 1e-3, 0.4, 2.0, 1e-12, 8.0
 #: A step is good as well that brings the ports this much of its way nearer to their shares.
 _NEARER = 0.5
 #: What a refused step leaves of its length, and how much longer than a good one the next may be.
-_SHORTER, _LONGER = 0.25, 2.0
+_SHORTER, _LONGER = 0.25, 10.0
 #: So many times in a row a refused step is damped, which shortens that of the modes; then all of it is cut.
 _DAMPED = 2
 #: Rounding of the objective, relative and absolute: a step this much worse is no worse.

@@ -157,6 +157,8 @@ class _Words:
     def all(self) -> list[tuple[str, str]]:
         """Return (kind, sentence) in order; the kinds are the same in both languages."""
         answer = [("answer", self._answer())]
+        if self._manifest["status"] != "infeasible":
+            answer += [("answer", self._kept(row)) for row in self._targets if row["met"] and self._is_past(row)]
         if self._manifest["status"] == "infeasible":
             answer += [("infeasible", text) for text in [*self._infeasible(), self._at_bound()]]
         if self._manifest["status"] == "improbable":
@@ -239,11 +241,11 @@ class _Words:
                 )
                 continue
             if row["met"]:
-                lines.append(self._say("kept", name=self._name(row), goal=self._goal(row), value=self._value(row, "central")))
+                lines.append(self._kept(row))
                 continue
             base = self._tables["targets"].filter(package=BASE, id=row["id"], area=row["area"], year=row["year"])
             every = self._tables["targets"].filter(package="all", id=row["id"], area=row["area"], year=row["year"])
-            key = "past" if row["year"] < self._manifest["first_year"] else "missed"
+            key = "past" if self._is_past(row) else "missed"
             lines.append(
                 self._say(
                     key,
@@ -257,6 +259,18 @@ class _Words:
                 )
             )
         return lines
+
+    def _is_past(self, row: Row) -> bool:
+        return bool(row["year"] < self._manifest["first_year"])
+
+    def _kept(self, row: Row) -> str:
+        return self._say(
+            "past_met" if self._is_past(row) else "kept",
+            name=self._name(row),
+            goal=self._goal(row),
+            value=self._value(row, "central"),
+            first=self._manifest["first_year"],
+        )
 
     def _at_bound(self) -> str:
         full = self._levers.filter("at_bound")["variable"].unique(maintain_order=True).to_list()

@@ -73,7 +73,7 @@ def test_the_overview_shows_and_no_request_leaves_this_computer(address: str, ch
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
         page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).hostname or ""))
         page.goto(address)
-        page.get_by_text("目标完成情况表").wait_for(timeout=60_000)
+        page.get_by_test_id("stTabs").get_by_text("目标完成情况表").wait_for(timeout=60_000)
         page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=60_000)
         assert page.get_by_text("9.5").count() > 0
         page.get_by_text("English").first.click()
@@ -278,7 +278,7 @@ def test_a_lever_is_changed_and_run_by_one_of_two_sessions(empty_address: str, c
         mine.screenshot(path=str(tmp_path / "mine.png"))
         assert link.startswith(empty_address)
         other.goto(link)
-        other.get_by_text("目标完成情况表").wait_for(timeout=60_000)
+        other.get_by_test_id("stTabs").get_by_text("目标完成情况表").wait_for(timeout=60_000)
         other.get_by_text("结果已就绪").wait_for(timeout=60_000)
         browser.close()
     assert len(results_in(tmp_path)) == 1

@@ -63,7 +63,10 @@ def said(page: AppTest) -> str:
 
 
 def frame_with(page: AppTest, *columns: str) -> Any:
-    return next(found.value for found in page.dataframe if set(columns) <= set(found.value.columns))
+    frames = [found.value for found in page.dataframe]
+    mine = [frame for frame in frames if set(columns) <= set(frame.columns)]
+    assert mine, f"no table with {columns}, but {[list(frame.columns) for frame in frames]}; the page says:\n{said(page)}"
+    return mine[0]
 
 
 @pytest.fixture(scope="module")
@@ -328,15 +331,17 @@ def test_two_sessions_one_with_own_numbers(root: Path, runs: Path, empty: bytes,
     assert numbers.shape[0] == 3
     assert pack_panel.PACK not in other.run().session_state
 
-    # a result on the own numbers: that of the plan, with the actual value in the place of the pending one
-    after = load_inputs(pack=folder)
+    # a result on the own numbers: that of the plan, with the actual value in the place of the pending one; and one on the data as the page reads
+    # them, which are others than those of the session of tests where somebody has edited a table since it began
+    before, after = load_inputs(), load_inputs(pack=folder)
     scenario = load_scenario("plan_2030", after.folder, after.levers)
     tables = {name: stored_run.table(name) for name in stored_run.manifest["tables"]}
     line = (pl.col("id") == "sea_rail_share") & (pl.col("year") == 2025) & pl.col("target").is_not_null()
-    tables["indicators"] = tables["indicators"].with_columns(
+    own = tables["indicators"].with_columns(
         actual=pl.when(line).then(14.2).otherwise("actual"), verdict=pl.when(line).then(pl.lit("missed")).otherwise("verdict")
     )
-    write_run(runs.parent / run_id(scenario, after.data_hash), tables, scenario, after.data_hash, seconds=1.0)
+    for data, made in ((before, tables), (after, tables | {"indicators": own})):
+        write_run(runs.parent / run_id(scenario, data.data_hash), made, scenario, data.data_hash, seconds=1.0)
     page.run()
     assert not page.exception
     verdicts = frame_with(page, t("template.col_verdict_after", "zh"))

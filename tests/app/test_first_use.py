@@ -129,3 +129,13 @@ def test_no_package_is_searched_for_components(monkeypatch: pytest.MonkeyPatch) 
     launch._scan_no_packages()
     BidiComponentManager().discover_and_register_components(start_file_watching=False)
     assert not looked
+
+
+def test_a_streamlit_that_searches_elsewhere_starts_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamlit.components.v2 import manifest_scanner
+
+    usual = manifest_scanner.scan_component_manifests
+    monkeypatch.delattr("streamlit.components.v2.manifest_scanner")
+    monkeypatch.setitem(sys.modules, "streamlit.components.v2.manifest_scanner", None)
+    launch._scan_no_packages()
+    assert manifest_scanner.scan_component_manifests is usual

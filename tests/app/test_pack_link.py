@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -64,12 +65,15 @@ def test_an_address_names_packs_only(root: Path, folder: Path, given: str) -> No
     assert "pack" not in page.query_params
 
 
-def test_a_pack_that_has_gone_bad_does_not_come_back(root: Path, folder: Path) -> None:
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_pack_that_has_gone_bad_does_not_come_back(root: Path, folder: Path, lang: str) -> None:
     for table in folder.rglob("*.csv"):
         table.write_text("nonsense\n1\n", encoding="utf-8")
-    page = opened(root, pack=f"0123456789ab-{folder.name}")
+    page = opened(root, pack=f"0123456789ab-{folder.name}", lang=lang)
     assert not page.exception
     assert page.error
+    assert page.code
+    assert bool(re.search("[\u4e00-\u9fff]", page.code[0].value)) == (lang == "zh"), "findings are in the language of the reader"
     page.run()
     assert not page.exception
     assert not page.error

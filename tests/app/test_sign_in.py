@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.app.identity_provider import CLIENT, SECRET, provider
@@ -277,6 +278,24 @@ def test_a_part_that_polls_shows_nothing_to_who_has_lost_the_right(
     assert len(page.error) == 1
 
 
+def _badged() -> None:
+    """Draw the gate and then who is there, as the script of an app."""
+    from transport.app import sign_in
+
+    if sign_in.gate("zh"):
+        sign_in.badge("zh")
+
+
+def test_who_goes_out_while_the_page_is_drawn_is_shown_the_gate(header_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    del header_file
+    names = ["wang@bureau.example"]
+    monkeypatch.setattr(sign_in, "_of_proxy", lambda *_: names.pop(0) if names else "stranger")
+    page = AppTest.from_function(_badged).run()
+    assert not page.exception
+    assert not page.caption
+    assert len(page.error) == 1
+
+
 def test_a_part_that_polls_stops_while_the_file_of_rights_cannot_be_read(
     header_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,6 +341,31 @@ def test_an_address_that_nobody_has_verified_names_nobody(
     path.write_text(OIDC.format(app="http://x", client="c", secret=SECRET, provider="http://y"), encoding="utf-8")
     monkeypatch.setattr("transport.app.sign_in.st.user", User(claims))
     assert sign_in._of_provider(sign_in.read_access(path)) == name
+
+
+def test_signing_out_ends_one_sign_in_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All windows of the browser are out, whatever clears the caches; another person, and the same one elsewhere or later, is in."""
+
+    class User(dict[str, object]):
+        is_logged_in = True
+
+    path = tmp_path / "access.toml"
+    path.write_text(OIDC.format(app="http://x", client="c", secret=SECRET, provider="http://y"), encoding="utf-8")
+    monkeypatch.setenv(sign_in.FILE, str(path))
+    monkeypatch.setattr(sign_in, "_ENDED", set())
+    monkeypatch.setattr("transport.app.sign_in.st.logout", lambda: None)
+    first = {"email": "li@bureau.example", "sub": "1", "iat": 100, "nonce": "a"}
+    others = [first | {"email": "wang@bureau.example", "sub": "2"}, first | {"nonce": "b"}, first | {"iat": 200}]
+
+    def name_of(claims: dict[str, object]) -> str:
+        monkeypatch.setattr("transport.app.sign_in.st.user", User(claims, tokens=object()))
+        return sign_in.person().name
+
+    assert name_of(first) == "li@bureau.example"
+    sign_in._sign_out()
+    st.cache_resource.clear()
+    assert not name_of(first)
+    assert [name_of(claims) for claims in others] == [claims["email"] for claims in others]
 
 
 def test_the_placeholders_of_the_how_to_are_no_secrets(tmp_path: Path, root: Path) -> None:

@@ -313,7 +313,8 @@ def test_every_answer_has_its_words(status: str, unit: str, inputs: Inputs) -> N
     )
     about = {"status": status, "title_zh": "方案", "title_en": "Plan", "year": 2030, "first_year": 2026, "probability": 0.8}
     about |= {"levers": ["transit_fare"], "bounds": "stretch", "bounds_zh": "加力情景", "bounds_en": "Stretch"}
-    words = word_frame({**about, "capacity": "equilibrium", "probability_in_equilibrium": 0.6}, tables, inputs)
+    about |= {"capacity": "equilibrium", "probability_in_equilibrium": 0.6}
+    words = word_frame(about, tables, inputs)
     text = {lang: " ".join(words[lang]) for lang in ("zh", "en")}
     assert not any(bad in text[lang] for lang in text for bad in ("None", "nan", "{", "backcast."))
     assert "stretch" not in text["zh"]
@@ -321,6 +322,11 @@ def test_every_answer_has_its_words(status: str, unit: str, inputs: Inputs) -> N
     assert "60.0%" in text["zh"]
     assert ("上限（加力情景）" in text["zh"]) == (status in {"improbable", "infeasible"})
     assert ("该年已过" in text["zh"]) == (status == "infeasible")
+    past = {**target, **done, "year": 2025, "equilibrium_met": True}
+    tables["targets"] = frame("targets", [{**past, "package": p} for p in ("base", "best", "all")])
+    words = word_frame(about, tables, inputs)
+    assert words["zh"].str.count_matches("该年已过").sum() == 1, "a past target that is met is told to be past, once"
+    assert words["en"].str.count_matches("the year is past").sum() == 1
 
 
 @pytest.fixture(scope="module")

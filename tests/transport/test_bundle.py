@@ -499,7 +499,7 @@ def test_the_catalogue_by_command(
 
     monkeypatch.setenv("TRANSPORT_ROLE", "viewer")
     code, _, err = call(capsys, "runs", "delete", name, "--yes", "--lang", "en")
-    assert (code, err) == (1, "Not completed: results are open for a viewer, who may read but not change them; ask an editor\n")
+    assert (code, err) == (1, "You may read and download, but not run, change or save anything; ask an editor.\n")
     monkeypatch.delenv("TRANSPORT_ROLE")
     assert call(capsys, "runs", "delete", name)[0] == 2
     assert read_run(run.folder).manifest == run.manifest

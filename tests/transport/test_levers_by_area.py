@@ -221,8 +221,8 @@ def test_a_key_without_its_quotes_is_told_so(inputs: Inputs, tmp_path: Path) -> 
         (
             {},
             {"bus_priority@210100": {2027: 0.2}},
-            "沈阳市公交专用道占比增量 至2027年 +0.2",
-            "Bus lanes added, Shenyang +0.2 by 2027",
+            "沈阳市公交专用道占比增量 至2027年 +20 个百分点",
+            "Bus lanes added, Shenyang +20 points by 2027",
         ),
         (
             {"parking_cost": 2.0},

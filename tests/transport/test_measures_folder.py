@@ -15,7 +15,7 @@ from transport.bundle_check import compute
 from transport.catalogue import Catalogue
 from transport.cli import main
 from transport.layout import YEARS
-from transport.report.source import find_run
+from transport.report.source import ReportError, find_run
 from transport.scenario import load_scenario
 from transport.store import write_run
 
@@ -138,3 +138,5 @@ def test_no_report_is_made_of_them(calls: list[int], inputs: Inputs, tmp_path: P
     (run.folder / MANIFEST).write_text(json.dumps(older), encoding="utf-8")
     assert asked(tmp_path) == 0
     assert find_run("mine", inputs, "en").folder == run.folder
+    with pytest.raises(ReportError, match="holds the result of transport measures"):
+        find_run("kept", inputs, "en")

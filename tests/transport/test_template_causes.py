@@ -141,7 +141,7 @@ def test_what_comes_first_has_changed_a_verdict_and_then_the_largest(inputs: Inp
     )
     rows = cause_rows(found, inputs, "zh")
     assert rows[t("template.col_alone", "zh")].to_list() == ["-0.200", "+0.050"]
-    assert [points(x, "zh") for x in (None, 0.0, 1e-9, -0.0014)] == ["-", "0", t("template.tiny", "zh"), "-0.001"]
+    assert [points(x, "zh") for x in (None, 0.0, -2e-14, 1e-9, -0.0014)] == ["-", "0", "0", t("template.tiny", "zh"), "-0.001"]
 
 
 def test_many_numbers_are_taken_by_sheet(inputs: Inputs) -> None:
@@ -206,6 +206,16 @@ def test_each_state_is_the_data_of_a_pack_with_these_numbers(inputs: Inputs, tmp
     assert len(states) == 4
     assert all(any(state.equals(frame) for state in states) for frame in wanted)
     assert len({state.data_hash for state in model.states}) == 4
+
+
+def test_states_of_one_base_year_come_one_after_the_other(inputs: Inputs) -> None:
+    """The fuel of ships holds for 2020, too, the others only later: a model that keeps one base year makes two."""
+    keys = (GRID, SHIP, TAXI)
+    model = Model(inputs, lambda _: 0.0)
+    causes(inputs, with_numbers(inputs, {key: x * 1.01 for key, x in zip(keys, now(inputs, *keys), strict=True)}), model)
+    ships = [data_rows(state)[f"parameters|{SHIP}"]["value"] for state in model.states]
+    assert len(ships) == 8
+    assert sum(one != other for one, other in pairwise(ships)) == 1
 
 
 def test_actual_values_are_judged_without_another_evaluation(inputs: Inputs) -> None:

@@ -118,7 +118,7 @@ def _tip(row: Mapping[str, Any], names: Names, modes: Mapping[str, str], lang: s
     amounts = {
         "before": tonnes_text(row["t"], lang),
         "after": tonnes_text(row["t_after"], lang),
-        "change": t("freight.amount", lang, value=f"{row['change'] / TONNES[lang]:{'+,.1f' if lang == 'zh' else '+,.3f'}}"),
+        "change": t("freight.amount", lang, value=f"{row['change'] / TONNES[lang]:{'+z,.1f' if lang == 'zh' else '+z,.3f'}}"),
     }
     lines = [section, t("freight_ask.tip_change", lang, **amounts)]
     ratios = [row["vc_ratio"], row["vc_ratio_after"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -103,11 +104,12 @@ def launch(
 def _scan_no_packages() -> None:
     """Keep Streamlit from reading the metadata of every installed package in search of components, which the app has none of.
 
-    The search takes as long as everything else before the server answers.
+    The search takes as long as everything else before the server answers. A Streamlit that keeps it elsewhere searches, and starts later.
     """
-    from streamlit.components.v2 import manifest_scanner
+    with suppress(ImportError):
+        from streamlit.components.v2 import manifest_scanner
 
-    manifest_scanner.scan_component_manifests = lambda *_, **__: []
+        manifest_scanner.scan_component_manifests = lambda *_, **__: []
 
 
 def is_loopback(host: str) -> bool:

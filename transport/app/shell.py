@@ -40,8 +40,10 @@ def _draw() -> None:
     try:
         state.inputs()
     except DataError as error:
-        st.error(t("app.data_refused", lang, count=len(error.findings)))
-        st.code("\n".join(format_finding(finding, lang) for finding in error.findings), language=None, wrap_lines=True)
+        # data are read once for all languages; what is wrong with them is said in that of the reader
+        found = state.findings(lang) or error.findings
+        st.error(t("app.data_refused", lang, count=len(found)))
+        st.code("\n".join(format_finding(finding, lang) for finding in found), language=None, wrap_lines=True)
         # the next turn goes on without a pack of the session that has gone bad
         pack_link.forget()
         return

@@ -31,6 +31,9 @@ OIDC_KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "ser
 _EVERYBODY = "*"
 _SHORTEST_SECRET = 16
 _P = ParamSpec("_P")
+#: Sign-ins that were ended in one window of a browser: Streamlit itself lets the other windows go on with them.
+#: Not in a cache of Streamlit, which any window can ask the server to clear.
+_ENDED: set[str] = set()
 
 
 class AccessError(ValueError):
@@ -239,6 +242,9 @@ def badge(lang: str) -> None:
     if rights is None:
         return
     who = person()
+    if who.role is None:
+        # out since the gate let the page begin: it begins again, and the gate says so
+        st.rerun()
     st.caption(t(f"sign_in.as_{who.role}", lang, name=who.name))
     if rights.mode == "oidc":
         st.button(t("sign_in.out", lang), on_click=_sign_out, key="sign_out")
@@ -251,18 +257,12 @@ def _read(path: str, changed: int) -> Access:
 
 
 def _is_signed_in() -> bool:
-    return bool(st.user.is_logged_in) and _this_sign_in() not in _ended()
+    return bool(st.user.is_logged_in) and _this_sign_in() not in _ENDED
 
 
 def _sign_out() -> None:
-    _ended().add(_this_sign_in())
+    _ENDED.add(_this_sign_in())
     st.logout()
-
-
-@st.cache_resource(show_spinner=False)
-def _ended() -> set[str]:
-    """Return the sign-ins that were ended in one window of a browser: Streamlit itself lets the other windows go on with them."""
-    return set()
 
 
 def _this_sign_in() -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from transport.findings import Finding
+
 DEFAULT_SCENARIO = "plan_2030"
 _STAMP = "data_stamp"
 
@@ -100,6 +102,15 @@ def read_ahead() -> None:
 def inputs() -> Inputs:
     """Return the checked data; read again when a file changed."""
     return _inputs(_stamp(), str(pack() or ""))
+
+
+def findings(lang: str) -> list[Finding]:
+    """Return what the check finds in the data, in a language; nothing where they can be read."""
+    try:
+        load_inputs(pack=pack(), lang=lang)
+    except DataError as error:
+        return error.findings
+    return []
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -99,7 +99,7 @@ def joint(lang: str) -> str:
 
 
 def blank(table: pl.DataFrame, forms: Mapping[str, str]) -> pl.DataFrame:
-    """Return a table with some columns of numbers as texts, empty where there is none.
+    """Return a table with some columns of numbers as texts, empty where there is none; what rounds to nought has no minus.
 
     Parameters
     ----------
@@ -110,11 +110,19 @@ def blank(table: pl.DataFrame, forms: Mapping[str, str]) -> pl.DataFrame:
 
     Examples
     --------
-    >>> blank(pl.DataFrame({"x": [1.25, None]}), {"x": "+.1f"})["x"].to_list()
-    ['+1.2', '']
+    >>> blank(pl.DataFrame({"x": [1.25, -0.01, None]}), {"x": "+.1f"})["x"].to_list()
+    ['+1.2', '+0.0', '']
     """
-    written = {c: ["" if x is None else f"{x:{form}}" for x in table[c]] for c, form in forms.items()}
+    plain = {c: _without_minus(form) for c, form in forms.items()}
+    written = {c: ["" if x is None else f"{x:{form}}" for x in table[c]] for c, form in plain.items()}
     return table.with_columns(pl.Series(c, cells, dtype=pl.String) for c, cells in written.items())
+
+
+def _without_minus(form: str) -> str:
+    """Return the form that writes what rounds to nought without a minus."""
+    if not form.endswith("f"):
+        return form
+    return form.replace("+", "+z") if "+" in form else f"z{form}"
 
 
 def badge(quality: str, qualities: Mapping[str, str], lang: str) -> str:

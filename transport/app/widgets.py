@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import streamlit as st
 
 from transport.app import state
@@ -14,12 +16,12 @@ from transport.i18n import t
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import polars as pl
-
     from transport.store import StoredRun
 
 #: Greatest height of a table [px]: its head and 16 rows.
 TABLE_HEIGHT = 35 * 17 + 3
+#: A form with a fixed number of digits; the form of the browser has this many at most.
+_FIXED, _LOCALIZED = re.compile(r"%\+?\.(\d)f"), 3
 
 
 def number(label: str, form: str = "localized", **options: Any) -> Any:
@@ -143,7 +145,34 @@ def show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TA
     """
     high = min(height, 35 * (table.height + 1) + 3)
     columns = {c: config[c] for c in table.columns}
+    drawn = without_minus(table, columns)
     # as Arrow and at once, which Streamlit sends as it is: anything else needs pandas, which takes long to load and is used for nothing else
-    st.dataframe(table.to_arrow(), hide_index=True, column_config=columns, height=high, alt=alt, lazy=False)
+    st.dataframe(drawn.to_arrow(), hide_index=True, column_config=columns, height=high, alt=alt, lazy=False)
     if file != "":
         downloads(table, file or alt, str(st.session_state.get("lang") or "zh"), config)
+
+
+def without_minus(table: pl.DataFrame, config: Mapping[str, Any]) -> pl.DataFrame:
+    """Return a table with nought where a negative number rounds to it, which browsers would write as -0.0.
+
+    Parameters
+    ----------
+    table
+        What is shown.
+    config
+        Columns by name.
+
+    Examples
+    --------
+    >>> without_minus(pl.DataFrame({"x": [-0.01, -0.06, 0.01, None]}), {"x": number("x", "%+.1f")})["x"].to_list()
+    [0.0, -0.06, 0.01, None]
+    """
+    made = []
+    for name, kind in table.schema.items():
+        form = str(((config.get(name) or {}).get("type_config") or {}).get("format"))
+        fixed = _FIXED.fullmatch(form)
+        if kind.is_float() and (fixed or form == "localized"):
+            least = 0.5 * 10.0 ** -(int(fixed[1]) if fixed else _LOCALIZED)
+            is_nought = (pl.col(name) > -least) & (pl.col(name) <= 0.0)
+            made.append(pl.when(is_nought).then(0.0).otherwise(pl.col(name)).alias(name))
+    return table.with_columns(made)

@@ -155,9 +155,13 @@ def find_run(name: str, inputs: Inputs, lang: str, data_hash: str = "") -> Store
     for folder in (Path(name), runs_folder() / name):
         if folder.is_dir():
             try:
-                return read_run(folder)
+                held = read_run(folder)
             except StoreError as error:
                 raise ReportError(t("report.no_run_folder", lang, folder=str(folder))) from error
+            if "kind" not in held.manifest:
+                return held
+            about = {"kind": held.manifest["kind"], "scenario": held.manifest.get("scenario", name)}
+            raise ReportError(t("report.other_folder", lang, folder=str(folder), **about))
     try:
         scenario = load_scenario(name, inputs.folder, inputs.levers, names=names_of(inputs.tables), lang=lang)
     except DataError as error:

@@ -8,7 +8,7 @@ import polars as pl
 
 from transport.i18n import labels, listed, t
 from transport.layout import PROVINCE
-from transport.template.words import both_shown, input_names, yearly
+from transport.template.words import both_shown, input_names, unit_word, yearly
 from transport.text import number, unit_label
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Changes of the headline below this are told as nearly none [of its unit].
 _TINY = 0.001
+#: Changes below this are what solvers and sums of rounded numbers leave behind [of its unit].
+_NONE = 1e-9
 
 
 def cause_rows(found: Mapping[str, pl.DataFrame], inputs: Inputs, lang: str) -> pl.DataFrame:
@@ -45,7 +47,7 @@ def cause_rows(found: Mapping[str, pl.DataFrame], inputs: Inputs, lang: str) -> 
                 heads["item"]: names[place],
                 heads["old"]: old,
                 heads["new"]: new,
-                heads["unit"]: unit_label(unit, lang) or "-",
+                heads["unit"]: unit_word(row["unit"] or "", lang) or "-",
                 heads["alone"]: points(row["alone"], lang),
                 heads["last"]: points(row["last"], lang),
                 heads["by_it"]: listed(verdicts.get(place, []), lang, long=True) or t("template.unchanged", lang),
@@ -106,7 +108,7 @@ def cause_lines(found: Mapping[str, pl.DataFrame], verdicts: pl.DataFrame | None
 
 
 def points(value: float | None, lang: str) -> str:
-    """Return a change of the headline with its sign: exactly none, nearly none, or three digits.
+    """Return a change of the headline with its sign: none, nearly none, or three digits.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ def points(value: float | None, lang: str) -> str:
     """
     if value is None:
         return "-"
-    if value == 0.0:
+    if abs(value) < _NONE:
         return "0"
     return f"{value:+.3f}" if abs(value) >= _TINY else t("template.tiny", lang)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from transport.layout import BASE_YEAR, year_index
 from transport.scorecard import scorecard
 from transport.study import indicator_table, model_parts
 from transport.template.changes import changed_rows
@@ -41,6 +42,7 @@ ACTUALS = "observed/actuals"
 #: Tables of which only the rows of parameters and actual values are taken one by one; statistics and sources change no verdict.
 _APART = (PARAMETERS, "observed/", "sources")
 _NUMBERS = ("value", "low", "high")
+_BASE = year_index(BASE_YEAR)
 #: Columns of the effects.
 EFFECTS: dict[str, type[pl.DataType]] = {
     "kind": pl.String,
@@ -148,6 +150,7 @@ def causes(
         of the headline), ``changed`` (:data:`CHANGED`), ``total`` (:data:`TOTAL`; without a row where the headline has no target).
     """
     groups = groups_of(before, after, most=most)
+    mixed = partial(_mixed, before, after, groups)
     if not groups:
         return {
             "effects": pl.DataFrame(schema=EFFECTS),
@@ -156,7 +159,8 @@ def causes(
         }
     every = frozenset(range(len(groups)))
     wanted = [frozenset[int](), every, *(frozenset({k}) for k in every), *(every - {k} for k in every)]
-    lines = _scores(groups, dict.fromkeys(wanted), partial(_mixed, before, after, groups), evaluate, tell)
+    wanted = _by_base_year(groups, wanted, mixed)
+    lines = _scores(groups, dict.fromkeys(wanted), mixed, evaluate, tell)
     old, new = lines[frozenset()], lines[every]
     place = max((key for key in new if key[0] == HEADLINE and old.get(key) is not None), key=lambda key: key[2], default=None)
     effects, changed = [], []
@@ -199,7 +203,8 @@ def light_evaluation(scenario: Scenario) -> Evaluate:
     """
     from transport.freight_start import FreightStarts
 
-    bare, starts = replace(scenario, simulate="none", draws=1), FreightStarts(2)
+    # a base year takes more than a gigabyte; states come in its order, so that the last one is enough
+    bare, starts = replace(scenario, simulate="none", draws=1), FreightStarts(1)
 
     def evaluate(states: Sequence[Inputs]) -> list[pl.DataFrame]:
         parts = model_parts(bare, states[0], starts=starts, response=False, light=True)
@@ -210,6 +215,19 @@ def light_evaluation(scenario: Scenario) -> Evaluate:
 
 
 _Place = tuple[str, str, int]
+
+
+def _by_base_year(
+    groups: Sequence[Group], wanted: Sequence[frozenset[int]], mixed: Callable[[frozenset[int]], Inputs]
+) -> list[frozenset[int]]:
+    """Return the states with those side by side that have the same base year: one after the other can take it from the one before."""
+    old = mixed(frozenset()).params()
+    moving = set()
+    for k, group in enumerate(groups):
+        new = mixed(frozenset({k})).params()
+        if group.kind == OTHER or any(old.get(*key)[0, _BASE] != new.get(*key)[0, _BASE] for key in new.unlike(old)):
+            moving.add(k)
+    return sorted(wanted, key=lambda taken: sorted(taken & moving))
 
 
 def _scores(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from transport.i18n import labels, parameter_labels, t, texts
+from transport.template import layout
 from transport.template.layout import layout_names, subject_label, subject_words
 from transport.text import divisor, number, shown, unit_label
 
@@ -49,7 +50,7 @@ def number_rows(numbers: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFram
                 heads["year"]: row["year"] or t("template.every_year", lang),
                 heads["old"]: old,
                 heads["new"]: new,
-                heads["unit"]: unit_label(yearly(row["unit"]), lang),
+                heads["unit"]: unit_word(row["unit"], lang),
                 quality: qualities.get(row["quality_after"], row["quality_after"]),
                 heads["read"]: said[row["is_read"]],
             }
@@ -160,6 +161,25 @@ def _reached(value: float | None, actual: float | None, unit: str, lang: str) ->
     if actual is not None:
         return t("template.actual_mark", lang, value=shown(actual, unit, lang))
     return shown(value, unit, lang) if unit != "year" else number(value, unit)
+
+
+def unit_word(unit: str, lang: str) -> str:
+    """Return a unit of the data as tables of results write it; one that no result has, as the workbook does.
+
+    Parameters
+    ----------
+    unit
+        Of a row of the data.
+    lang
+        ``zh`` or ``en``.
+
+    Examples
+    --------
+    >>> unit_word("t", "zh"), unit_word("km/veh/yr", "zh"), unit_word("dimensionless", "en")
+    ('万吨/年', '公里/（辆·年）', 'dimensionless')
+    """
+    label = unit_label(yearly(unit), lang)
+    return label if label != yearly(unit) else layout.unit_label(unit, lang)
 
 
 def yearly(unit: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import polars.selectors as cs
 import streamlit as st
 
 from transport.app import account_charts, charts, state
@@ -444,7 +445,7 @@ def _ranking(run: StoredRun, data: Inputs, shown: list[str], lang: str) -> None:
     st.altair_chart(chart, alt=title)
     widths = {t(f"rank.{c}", lang): wide for c, wide in _RANK_WIDTH.items()}
     config = {
-        c: number(c, "%.2f", width=widths.get(c, 125)) if table.schema[c].is_float() else text(c, width=widths.get(c, 125))
+        c: number(c, width=widths.get(c, 125)) if table.schema[c].is_float() else text(c, width=widths.get(c, 125))
         for c in table.columns
     }
     every = st.toggle(
@@ -453,7 +454,9 @@ def _ranking(run: StoredRun, data: Inputs, shown: list[str], lang: str) -> None:
         persist_state="session",
         help=t("what_if.rank_columns_help", lang),
     )
-    show(table if every else table.select([t(f"rank.{c}", lang) for c in RANK_COLUMNS]), config, title, file="")
+    # the form of the browser, which alone parts thousands, has as many digits as the number
+    rounded = table.with_columns(cs.float().round(2))
+    show(rounded if every else rounded.select([t(f"rank.{c}", lang) for c in RANK_COLUMNS]), config, title, file="")
     downloads(table, title, lang)
     st.caption(t("rank.note", lang))
 
