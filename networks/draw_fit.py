@@ -99,8 +99,7 @@ class _Search:
     Modes: ``J'r + ridge (theta - prior) / sd^2 = 0`` with the ports held, ports: ``ln(share / observed share) = 0``. The curvature of the modes is
     ``J'J`` plus a symmetric rank-one estimate of what the residuals add (Dennis, Gay, Welsch 1981, here with SR1); a step is refused if the
     objective of the modes, less what the ports did to it, has risen and the ports have not come much nearer to their shares (a filter, Fletcher and
-    Leyffer 2002), and then tried again at a quarter of its
-    length: that of the modes first, by damping, then all of it.
+    Leyffer 2002), and then tried again at a quarter of its length: that of the modes first, by damping, then all of it.
     """
 
     def __init__(self, aim: Aim, draw: int, start: Array) -> None:
