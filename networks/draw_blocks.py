@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 
 from networks.draw_kernels import (
-    LANES,
     Prices,
     Tree,
     Weights,
@@ -25,6 +24,7 @@ from networks.draw_kernels import (
     scaled,
     slopes,
 )
+from networks.lanes import LANES, add_entries, load, store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,10 @@ def counts_of(measure: Array, tree: Tree, blocks: Blocks) -> Counts:
     row, column = np.nonzero(measure)
     block = np.searchsorted(blocks.row, row, side="right") - 1
     commodity = np.searchsorted(tree.row_edge, row, side="right") - 1
-    order = np.lexsort((row, column, commodity, block))
+    # rows come block by block and commodity by commodity; small whole numbers are sorted by counting
+    part = np.cumsum(np.append(0, (np.diff(block) != 0) | (np.diff(commodity) != 0))) if row.size else block
+    key = part * measure.shape[1] + column
+    order = np.argsort(key.astype(np.uint16) if key.size and key[-1] < 2**16 - measure.shape[1] else key, kind="stable")
     row, column, block, commodity = row[order], column[order], block[order], commodity[order]
     keys = np.stack([block, commodity, column])
     start = np.flatnonzero(np.append(True, (keys[:, 1:] != keys[:, :-1]).any(axis=0))) if row.size else np.empty(0, np.int64)
@@ -218,18 +221,8 @@ def count(counts: Counts, b: int, carried: Array, total: Array) -> None:
     """
     for j in range(counts.first[b], counts.first[b + 1]):
         to = total[counts.commodity[j], counts.measure[j]]
-        x0, x1, x2, x3, x4, x5, x6, x7 = to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7]
-        for e in range(counts.start[j], counts.start[j + 1]):
-            amount, of = counts.amount[e], carried[counts.row[e]]
-            x0 += of[0] * amount
-            x1 += of[1] * amount
-            x2 += of[2] * amount
-            x3 += of[3] * amount
-            x4 += of[4] * amount
-            x5 += of[5] * amount
-            x6 += of[6] * amount
-            x7 += of[7] * amount
-        to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7] = x0, x1, x2, x3, x4, x5, x6, x7
+        sums = add_entries(load(to, 0), counts.amount, counts.row, carried, counts.start[j], counts.start[j + 1])
+        store(to, 0, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -301,8 +294,7 @@ def slope_blocks(
         part = _part(tree, blocks, b)
         first, last = blocks.port[b], blocks.port[b + 1]
         for h in range(last - first):
-            for k in range(LANES):
-                room.ports[h, k] = utility[first + h, k]
+            store(room.ports, h, load(utility, first + h))
         _choose(part, prices, constants, room)
         own = Weights(weights.start[first : last + 1], weights.margin, weights.weight)
         mine = flow[blocks.case[b] : blocks.case[b + 1]]

@@ -13,8 +13,9 @@ import numpy as np
 
 from networks import draw_kernels as kernels
 from networks.draw_blocks import Constants, room_of, slope_blocks
-from networks.draw_kernels import LANES, Prices, Weights
+from networks.draw_kernels import Prices, Weights
 from networks.draws import Memory, case_flow, filled, prices_of
+from networks.lanes import LANES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """Compiled loops of the choice for several draws at once: costs, shares, totals and their slopes, level by level.
 
 A draw is a lane: every number of a lane comes from that lane alone and in the order of the rows, so a draw has the same bytes whatever draws stand
-beside it. Loops over the lanes are the innermost ones and have no branches, and exponentials and logarithms are taken of whole arrays, so that the
-processor does several numbers at a time; that is why both are written out here.
+beside it. All lanes of a row are worked on at a time (:mod:`networks.lanes`); exponentials and logarithms are taken of whole arrays, so that the
+compiler makes vector instructions of them, too; that is why both are written out here.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
+from networks.lanes import LANES, add_entries, alike, largest, load, store
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int32]
-
-#: Draws of one pass; fewer are filled up with copies of the last one.
-LANES = 8
 
 # Exponential and logarithm after fdlibm (Sun Microsystems 1993); both are right to about one unit in the last place.
 _LOG2E, _LN2_HI, _LN2_LO = 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -159,39 +158,26 @@ def row_costs(tree: Tree, prices: Prices, price: Array, saved: Array, cost: Arra
         Where to write ``[row, lane]`` [CNY/t].
     """
     for c in range(tree.row_edge.size - 1):
-        by_part, hour = prices.cost[c], prices.hour[c]
+        by_part = prices.cost[c]
         for row in range(tree.row_edge[c], tree.row_edge[c + 1]):
-            # one name a lane, not an array: sums that stay in registers are twice as fast
-            x0 = x1 = x2 = x3 = x4 = x5 = x6 = x7 = price[row]
-            for e in range(tree.part_start[row], tree.part_start[row + 1]):
-                amount, of = tree.amount[e], by_part[tree.part[e]]
-                x0 += of[0] * amount
-                x1 += of[1] * amount
-                x2 += of[2] * amount
-                x3 += of[3] * amount
-                x4 += of[4] * amount
-                x5 += of[5] * amount
-                x6 += of[6] * amount
-                x7 += of[7] * amount
-            to = cost[row]
-            to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7] = x0, x1, x2, x3, x4, x5, x6, x7
+            total = add_entries(
+                alike(price[row]), tree.amount, tree.part, by_part, tree.part_start[row], tree.part_start[row + 1]
+            )
             if saved[row] != 0.0:
-                for k in range(LANES):
-                    to[k] -= hour[k] * saved[row]
+                total = total - load(prices.hour, c) * alike(saved[row])
+            store(cost, row, total)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def scaled(values: Array, factor: Array) -> None:
     """Multiply values ``[row, lane]`` by a factor ``[lane]`` in place."""
+    by = load(factor, 0)
     for i in range(values.shape[0]):
-        for k in range(LANES):
-            values[i, k] *= factor[k]
+        store(values, i, load(values, i) * by)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def blend(  # noqa: PLR0912  (passes over the blocks, one after the other)
-    utility: Array, start: Index, scale: Array, share: Array, found: Array, work: Array, total: Array
-) -> None:
+def blend(utility: Array, start: Index, scale: Array, share: Array, found: Array, work: Array, total: Array) -> None:
     """Write the shares within blocks and the log-sum of each block; one alone passes its utility on as it is.
 
     Parameters
@@ -208,19 +194,17 @@ def blend(  # noqa: PLR0912  (passes over the blocks, one after the other)
         Scratch memory of the size of ``share`` and of ``found``.
     """
     n, m = 0, 0
-    inverse, whole = 1.0 / scale, np.empty(LANES)
+    inverse, wide, one = load(1.0 / scale, 0), load(scale, 0), np.empty((1, LANES))
     for h in range(start.size - 1):
         a, b = start[h], start[h + 1]
-        for k in range(LANES):
-            found[h, k] = utility[a, k]
+        top = load(utility, a)
         if b > a + 1:
             for i in range(a + 1, b):
-                for k in range(LANES):
-                    found[h, k] = max(found[h, k], utility[i, k])
+                top = largest(top, load(utility, i))
             for i in range(a, b):
-                for k in range(LANES):
-                    work[n, k] = (utility[i, k] - found[h, k]) * inverse[k]
+                store(work, n, (load(utility, i) - top) * inverse)
                 n += 1
+        store(found, h, top)
     flat = work.reshape(-1)
     for j in range(n * LANES):
         flat[j] = _exp(flat[j])
@@ -228,19 +212,17 @@ def blend(  # noqa: PLR0912  (passes over the blocks, one after the other)
     for h in range(start.size - 1):
         a, b = start[h], start[h + 1]
         if b == a + 1:
-            for k in range(LANES):
-                share[a, k] = 1.0
+            store(share, a, alike(1.0))
             continue
+        whole = load(work, n)
+        for i in range(n + 1, n + b - a):
+            whole = whole + load(work, i)
+        store(total, m, whole)
         for k in range(LANES):
-            total[m, k] = work[n, k]
-        for i in range(1, b - a):
-            for k in range(LANES):
-                total[m, k] += work[n + i, k]
-        for k in range(LANES):
-            whole[k] = 1.0 / total[m, k]
+            one[0, k] = 1.0 / total[m, k]
+        part = load(one, 0)
         for i in range(a, b):
-            for k in range(LANES):
-                share[i, k] = work[n, k] * whole[k]
+            store(share, i, load(work, n) * part)
             n += 1
         m += 1
     flat = total.reshape(-1)
@@ -249,8 +231,7 @@ def blend(  # noqa: PLR0912  (passes over the blocks, one after the other)
     m = 0
     for h in range(start.size - 1):
         if start[h + 1] > start[h] + 1:
-            for k in range(LANES):
-                found[h, k] += scale[k] * total[m, k]
+            store(found, h, load(found, h) + wide * load(total, m))
             m += 1
 
 
@@ -260,18 +241,18 @@ def add_ports(tree: Tree, constants: Array, utility: Array) -> None:
     for h in range(tree.port.size):
         p = tree.port[h]
         if p >= 0:
-            for k in range(LANES):
-                utility[h, k] += constants[p, k]
+            store(utility, h, load(utility, h) + load(constants, p))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_preferences(tree: Tree, prices: Prices, utility: Array) -> None:
     """Add the preferences of rail and of coastal ships to utilities ``[group, lane]``."""
+    coastal = load(prices.coastal, 0)
     for c in range(tree.group_edge.size - 1):
+        rail = load(prices.rail, c)
         for g in range(tree.group_edge[c], tree.group_edge[c + 1]):
-            rail, coastal = tree.features[g, 0], tree.coastal[g]
-            for k in range(LANES):
-                utility[g, k] += prices.rail[c, k] * rail + prices.coastal[k] * coastal
+            more = rail * alike(tree.features[g, 0]) + coastal * alike(tree.coastal[g])
+            store(utility, g, load(utility, g) + more)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -281,8 +262,7 @@ def add_constants(tree: Tree, constants: Array, utility: Array) -> None:
         for x in range(tree.features.shape[1]):
             feature = tree.features[g, x]
             if feature != 0.0:
-                for k in range(LANES):
-                    utility[g, k] += constants[x, k] * feature
+                store(utility, g, load(utility, g) + load(constants, x) * alike(feature))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -302,16 +282,15 @@ def carry(
     carried
         Where to write ``[row, lane]`` [t/yr].
     """
-    whole = np.empty(LANES)
     for case in range(tree.commodity.size):
         for n in range(tree.case_start[case], tree.case_start[case + 1]):
+            by_nest = load(flow, case) * load(nest_share, n)
             for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
+                by_group = by_nest * load(group_share, g)
                 for h in range(tree.group_start[g], tree.group_start[g + 1]):
-                    for k in range(LANES):
-                        whole[k] = flow[case, k] * nest_share[n, k] * group_share[g, k] * port_share[h, k]
+                    by_port = by_group * load(port_share, h)
                     for row in range(tree.port_start[h], tree.port_start[h + 1]):
-                        for k in range(LANES):
-                            carried[row, k] = whole[k] * row_share[row, k]
+                        store(carried, row, by_port * load(row_share, row))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -331,9 +310,8 @@ def case_flows(demand: NDArray[np.int64], which: DemandRows, growth: Array, leve
     """
     for case in range(demand.size):
         row = demand[case]
-        t, grown, of = which.t_per_year[row], growth[which.commodity[row]], level[which.group[row]]
-        for k in range(LANES):
-            flow[case, k] = grown[k] * of[k] * t
+        grown = load(growth, which.commodity[row]) * load(level, which.group[row])
+        store(flow, case, grown * alike(which.t_per_year[row]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -351,16 +329,17 @@ def pay(
     total
         Where to add ``[lane]`` [CNY/yr].
     """
-    whole = np.empty(LANES)
+    paid = load(total, 0)
     for case in range(tree.commodity.size):
         for n in range(tree.case_start[case], tree.case_start[case + 1]):
+            by_nest = load(flow, case) * load(nest_share, n)
             for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
+                by_group = by_nest * load(group_share, g)
                 for h in range(tree.group_start[g], tree.group_start[g + 1]):
-                    for k in range(LANES):
-                        whole[k] = flow[case, k] * nest_share[n, k] * group_share[g, k] * port_share[h, k]
+                    by_port = by_group * load(port_share, h)
                     for row in range(tree.port_start[h], tree.port_start[h + 1]):
-                        for k in range(LANES):
-                            total[k] += whole[k] * row_share[row, k] * cost[row, k]
+                        paid = paid + by_port * load(row_share, row) * load(cost, row)
+    store(total, 0, paid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -382,12 +361,10 @@ def weigh(port_start: Index, start: Index, margin: Index, weights: Array, row_sh
     """
     for h in range(start.size - 1):
         for e in range(start[h], start[h + 1]):
-            for k in range(LANES):
-                weight[e, k] = 0.0
+            found = alike(0.0)
             for row in range(port_start[h], port_start[h + 1]):
-                amount = weights[row, margin[e]]
-                for k in range(LANES):
-                    weight[e, k] += row_share[row, k] * amount
+                found = found + load(row_share, row) * alike(weights[row, margin[e]])
+            store(weight, e, found)
 
 
 class Weights(NamedTuple):
@@ -399,7 +376,7 @@ class Weights(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so many arrays would cost more than the work)
+def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; parts of it would share all its arrays)
     tree: Tree,
     weights: Weights,
     prices: Prices,
@@ -438,9 +415,9 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
     a_at = np.full((3, n_a), -1)
     y_at = np.full((3, n_y), -1)
     a_list, y_list = np.empty((3, n_a), np.int64), np.empty((3, n_y), np.int64)
-    own, size, one, two = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    by_port, by_nest = 1.0 / prices.port, 1.0 / prices.nest
-    between, across = by_nest - by_port, 1.0 - by_nest
+    steep, none = slope.reshape((n_a * n_y, LANES)), alike(0.0)
+    by_port, by_nest = load(1.0 / prices.port, 0), load(1.0 / prices.nest, 0)
+    between, across = by_nest - by_port, alike(1.0) - by_nest
     for case in range(tree.commodity.size):
         first_nest, last_nest = tree.case_start[case], tree.case_start[case + 1]
         first_group, last_group = tree.nest_start[first_nest], tree.nest_start[last_nest]
@@ -450,105 +427,85 @@ def slopes(  # noqa: PLR0912, PLR0915  (one pass over the cases; calls with so m
         n_ac, n_yc = 0, 0
         for n in range(first_nest, last_nest):
             n_an, n_yn = 0, 0
-            for k in range(LANES):
-                own[k] = flow[case, k] * nest_share[n, k]
+            own, of_nest = load(flow, case) * load(nest_share, n), load(nest_share, n)
             for g in range(tree.nest_start[n], tree.nest_start[n + 1]):
                 n_ag, n_yg = 0, 0
-                for k in range(LANES):
-                    size[k] = own[k] * group_share[g, k]
+                of_group = load(group_share, g)
+                size = own * of_group
                 for x in range(n_x):
                     if tree.features[g, x] != 0.0:
                         y_list[0, n_yg] = x
                         n_yg += 1
-                        for k in range(LANES):
-                            y_group[x, k] = tree.features[g, x]
+                        store(y_group, x, alike(tree.features[g, x]))
                 for h in range(tree.group_start[g], tree.group_start[g + 1]):
-                    p = tree.port[h]
-                    if p >= 0:
-                        for k in range(LANES):
-                            one[k] = size[k] * port_share[h, k] * by_port[k]
+                    p, share = tree.port[h], load(port_share, h)
+                    one = size * share * by_port
                     for e in range(weights.start[h], weights.start[h + 1]):
-                        m = weights.margin[e]
+                        m, weight = weights.margin[e], load(weights.weight, e)
                         if a_at[0, m] != g:
                             a_at[0, m], a_list[0, n_ag] = g, m
                             n_ag += 1
-                            for k in range(LANES):
-                                a_group[m, k] = 0.0
-                        for k in range(LANES):
-                            a_group[m, k] += port_share[h, k] * weights.weight[e, k]
+                            store(a_group, m, none)
+                        store(a_group, m, load(a_group, m) + share * weight)
                         if p >= 0:
-                            for k in range(LANES):
-                                slope[m, n_x + p, k] += one[k] * weights.weight[e, k]
+                            at = m * n_y + n_x + p
+                            store(steep, at, load(steep, at) + one * weight)
                     if p >= 0:
                         y_list[0, n_yg] = n_x + p
                         n_yg += 1
-                        for k in range(LANES):
-                            y_group[n_x + p, k] = port_share[h, k]
+                        store(y_group, n_x + p, share)
                         if chooses:
                             a_list[0, n_ag] = n_m + p
                             n_ag += 1
-                            for k in range(LANES):
-                                a_group[n_m + p, k] = port_share[h, k]
-                            for k in range(LANES):
-                                slope[n_m + p, n_x + p, k] += one[k]
+                            store(a_group, n_m + p, share)
+                            at = (n_m + p) * n_y + n_x + p
+                            store(steep, at, load(steep, at) + one)
                 if moves:
                     for j in range(n_yg):
                         y = y_list[0, j]
-                        if y < n_x:
-                            for k in range(LANES):
-                                two[k] = size[k] * by_nest[k] * y_group[y, k]
-                        else:
-                            for k in range(LANES):
-                                two[k] = size[k] * between[k] * y_group[y, k]
+                        rise = load(y_group, y)
+                        two = size * (by_nest if y < n_x else between) * rise
                         for i in range(n_ag):
                             a = a_list[0, i]
-                            for k in range(LANES):
-                                slope[a, y, k] += two[k] * a_group[a, k]
+                            at = a * n_y + y
+                            store(steep, at, load(steep, at) + two * load(a_group, a))
                         if y_at[1, y] != n:
                             y_at[1, y], y_list[1, n_yn] = n, y
                             n_yn += 1
-                            for k in range(LANES):
-                                y_nest[y, k] = 0.0
-                        for k in range(LANES):
-                            y_nest[y, k] += group_share[g, k] * y_group[y, k]
+                            store(y_nest, y, none)
+                        store(y_nest, y, load(y_nest, y) + of_group * rise)
                 for i in range(n_ag):
                     a = a_list[0, i]
                     if a_at[1, a] != n:
                         a_at[1, a], a_list[1, n_an] = n, a
                         n_an += 1
-                        for k in range(LANES):
-                            a_nest[a, k] = 0.0
-                    for k in range(LANES):
-                        a_nest[a, k] += group_share[g, k] * a_group[a, k]
+                        store(a_nest, a, none)
+                    store(a_nest, a, load(a_nest, a) + of_group * load(a_group, a))
             for j in range(n_yn):
                 y = y_list[1, j]
+                rise = load(y_nest, y)
                 if y_at[2, y] != case:
                     y_at[2, y], y_list[2, n_yc] = case, y
                     n_yc += 1
-                    for k in range(LANES):
-                        y_case[y, k] = 0.0
-                for k in range(LANES):
-                    y_case[y, k] += nest_share[n, k] * y_nest[y, k]
-                    two[k] = own[k] * across[k] * y_nest[y, k]
+                    store(y_case, y, none)
+                store(y_case, y, load(y_case, y) + of_nest * rise)
+                two = own * across * rise
                 for i in range(n_an):
                     a = a_list[1, i]
-                    for k in range(LANES):
-                        slope[a, y, k] += two[k] * a_nest[a, k]
+                    at = a * n_y + y
+                    store(steep, at, load(steep, at) + two * load(a_nest, a))
             for i in range(n_an):
                 a = a_list[1, i]
                 if a_at[2, a] != case:
                     a_at[2, a], a_list[2, n_ac] = case, a
                     n_ac += 1
-                    for k in range(LANES):
-                        a_case[a, k] = 0.0
-                for k in range(LANES):
-                    a_case[a, k] += nest_share[n, k] * a_nest[a, k]
+                    store(a_case, a, none)
+                store(a_case, a, load(a_case, a) + of_nest * load(a_nest, a))
         for i in range(n_ac):
             a = a_list[2, i]
-            for k in range(LANES):
-                two[k] = flow[case, k] * a_case[a, k]
-                made[a, k] += two[k]
+            two = load(flow, case) * load(a_case, a)
+            store(made, a, load(made, a) + two)
             for j in range(n_yc):
                 y = y_list[2, j]
-                for k in range(LANES):
-                    slope[a, y, k] -= two[k] * y_case[y, k]
+                at = a * n_y + y
+                store(steep, at, load(steep, at) - two * load(y_case, y))

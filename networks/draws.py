@@ -14,7 +14,8 @@ import numpy as np
 from networks import draw_kernels as kernels
 from networks.cost import COMPONENT
 from networks.draw_blocks import ROWS, Blocks, Constants, Counts, blocks_of, carry_blocks, count, counts_of, room_of
-from networks.draw_kernels import LANES, DemandRows, Prices, Tree
+from networks.draw_kernels import DemandRows, Prices, Tree
+from networks.lanes import LANES
 from networks.measure import MARKS
 
 if TYPE_CHECKING:

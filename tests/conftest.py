@@ -78,6 +78,8 @@ LONGEST = (
 
 # As the program does itself (``transport/__init__.py``): here numpy may come first.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Every test solves its own base year: none may stand on what another version of the program left on this computer.
+os.environ["TRANSPORT_CACHE"] = "off"
 # A data folder set in the shell must not change what the tests see.
 os.environ.pop("TRANSPORT_DATA", None)
 # Nor the results that come with the program: a test that wants some says which.

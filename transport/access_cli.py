@@ -36,33 +36,25 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options.
     """
-    parser = verbs.add_parser(
-        "access", parents=parents, help="residents near a stop, and how streets for cycling and walking connect"
-    )
-    parser.add_argument("--area", required=True, metavar="CODE", help="prefecture code of the city, for example 210100")
-    parser.add_argument("--walk", type=Path, metavar="FILE", help="streets on foot: GraphML saved by OSMnx (network_type walk)")
-    parser.add_argument(
-        "--cycle", type=Path, metavar="FILE", help="streets for cycling: GraphML saved by OSMnx (network_type bike)"
-    )
-    parser.add_argument("--stops", type=Path, metavar="FILE", help="CSV with stop_id, kind (bus, metro), lat, lon")
-    parser.add_argument("--population", type=Path, required=True, metavar="FILE", help="CSV with point_id, lat, lon, population")
+    parser = verbs.add_parser("access", parents=parents, help="help.command.access")
+    parser.add_argument("--area", required=True, metavar="CODE", help="help.access.area")
+    parser.add_argument("--walk", type=Path, metavar="FILE", help="help.access.walk")
+    parser.add_argument("--cycle", type=Path, metavar="FILE", help="help.access.cycle")
+    parser.add_argument("--stops", type=Path, metavar="FILE", help="help.access.stops")
+    parser.add_argument("--population", type=Path, required=True, metavar="FILE", help="help.access.population")
     online = parser.add_mutually_exclusive_group()
-    online.add_argument(
-        "--place", help="ask OpenStreetMap for what no file is given of, for example 'Shenyang, China'; needs the internet"
-    )
-    online.add_argument("--point", type=_point, metavar="LAT,LON", help="the same for a square around a point, with --dist")
-    parser.add_argument(
-        "--dist", type=_positive, default=5000.0, metavar="M", help="half the side of that square [m] (default 5000)"
-    )
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep what OpenStreetMap answered, and read it from there")
-    parser.add_argument("--km2", type=_positive, help="area of the place [km2] (default: convex outline of the streets on foot)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the shares of the city as a data pack, or into one")
-    parser.add_argument("--force", action="store_true", help="write into a folder that holds something; its other rows stay")
+    online.add_argument("--place", help="help.access.place")
+    online.add_argument("--point", type=_point, metavar="LAT,LON", help="help.access.point")
+    parser.add_argument("--dist", type=_positive, default=5000.0, metavar="M", help="help.access.dist")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="help.access.cache")
+    parser.add_argument("--km2", type=_positive, help="help.access.km2")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="help.access.out")
+    parser.add_argument("--force", action="store_true", help="help.access.force")
     parser.add_argument(
         "--definition",
         choices=tuple(DEFINITIONS),
         default="network",
-        help="which distance to stops the data pack takes: along streets (default) or as the crow flies",
+        help="help.access.definition",
     )
     parser.set_defaults(command=_access)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from transport.arguments import Text
 from transport.balance_cli import add_balance
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, YEARS
@@ -52,17 +53,15 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
 
 
 def _add_attribute(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
-        "attribute", parents=parents, help="split the change of the carbon intensity between two years or two scenarios"
-    )
-    parser.add_argument("a", metavar="A", help="name of a bundled scenario, a .toml file, or a run folder (from the base year)")
-    parser.add_argument("b", metavar="B", nargs="?", help="second scenario: split B - A in one year")
+    parser = verbs.add_parser("attribute", parents=parents, help="help.command.attribute")
+    parser.add_argument("a", metavar="A", help="help.account.a")
+    parser.add_argument("b", metavar="B", nargs="?", help="help.account.b")
     year: dict[str, Any] = {"type": int, "choices": YEARS, "metavar": "YEAR"}
-    parser.add_argument("--year", **year, help=f"year of the comparison (default {TARGET_YEAR})")
-    parser.add_argument("--from", dest="from_year", **year, help=f"first year (default {BASE_YEAR}); one scenario only")
-    parser.add_argument("--to", dest="to_year", **year, help=f"last year (default {TARGET_YEAR}); one scenario only")
+    parser.add_argument("--year", **year, help=Text("help.account.year", year=TARGET_YEAR))
+    parser.add_argument("--from", dest="from_year", **year, help=Text("help.account.from", year=BASE_YEAR))
+    parser.add_argument("--to", dest="to_year", **year, help=Text("help.account.to", year=TARGET_YEAR))
     for name in _READING:
-        parser.add_argument(f"--{name}", help=f"{name} of the reading (default: that of the headline; with --json all)")
+        parser.add_argument(f"--{name}", help=f"help.account.{name}")
     model_options(parser)
     parser.set_defaults(command=_attribute)
 
@@ -70,15 +69,15 @@ def _add_attribute(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> No
 def _add_decompose(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     from transport.targets import RULES, SHARED
 
-    parser = verbs.add_parser("decompose", parents=parents, help="say how much each city and sector must contribute to a target")
-    parser.add_argument("target", metavar="TARGET", help=f"indicator with a target: {', '.join(SHARED)}")
-    parser.add_argument("--rule", choices=RULES, default=RULES[0], help=f"how the cut is shared (default {RULES[0]})")
-    parser.add_argument("--by", choices=("city", "sector"), default="city", help="rows of the table (default city)")
+    parser = verbs.add_parser("decompose", parents=parents, help="help.command.decompose")
+    parser.add_argument("target", metavar="TARGET", help=Text("help.account.target", indicators=" ".join(SHARED)))
+    parser.add_argument("--rule", choices=RULES, default=RULES[0], help="help.account.rule")
+    parser.add_argument("--by", choices=("city", "sector"), default="city", help="help.account.by")
     parser.add_argument(
         "--scenario",
         default="plan_2030",
         metavar="NAME",
-        help="bundled scenario, .toml file or run folder, for turnover and for what is reached (default plan_2030)",
+        help="help.account.scenario",
     )
     model_options(parser)
     parser.set_defaults(command=_decompose)
@@ -96,16 +95,14 @@ def model_options(parser: argparse.ArgumentParser) -> None:
 
     The commands that read no simulation take ``none`` where ``--simulate`` is not given: its outcome enters no account.
     """
-    parser.add_argument("--simulate", choices=("none", "sample", "full"), help="how much is simulated with SimPy")
+    parser.add_argument("--simulate", choices=("none", "sample", "full"), help="help.account.simulate")
     parser.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
-        help="freight delays and prices of every year (default), or those of 2020 (faster)",
+        help="help.account.capacity",
     )
-    parser.add_argument("--network", choices=NETWORKS, help="road network: compact (default), or the finer one (slower)")
-    parser.add_argument(
-        "--sales", choices=("path", "tco"), help="sales by powertrain: shares of the levers (default), or costs of ownership"
-    )
+    parser.add_argument("--network", choices=NETWORKS, help="help.account.network")
+    parser.add_argument("--sales", choices=("path", "tco"), help="help.account.sales")
 
 
 def useless_options(names: Sequence[str], args: argparse.Namespace) -> str | None:

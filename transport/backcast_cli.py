@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transport.arguments import refuse
 from transport.ensemble_cli import positive
-from transport.i18n import LANGUAGES, t
+from transport.i18n import t
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
 
     from transport.backcast_solve import Tell
@@ -36,51 +37,39 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options.
     """
-    parser = verbs.add_parser(
-        "backcast", parents=parents, help="the cheapest package of levers that meets targets with a probability"
-    )
-    parser.add_argument("scenario", help="what packages are put on: name of a bundled scenario, or a .toml file")
+    parser = verbs.add_parser("backcast", parents=parents, help="help.command.backcast")
+    parser.add_argument("scenario", help="help.backcast.scenario")
     parser.add_argument(
         "--target",
         action="append",
         default=[],
         required=True,
         metavar="ID[@YEAR][=VALUE]",
-        help="target to be met; may be given several times. Without a value that of the plan",
+        help="help.backcast.target",
     )
-    parser.add_argument(
-        "--probability", type=_chance, default=_PROBABILITY, metavar="P", help=f"with which all are met (default {_PROBABILITY})"
-    )
+    parser.add_argument("--probability", type=_chance, default=_PROBABILITY, metavar="P", help="help.backcast.probability")
     parser.add_argument(
         "--bounds",
         default="stretch",
         metavar="NAME",
-        help="scenario whose values are the plausible ends (default stretch), or 'range': the ends of the ranges of the data",
+        help="help.backcast.bounds",
     )
-    parser.add_argument("--levers", default="", metavar="A,B", help="levers to use (default: those of the bounds)")
-    parser.add_argument(
-        "--without-prices", action="store_true", help="leave out levers that only move money (tariffs, tolls, subsidies)"
-    )
-    parser.add_argument("--population", type=positive, default=_POPULATION, metavar="N", help="packages of a generation")
-    parser.add_argument("--generations", type=_count, default=_GENERATIONS, metavar="N", help="generations of the wide search")
-    parser.add_argument(
-        "--iterations", type=positive, default=_ITERATIONS, metavar="N", help=f"most steps of a descent (default {_ITERATIONS})"
-    )
-    parser.add_argument("--points", type=_count, default=_POINTS, metavar="N", help="points of the front, 0 = none")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of search and draws")
-    parser.add_argument(
-        "--draws", type=_count, default=_DRAWS, metavar="N", help=f"draws (default {_DRAWS}); 0 = central values only"
-    )
-    parser.add_argument("--no-equilibrium", action="store_true", help="do not check the answer with capacity in equilibrium")
-    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever of the scenario")
-    parser.add_argument(
-        "--workers", "--jobs", type=positive, metavar="N", help="processes (default: one per core); the answer is the same"
-    )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder (default runs/backcast-<id>)")
-    parser.add_argument("--settings", action="store_true", help="print the package as lines of a scenario file")
-    parser.add_argument("--progress", type=Path, metavar="FILE", help="append progress as JSON lines to this file")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--levers", default="", metavar="A,B", help="help.backcast.levers")
+    parser.add_argument("--without-prices", action="store_true", help="help.backcast.without_prices")
+    parser.add_argument("--population", type=positive, default=_POPULATION, metavar="N", help="help.backcast.population")
+    parser.add_argument("--generations", type=_count, default=_GENERATIONS, metavar="N", help="help.backcast.generations")
+    parser.add_argument("--iterations", type=positive, default=_ITERATIONS, metavar="N", help="help.backcast.iterations")
+    parser.add_argument("--points", type=_count, default=_POINTS, metavar="N", help="help.backcast.points")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="help.backcast.seed")
+    parser.add_argument("--draws", type=_count, default=_DRAWS, metavar="N", help="help.backcast.draws")
+    parser.add_argument("--no-equilibrium", action="store_true", help="help.backcast.no_equilibrium")
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="help.backcast.set")
+    parser.add_argument("--workers", "--jobs", type=positive, metavar="N", help="help.backcast.workers")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="help.shared.scheduler")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="help.backcast.out")
+    parser.add_argument("--settings", action="store_true", help="help.backcast.settings")
+    parser.add_argument("--progress", type=Path, metavar="FILE", help="help.shared.progress")
+    parser.add_argument("--quiet", action="store_true", help="help.shared.quiet")
     parser.set_defaults(command=_backcast)
 
 
@@ -90,14 +79,14 @@ def _chance(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(" / ".join(t("backcast.no_probability", lang, given=text) for lang in LANGUAGES))
+        refuse("backcast.no_probability", given=text)
     return value
 
 
 def _count(text: str) -> int:
     value = int(text) if text.isdigit() else -1
     if value < 0:
-        raise argparse.ArgumentTypeError(" / ".join(t("backcast.no_count", lang, given=text, least=0) for lang in LANGUAGES))
+        refuse("backcast.no_count", given=text, least=0)
     return value
 
 
@@ -105,6 +94,8 @@ def _backcast(args: argparse.Namespace) -> int:
     from transport.backcast import RANGE, BackcastError
     from transport.backcast_run import Question, run_backcast, settings_text
     from transport.backcast_solve import Effort
+    from transport.backcast_tables import TABLES
+    from transport.backcast_words import words_of
     from transport.cli import settings
     from transport.inputs import load_inputs
     from transport.scenario import load_scenario
@@ -147,7 +138,9 @@ def _backcast(args: argparse.Namespace) -> int:
         err(t(wrong.key, args.lang, **wrong.values))
         return FINDINGS
     if args.json:
-        tables = {name: found.table(name).fill_nan(None).to_dicts() for name in found.manifest["tables"]}
+        tables = {name: found.table(name).fill_nan(None).to_dicts() for name in TABLES} | {
+            "words": words_of(found, inputs).to_dicts()
+        }
         out(json.dumps({"folder": str(found.folder), **found.manifest, "tables": tables}, ensure_ascii=False))
         return OK
     if args.settings:
@@ -160,10 +153,11 @@ def _backcast(args: argparse.Namespace) -> int:
 def _show(found: Backcast, inputs: Inputs, lang: str) -> None:
     """Print the sentences and the tables behind them."""
     from transport.backcast_rows import front_rows, lever_rows, target_rows
+    from transport.backcast_words import words_of
 
     manifest = found.manifest
     out(t("backcast.title", lang, title=manifest[f"title_{lang}"], name=manifest["backcast"], count=manifest["evaluations"]))
-    for text in found.table("words").sort("line")[lang]:
+    for text in words_of(found, inputs)[lang]:
         out(f"- {text}")
     out("")
     out(t("backcast.targets_title", lang))

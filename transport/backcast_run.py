@@ -15,7 +15,6 @@ from transport.backcast_problem import Draws, ModelProblem, base_series, helpful
 from transport.backcast_search import COST, Screen, screen
 from transport.backcast_solve import Effort, solve
 from transport.backcast_tables import BASE, KIND, Made, frames, read_backcast, write_backcast
-from transport.backcast_words import word_frame
 from transport.cluster import ClusterError
 from transport.ensemble import prepared
 from transport.freight_start import FreightStarts
@@ -128,7 +127,6 @@ def run_backcast(
     made = _made(scenario, inputs, question, effort, tell)
     tables = frames(made)
     manifest = _manifest(name, scenario, inputs, question, effort, made)
-    tables["words"] = word_frame(manifest, tables, inputs)
     return write_backcast(where, manifest, tables)
 
 

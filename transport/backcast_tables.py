@@ -120,7 +120,6 @@ TABLES: dict[str, dict[str, type[pl.DataType]]] = {
         "unmet_t": _F,
     },
     "left_out": {"lever": _S, "measure": _S, "basis": _S, "reason": _S},
-    "words": {"line": _I, "kind": _S, "zh": _S, "en": _S},
 }
 #: Miss that is rounding, in the unit of a target; level from which a variable stands at its bound.
 _ROUNDING, _AT_BOUND = 1e-6, 0.999

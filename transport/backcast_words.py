@@ -17,6 +17,7 @@ from transport.text import divisor, shown, unit_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from transport.backcast_tables import Backcast
     from transport.inputs import Inputs
 
     Row = Mapping[str, Any]
@@ -30,15 +31,33 @@ _LITTLE = 0.005
 _LEAST_CNY = 1.0
 
 
+def words_of(found: Backcast, inputs: Inputs) -> pl.DataFrame:
+    """Return the answer of a stored backcast in sentences; they are made of its tables each time, so that they are always today's.
+
+    Parameters
+    ----------
+    found
+        The backcast.
+    inputs
+        For the labels.
+
+    Returns
+    -------
+    polars.DataFrame
+        As :func:`word_frame`.
+    """
+    return word_frame(found.manifest, {name: found.table(name) for name in TABLES}, inputs)
+
+
 def word_frame(manifest: Row, tables: Mapping[str, pl.DataFrame], inputs: Inputs) -> pl.DataFrame:
-    """Return the answer in sentences: columns ``words`` of :data:`transport.backcast_tables.TABLES`.
+    """Return the answer in sentences: ``line`` from 1, ``kind``, ``zh``, ``en``.
 
     Parameters
     ----------
     manifest
         Question, status and totals.
     tables
-        The other tables.
+        Those of :data:`transport.backcast_tables.TABLES`.
     inputs
         For the labels.
     """
@@ -47,7 +66,7 @@ def word_frame(manifest: Row, tables: Mapping[str, pl.DataFrame], inputs: Inputs
         {"line": k, "kind": zh[0], "zh": zh[1], "en": en[1]}
         for k, (zh, en) in enumerate(zip(lines["zh"], lines["en"], strict=True), 1)
     ]
-    return pl.DataFrame(rows, schema=TABLES["words"])
+    return pl.DataFrame(rows)
 
 
 def target_name(row: Row, inputs: Inputs, lang: str) -> str:

@@ -29,25 +29,21 @@ _TOTALS = ("published", "estimated")
 
 def add_balance(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
-    parser = verbs.add_parser(
-        "balance", parents=parents, help="bridge from the modelled vehicles to the energy balance, with what stays unexplained"
-    )
+    parser = verbs.add_parser("balance", parents=parents, help="help.command.balance")
     parser.add_argument(
         "scenario",
         nargs="?",
         default="baseline",
-        help="name of a bundled scenario, a .toml file, or a run folder (default baseline)",
+        help="help.balance.scenario",
     )
-    parser.add_argument(
-        "--year", type=int, choices=YEARS, default=PUBLISHED_YEAR, metavar="YEAR", help=f"year (default {PUBLISHED_YEAR})"
-    )
-    parser.add_argument("--sector", help="sector of the balance, or all (default: transport, and gasoline of households)")
-    parser.add_argument("--fuel", help="fuel of the balance (default all)")
+    parser.add_argument("--year", type=int, choices=YEARS, default=PUBLISHED_YEAR, metavar="YEAR", help="help.shared.year")
+    parser.add_argument("--sector", help="help.balance.sector")
+    parser.add_argument("--fuel", help="help.balance.fuel")
     parser.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
         default="fixed",
-        help="freight delays of every year, or those of 2020 (default; the published years come before)",
+        help="help.balance.capacity",
     )
     parser.set_defaults(command=_balance)
 

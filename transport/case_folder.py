@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from transport.store import StoreError, editors_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 #: Age from which what is unfinished was left by a process that was killed [s]: tables are written within seconds.
@@ -53,6 +53,33 @@ def may_take_up(folder: Path, kind: str, manifest: str, *, begun: Callable[[Path
         msg = f"{folder} exists and is no {kind}; choose another place"
         raise StoreError(msg)
     return False
+
+
+def holds(folder: Path, tables: Sequence[str]) -> bool:
+    """Return whether the run folder of a case holds the wanted tables."""
+    return (folder / "manifest.json").is_file() and all((folder / f"{name}.parquet").is_file() for name in tables)
+
+
+def error_file(errors: Path, case: str) -> Path:
+    """Return where a case that fails leaves its message."""
+    return errors / f"{case}.error.txt"
+
+
+def is_done(cases: Path, case: str, tables: Sequence[str], errors: Path) -> bool:
+    """Return whether a case has its results, or has failed.
+
+    Parameters
+    ----------
+    cases
+        Folder of the run folders of all cases.
+    case
+        Name of the run folder.
+    tables
+        Tables that are wanted of it.
+    errors
+        Folder of the messages of those that failed.
+    """
+    return holds(cases / case, tables) or error_file(errors, case).is_file()
 
 
 def clear_unfinished(folder: Path) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport.i18n import LANGUAGES, t
+from transport.arguments import refuse
+from transport.i18n import t
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Sequence
 
     from transport.catalogue import Catalogue
@@ -53,54 +54,52 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options: language, JSON.
     """
-    runs = verbs.add_parser("runs", help="the catalogue of runs: list, show, find, tag, note, delete, export")
+    runs = verbs.add_parser("runs", help="help.command.runs")
     sub = runs.add_subparsers(required=True, metavar="ACTION")
 
-    def action(name: str, work: Any, text: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = sub.add_parser(name, parents=parents, help=text)
+    def action(name: str, work: Any) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = sub.add_parser(name, parents=parents, help=f"help.command.runs_{name}")
         store_option(parser)
         parser.set_defaults(command=work)
         return parser
 
-    action("list", _list, "list all runs, newest first")
-    action("scan", _scan, "take in the run folders that the catalogue does not know yet")
-    find = action("find", _find, "list the runs that meet all conditions")
-    find.add_argument("--scenario", default="", metavar="TEXT", help="name of the scenario, or part of its title")
-    find.add_argument("--tag", default="", help="tag")
-    find.add_argument("--author", default="", metavar="NAME", help="who made it")
-    find.add_argument("--text", default="", help="part of a note")
-    find.add_argument("--since", default="", metavar="DATE", help="first day, as 2026-11-23 (UTC)")
-    find.add_argument("--until", default="", metavar="DATE", help="last day")
-    find.add_argument(
-        "--set", action="append", default=[], metavar="LEVER[=VALUE]", help="lever that the scenario sets, to any or this value"
-    )
-    find.add_argument("--hash", default="", help="beginning of the run id, or of the hash of the scenario or the data")
+    action("list", _list)
+    action("scan", _scan)
+    find = action("find", _find)
+    find.add_argument("--scenario", default="", metavar="TEXT", help="help.catalogue.scenario")
+    find.add_argument("--tag", default="", help="help.catalogue.tag")
+    find.add_argument("--author", default="", metavar="NAME", help="help.catalogue.author")
+    find.add_argument("--text", default="", help="help.catalogue.text")
+    find.add_argument("--since", default="", metavar="DATE", help="help.catalogue.since")
+    find.add_argument("--until", default="", metavar="DATE", help="help.catalogue.until")
+    find.add_argument("--set", action="append", default=[], metavar="LEVER[=VALUE]", help="help.catalogue.set")
+    find.add_argument("--hash", default="", help="help.catalogue.hash")
 
-    one: dict[str, Any] = {"metavar": "RUN", "help": "run id, its beginning, or the folder"}
-    action("show", _show, "show one run with its notes").add_argument("run", **one)
-    for name, work, text in (("tag", _tag, "put tags on a run"), ("untag", _untag, "take tags off a run")):
-        parser = action(name, work, text)
+    one: dict[str, Any] = {"metavar": "RUN", "help": "help.catalogue.run"}
+    action("show", _show).add_argument("run", **one)
+    for name, work in (("tag", _tag), ("untag", _untag)):
+        parser = action(name, work)
         parser.add_argument("run", **one)
-        parser.add_argument("tags", metavar="TAG", nargs="+", help="a word")
-    note = action("note", _note, "write a note on a run")
+        parser.add_argument("tags", metavar="TAG", nargs="+", help="help.catalogue.tags")
+    note = action("note", _note)
     note.add_argument("run", **one)
-    note.add_argument("text", metavar="TEXT", help="what is to be remembered")
-    delete = action("delete", _delete, "delete a run: its folder and what the catalogue says of it")
+    note.add_argument("text", metavar="TEXT", help="help.catalogue.text_register")
+    delete = action("delete", _delete)
     delete.add_argument("run", **one)
-    delete.add_argument("--yes", action="store_true", help="really delete it; without, only say what would be deleted")
-    export = action("export", _export, "write one zip that others can check and compute again")
+    delete.add_argument("--yes", action="store_true", help="help.catalogue.yes")
+    export = action("export", _export)
     export.add_argument("run", **one)
-    export.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="the file")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="help.catalogue.out")
 
-    verify = verbs.add_parser("verify", parents=parents, help="check the zip of a run: checksums, version, data")
-    verify.add_argument("file", type=Path, metavar="FILE.zip", help="written by transport runs export")
-    verify.add_argument("--rerun", action="store_true", help="also compute the run again and compare every table")
+    verify = verbs.add_parser("verify", parents=parents, help="help.command.verify")
+    verify.add_argument("file", type=Path, metavar="FILE.zip", help="help.catalogue.file")
+    verify.add_argument("--rerun", action="store_true", help="help.catalogue.rerun")
     verify.add_argument(
         "--draws",
         type=_numbers,
         default=(),
         metavar="K,K",
-        help="of an ensemble: the draws to compute again, each alone; 0 = the central run (default: first, middle, last)",
+        help="help.catalogue.draws",
     )
     verify.set_defaults(command=_verify)
 
@@ -110,7 +109,7 @@ def store_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="URL",
-        help="catalogue: sqlite:///FILE or postgresql://USER@HOST/DATABASE (default TRANSPORT_STORE, else runs/catalogue.sqlite)",
+        help="help.catalogue.store",
     )
 
 
@@ -335,7 +334,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     except ValueError:
         found = (-1,)
     if min(found) < 0:
-        raise argparse.ArgumentTypeError(" / ".join(t("bundle.no_draws", lang, given=text) for lang in LANGUAGES))
+        refuse("bundle.no_draws", given=text)
     return found
 
 

@@ -235,7 +235,7 @@ def _read(layer: Layer, dictionary: Dictionary, names: Sequence[str]) -> _Read:
             frame, problems = typed(raw, _spec(dictionary, name))
             read.problems += problems
             groups.setdefault(name, []).append(frame)
-    read.tables = {name: pl.concat(frames) for name, frames in groups.items()}
+    read.tables = {name: pl.concat(frames, rechunk=True) for name, frames in groups.items()}
     return read
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -11,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport.i18n import LANGUAGES, labels, t
+from transport.arguments import Text, refuse
+from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, YEARS
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
@@ -44,20 +45,20 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "green-travel",
         parents=parents,
-        help="green travel share of the cities, what would bring it to 70 %%, and which input drives it",
+        help="help.command.green_travel",
     )
     parser.add_argument(
         "names",
         nargs="*",
         metavar="SCENARIO",
-        help=f"bundled scenarios, or .toml files (default {' '.join(SCENARIOS)}; for --needs, --mix and --drivers {ASKED})",
+        help=Text("help.city.names", scenarios=" ".join(SCENARIOS), scenario=ASKED),
     )
-    parser.add_argument("--scenario", nargs="+", default=[], metavar="NAME", help="the same, by name of the option")
+    parser.add_argument("--scenario", nargs="+", default=[], metavar="NAME", help="help.city.scenario")
     parser.add_argument(
         "--area",
         nargs="+",
         metavar="CODE",
-        help="prefecture codes (default all; for --needs, --mix and --drivers those with a target)",
+        help="help.city.area",
     )
     parser.add_argument(
         "--year",
@@ -65,39 +66,26 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         choices=[y for y in YEARS if y > BASE_YEAR],
         metavar="YEAR",
         default=_YEAR,
-        help=f"year of the share (default {_YEAR})",
+        help="help.city.year",
     )
-    parser.add_argument("--target", type=_share, metavar="PERCENT", help="share to be reached (default: that of the data)")
-    parser.add_argument("--draws", type=_positive, default=_DRAWS, metavar="N", help=f"draws of the intervals (default {_DRAWS})")
-    parser.add_argument("--needs", action="store_true", help="the value of each lever alone that reaches the target")
-    parser.add_argument("--mix", action="store_true", help="the cheapest mix of the levers that have a cost")
-    parser.add_argument("--drivers", action="store_true", help="which input moves the share most, and which to replace first")
-    parser.add_argument("--elasticities", action="store_true", help="elasticities that the travel model implies")
-    parser.add_argument(
-        "--top", type=_whole, metavar="N", help=f"with --drivers: inputs to print for each city (default {_TOP}); 0 = all"
-    )
-    parser.add_argument(
-        "--keep", nargs="+", default=[], metavar="LEVER", help="with --mix: levers that stay as the scenario has them"
-    )
+    parser.add_argument("--target", type=_share, metavar="PERCENT", help="help.city.target")
+    parser.add_argument("--draws", type=_positive, default=_DRAWS, metavar="N", help="help.city.draws")
+    parser.add_argument("--needs", action="store_true", help="help.city.needs")
+    parser.add_argument("--mix", action="store_true", help="help.city.mix")
+    parser.add_argument("--drivers", action="store_true", help="help.city.drivers")
+    parser.add_argument("--elasticities", action="store_true", help="help.city.elasticities")
+    parser.add_argument("--top", type=_whole, metavar="N", help=Text("help.city.top", count=_TOP))
+    parser.add_argument("--keep", nargs="+", default=[], metavar="LEVER", help="help.city.keep")
     one = parser.add_mutually_exclusive_group()
     one.add_argument(
         "--without-transfers",
         action="store_true",
-        help="with --mix: only without prices that move money, such as fares (default: both mixes, this one first; it goes to --out)",
+        help="help.city.without_transfers",
     )
-    one.add_argument("--with-transfers", action="store_true", help="with --mix: only of all levers, prices that move money too")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE.toml", help="with --mix of one scenario: write the mixes as a scenario file"
-    )
-    parser.add_argument(
-        "--tables", type=Path, metavar="FOLDER", help="also write the whole tables as .parquet files into this folder"
-    )
+    one.add_argument("--with-transfers", action="store_true", help="help.city.with_transfers")
+    parser.add_argument("--out", type=Path, metavar="FILE.toml", help="help.city.out")
+    parser.add_argument("--tables", type=Path, metavar="FOLDER", help="help.city.tables")
     parser.set_defaults(command=_green_travel)
-
-
-def _in_all(key: str, **values: object) -> str:
-    """Return a refusal in all languages: the language asked for is not known before the options are read."""
-    return " / ".join(t(f"cli.green_travel_{key}", lang, **values) for lang in LANGUAGES)
 
 
 def _whole(text: str, least: int = 0) -> int:
@@ -106,8 +94,7 @@ def _whole(text: str, least: int = 0) -> int:
     except ValueError:
         number = least - 1
     if number < least:
-        msg = _in_all("whole", least=least, given=text)
-        raise argparse.ArgumentTypeError(msg)
+        refuse("cli.green_travel_whole", least=least, given=text)
     return number
 
 
@@ -121,8 +108,7 @@ def _share(text: str) -> float:
     except ValueError:
         found = 0.0
     if not 0.0 < found < 100.0:
-        msg = _in_all("percent", given=text)
-        raise argparse.ArgumentTypeError(msg)
+        refuse("cli.green_travel_percent", given=text)
     return found / 100.0
 
 

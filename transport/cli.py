@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transport import __version__
+from transport.arguments import Parser, language_of, speaking
 from transport.i18n import LANGUAGES, t
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _readable_streams()
     given = sys.argv[1:] if argv is None else argv
-    args = _parser(given[0] if given else "").parse_args(given)
+    lang, words = language_of(given)
+    parser = _parser(words[0] if words else "", lang)
+    with speaking(lang):
+        args = parser.parse_args(given)
     try:
         if getattr(args, "pack", None) is not None:
             from transport import template_cli
@@ -102,18 +106,18 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
     return FAILURE
 
 
-def _parser(asked: str) -> argparse.ArgumentParser:
+def _parser(asked: str, lang: str = LANGUAGES[0]) -> Parser:
     """Return the parser with the command asked for, with all of them where it is none: they bring libraries that one command does not need."""
-    parser = argparse.ArgumentParser(
-        prog="transport", description="Mode shift, fleet electrification and carbon targets of a province."
-    )
-    parser.add_argument("--version", action="version", version=f"transport {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--lang", choices=LANGUAGES, default="zh", help="language of messages (default zh)")
-    common.add_argument("--json", action="store_true", help="print machine-readable JSON")
+    parser = Parser(prog="transport", description="help.description")
+    language: dict[str, Any] = {"choices": LANGUAGES, "default": lang, "help": "help.main.lang"}
+    parser.add_argument("--lang", **language)
+    parser.add_argument("--version", action="version", version=f"transport {__version__}", help="help.main.version")
+    common = Parser(add_help=False)
+    common.add_argument("--lang", **language)
+    common.add_argument("--json", action="store_true", help="help.main.json")
     common.add_argument("--traceback", action="store_true", help=argparse.SUPPRESS)
-    with_data = argparse.ArgumentParser(add_help=False, parents=[common])
-    with_data.add_argument("--pack", type=Path, help="data pack (folder or zip) laid over the bundled data")
+    with_data = Parser(add_help=False, parents=[common])
+    with_data.add_argument("--pack", type=Path, help="help.main.pack")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     adders: dict[str, Callable[[], None]] = {
         "check": lambda: _add_check(verbs, common),
@@ -134,51 +138,47 @@ def _add_module(module: str, verbs: Any, parent: argparse.ArgumentParser) -> Non
 
 
 def _add_check(verbs: Any, parent: argparse.ArgumentParser) -> None:
-    check = verbs.add_parser("check", parents=[parent], help="check the bundled data or a data pack; every problem at once")
-    check.add_argument("pack", nargs="?", type=Path, help="data pack (folder or zip); default: the bundled data")
+    check = verbs.add_parser("check", parents=[parent], help="help.command.check")
+    check.add_argument("pack", nargs="?", type=Path, help="help.main.pack_check")
     check.set_defaults(command=_check)
 
 
 def _add_run(verbs: Any, parent: argparse.ArgumentParser) -> None:
     from transport import catalogue_cli
 
-    run = verbs.add_parser("run", parents=[parent], help="run a scenario and print its scorecard")
-    run.add_argument("scenario", help="name of a bundled scenario, or a .toml file")
+    run = verbs.add_parser("run", parents=[parent], help="help.command.run")
+    run.add_argument("scenario", help="help.shared.scenario")
     _scenario_options(run)
-    run.add_argument("--out", type=Path, help="run folder (default runs/<run id>)")
+    run.add_argument("--out", type=Path, help="help.main.out")
     catalogue_cli.store_option(run)
-    run.add_argument("--quiet", action="store_true", help="no progress bar")
-    run.add_argument("--progress", type=Path, help="append progress as JSON lines to this file")
+    run.add_argument("--quiet", action="store_true", help="help.shared.quiet_run")
+    run.add_argument("--progress", type=Path, help="help.shared.progress")
     run.set_defaults(command=_run)
 
 
 def _add_compare(verbs: Any, parent: argparse.ArgumentParser) -> None:
     from transport import sweep_cli
 
-    compare = verbs.add_parser("compare", parents=[parent], help="compare up to four scenarios, run folders or cases of a sweep")
+    compare = verbs.add_parser("compare", parents=[parent], help="help.command.compare")
     sweep_cli.compare_options(compare)
     _scenario_options(compare)
     compare.set_defaults(command=_compare, quiet=True, progress=None)
 
 
 def _add_show(verbs: Any, parent: argparse.ArgumentParser) -> None:
-    show = verbs.add_parser("show", parents=[parent], help="list parameters, levers, targets, sources, scenarios or projects")
-    show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios", "projects"))
-    show.add_argument("filter", nargs="?", default="", help="only rows that contain this text")
+    show = verbs.add_parser("show", parents=[parent], help="help.command.show")
+    show.add_argument("what", choices=("params", "levers", "targets", "sources", "scenarios", "projects"), help="help.main.what")
+    show.add_argument("filter", nargs="?", default="", help="help.main.filter")
     show.set_defaults(command=_show)
 
 
 def _add_app(verbs: Any, parent: argparse.ArgumentParser) -> None:
-    app = verbs.add_parser(
-        "app", parents=[parent], help="open the app in the browser (this computer only, or for a network with sign-in)"
-    )
-    app.add_argument("--port", type=_port, default=8501)
-    app.add_argument("--headless", action="store_true", help="do not open a browser window")
-    app.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on; others than this computer need --auth"
-    )
-    app.add_argument("--auth", type=Path, metavar="FILE", help="who may read and change: sign-in by OIDC or a reverse proxy")
-    app.add_argument("--base-path", default="", metavar="PATH", help="path under which a reverse proxy shows the app")
+    app = verbs.add_parser("app", parents=[parent], help="help.command.app")
+    app.add_argument("--port", type=_port, default=8501, help="help.main.port")
+    app.add_argument("--headless", action="store_true", help="help.main.headless")
+    app.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="help.main.host")
+    app.add_argument("--auth", type=Path, metavar="FILE", help="help.main.auth")
+    app.add_argument("--base-path", default="", metavar="PATH", help="help.main.base_path")
     app.set_defaults(command=_app)
 
 
@@ -199,15 +199,13 @@ def _port(text: str) -> int:
 def _scenario_options(parser: argparse.ArgumentParser) -> None:
     from transport import account_cli, project_cli
 
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever; VALUE is a number or 2025:1.1,2030:1.3"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="help.main.set")
     project_cli.section_options(parser)
-    parser.add_argument("--draws", type=_positive, help="number of draws")
+    parser.add_argument("--draws", type=_positive, help="help.main.draws")
     parser.add_argument(
         "--feedback",
         metavar="PATH",
-        help="take queues and bills from a table of transport simulate --feedback (file, folder or run id)",
+        help="help.main.feedback",
     )
     account_cli.model_options(parser)
 
@@ -251,6 +249,7 @@ def _run_scenario(
     name: str, inputs: Inputs, args: argparse.Namespace, *, out: Path | None = None, starts: FreightStarts | None = None
 ) -> StoredRun:
     from transport import project_cli
+    from transport.freight_start import FreightStarts
     from transport.scenario import load_scenario
     from transport.store import files_to_keep, may_write, run_id, runs_folder, write_run
     from transport.study import run
@@ -276,7 +275,7 @@ def _run_scenario(
         _tell_origin(scenario, inputs, args.lang)
     start = time.perf_counter()
     with _Progress(args) as tell:
-        results = run(scenario, inputs, progress=tell, starts=starts)
+        results = run(scenario, inputs, progress=tell, starts=starts or FreightStarts(rebuild=False))
     took = time.perf_counter() - start
     return write_run(folder, results.tables, scenario, inputs.data_hash, seconds=took, kept=kept)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import sys
@@ -10,11 +9,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transport.i18n import LANGUAGES, has_text, labels, t
+from transport.arguments import refuse
+from transport.i18n import has_text, labels, t
 from transport.network_show import err, out, print_table
 from transport.sampling import DESIGNS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
@@ -40,51 +41,43 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options: language, JSON, data pack.
     """
-    parser = verbs.add_parser(
-        "ensemble", parents=parents, help="probability of every target over the ranges of the data, and what it hangs on"
-    )
-    parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="names of bundled scenarios, or .toml files")
-    parser.add_argument(
-        "--draws", type=positive, default=_DRAWS, metavar="N", help=f"draws beside the central run (default {_DRAWS})"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed; scenarios with one seed share every draw")
-    parser.add_argument("--design", choices=DESIGNS, default="lhs", help="Latin hypercube (default) or scrambled Sobol sequence")
+    parser = verbs.add_parser("ensemble", parents=parents, help="help.command.ensemble")
+    parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="help.ensemble.scenarios")
+    parser.add_argument("--draws", type=positive, default=_DRAWS, metavar="N", help="help.ensemble.draws")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="help.ensemble.seed")
+    parser.add_argument("--design", choices=DESIGNS, default="lhs", help="help.ensemble.design")
     parser.add_argument(
         "--capacity",
         choices=("fixed", "equilibrium"),
         default="fixed",
-        help="freight delays of 2020 (default), or of the central run's own flows of each year (far slower)",
+        help="help.ensemble.capacity",
     )
-    parser.add_argument(
-        "--workers", type=positive, metavar="N", help="processes (default: one per core); the results are the same"
-    )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
+    parser.add_argument("--workers", type=positive, metavar="N", help="help.ensemble.workers")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="help.shared.scheduler")
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="folder (default runs/ensemble-<id>); of several scenarios one folder each in it",
+        help="help.ensemble.out",
     )
-    parser.add_argument("--only", type=int, metavar="K", help="work out draw K alone and print it; 0 = the central run")
-    parser.add_argument(
-        "--drivers", default=HEADLINE, metavar="ID", help=f"indicator whose drivers are shown (default {HEADLINE})"
-    )
-    parser.add_argument("--year", type=int, default=_YEAR, metavar="YEAR", help=f"year of the drivers (default {_YEAR})")
-    parser.add_argument("--top", type=positive, default=_TOP, metavar="N", help=f"drivers to show (default {_TOP})")
-    parser.add_argument("--tornado", action="store_true", help="also move each shown driver alone to the ends of its range")
+    parser.add_argument("--only", type=int, metavar="K", help="help.ensemble.only")
+    parser.add_argument("--drivers", default=HEADLINE, metavar="ID", help="help.ensemble.drivers")
+    parser.add_argument("--year", type=int, default=_YEAR, metavar="YEAR", help="help.ensemble.year")
+    parser.add_argument("--top", type=positive, default=_TOP, metavar="N", help="help.ensemble.top")
+    parser.add_argument("--tornado", action="store_true", help="help.ensemble.tornado")
     parser.add_argument(
         "--pawn",
         action="store_true",
-        help="also PAWN indices from the same draws: any effect on the distribution, interactions too",
+        help="help.ensemble.pawn",
     )
     parser.add_argument(
         "--groups",
         type=_power_of_two,
         metavar="N",
-        help="also Sobol indices of whole data files, from N x (files + 2) further runs; N a power of two",
+        help="help.ensemble.groups",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever in every scenario")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="help.ensemble.set")
+    parser.add_argument("--quiet", action="store_true", help="help.shared.quiet")
     parser.set_defaults(command=_ensemble)
 
 
@@ -103,7 +96,7 @@ def _whole(text: str, fits: Callable[[int], bool], key: str) -> int:
     except ValueError:
         number = 0
     if not fits(number):
-        raise argparse.ArgumentTypeError(" / ".join(t(f"ensemble.{key}", lang, given=text) for lang in LANGUAGES))
+        refuse(f"ensemble.{key}", given=text)
     return number
 
 

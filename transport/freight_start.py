@@ -1,11 +1,13 @@
 """What many runs of the freight model have in common: networks, demand and chains, and the solved base year.
 
 No lever, project, closure or site moves the base year, and only few change the networks. So of two runs on the same tables the second takes
-networks and base year from the first, bit by bit what it would have found itself.
+networks and base year from the first, bit by bit what it would have found itself. That holds from command to command, too: a solved base year is
+kept on disk (:mod:`transport.base_store`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from networks.errors import CalibrationError
+from transport import base_store
 from transport.closures import SITE_LEVEL
 from transport.freight_model import MARGINS, BaseModel, rebased, solve_base
 from transport.freight_rebuild import rebuilt
@@ -61,7 +64,7 @@ class FreightStarts:
 
     def __init__(self, most: int = 3, *, rebuild: bool = True) -> None:
         self._kept: list[_Start] = []
-        self._most, self._rebuild = most, rebuild
+        self._most, self._rebuild, self._opened = most, rebuild, False
         self.built = 0
 
     def base_of(self, inputs: Inputs, params: Params, *, hold_network_after: int | None = None, light: bool = False) -> BaseModel:
@@ -79,6 +82,7 @@ class FreightStarts:
         BaseModel
             With costs and limits of this run.
         """
+        self._open()
         reads = {} if inputs.reads is None else inputs.reads
         before = dict(reads)
         opened = tuple(bool(x) for x in params.get(_OPENS)[0] > _OPEN)
@@ -104,12 +108,31 @@ class FreightStarts:
         base = solve_base(inputs, params, hold_network_after=hold_network_after)
         self.built += 1
         count = {key: n - before.get(key, 0) for key, n in reads.items() if n > before.get(key, 0)}
-        self._use(_Start(inputs, opened, hold_network_after, base, count))
+        start = _Start(inputs, opened, hold_network_after, base, count)
+        self._use(start)
+        folder = base_store.base_folder()
+        if folder is not None:
+            base_store.keep(start, folder, _key(start))
         return base
+
+    def _open(self) -> None:
+        """Take in what earlier commands have left, once."""
+        folder = None if self._opened else base_store.base_folder()
+        self._opened = True
+        if folder is not None:
+            self._kept = [*base_store.kept(folder), *self._kept]
 
     def _use(self, start: _Start) -> None:
         """Put a start last; the one that was not used for longest goes if there are too many."""
         self._kept = [*(kept for kept in self._kept if kept is not start), start][-self._most :]
+
+
+def _key(start: _Start) -> str:
+    """Return what tells a start from others, so that each is kept once."""
+    tables = [
+        (name, int(frame.hash_rows().sum())) for name, frame in sorted(start.inputs.tables.items()) if name.startswith(_READ)
+    ]
+    return hashlib.sha256(repr((start.inputs.data_hash, start.opened, start.held, tables)).encode()).hexdigest()[:16]
 
 
 def _tried(

@@ -337,7 +337,7 @@ def transhipment_growth(containers: pl.DataFrame) -> Series:
     growth = np.full(len(YEARS), np.nan)
     if start > 0:
         growth[span > 0] = 100.0 * ((series[span > 0] / start) ** (1.0 / span[span > 0]) - 1.0)
-    return Series("transhipment_growth", PROVINCE, "percent", growth[None], variant="containers")
+    return Series("transhipment_growth", PROVINCE, "percent/yr", growth[None], variant="containers")
 
 
 def share_series(indicator: str, share: NDArray[np.float64], *, area: str = PROVINCE, variant: str = "") -> Series:

@@ -15,6 +15,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ import polars as pl
 
 from transport.check_problems import Problem, words
 from transport.check_run import BINARY, Examined, Layer, examine
+from transport.checked import read_checked
 from transport.findings import DataError
 from transport.params import Lever, Params
 from transport.sampling import Correlation
@@ -167,6 +169,8 @@ class Inputs:
         """
         if drawn is not None:
             return Params.from_quantiles(self.own_parameters(), drawn, draws=draws, reads=self.reads)
+        if draws == 1 and only is None:
+            return self._central.recorded(self.reads)
         return Params.from_frame(
             self.own_parameters(),
             draws=draws,
@@ -176,6 +180,11 @@ class Inputs:
             design=design,
             correlations=self.correlations(),
         )
+
+    @cached_property
+    def _central(self) -> Params:
+        """Return the central values, which a run and a page ask for many times over."""
+        return Params.from_frame(self.own_parameters())
 
     def own_parameters(self) -> pl.DataFrame:
         """Return the parameter rows of the model, without the reference library."""
@@ -248,7 +257,8 @@ def load_inputs(folder: Path | None = None, pack: Path | None = None, *, lang: s
     """
     where = folder or data_folder()
     base, over, problems = read_layers(where, pack)
-    found = examine(base, over)
+    known = read_checked(base) if over is None and not problems else None
+    found = known or examine(base, over)
     problems = [*problems, *found.problems]
     if problems:
         raise DataError(words(problems, lang))

@@ -43,29 +43,23 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "measures",
         parents=parents,
-        help="what each measure of a scenario does to CO2, the headline and cost: alone, first, last, and its fair share",
+        help="help.command.measures",
     )
-    parser.add_argument("scenario", help="name of a bundled scenario, or a .toml file")
-    parser.add_argument(
-        "--base", metavar="NAME", help="scenario that the measures are put on (default: the one that the scenario builds on)"
-    )
-    parser.add_argument(
-        "--year", type=int, choices=YEARS_SHOWN, default=_YEAR, metavar="YEAR", help=f"year to print (default {_YEAR})"
-    )
+    parser.add_argument("scenario", help="help.shared.scenario")
+    parser.add_argument("--base", metavar="NAME", help="help.measures.base")
+    parser.add_argument("--year", type=int, choices=YEARS_SHOWN, default=_YEAR, metavar="YEAR", help="help.measures.year")
     parser.add_argument(
         "--pairs",
         type=positive,
         default=_PAIRS,
         metavar="N",
-        help=f"pairs of a random order and its reverse for the fair shares (default {_PAIRS})",
+        help="help.measures.pairs",
     )
-    parser.add_argument("--no-interactions", action="store_true", help="leave pairs of measures out: faster")
-    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: all cores); the numbers do not change")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster, for example tcp://host:8786")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="keep the tables there; in the runs folder they enter the catalogue"
-    )
+    parser.add_argument("--no-interactions", action="store_true", help="help.measures.no_interactions")
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="help.shared.set")
+    parser.add_argument("--workers", type=positive, metavar="N", help="help.shared.workers")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="help.shared.scheduler")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="help.measures.out")
     store_option(parser)
     parser.set_defaults(command=_measures)
 

@@ -54,42 +54,42 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options: language, JSON, data pack.
     """
-    parser = verbs.add_parser("network", help="build, check, show or export the network")
+    parser = verbs.add_parser("network", help="help.command.network")
     sub = parser.add_subparsers(required=True, metavar="WHAT")
     for add in VERBS:
         add(sub, parents)
 
 
 def _add_build(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    build = sub.add_parser("build", parents=parents, help="build the graph of one year, print what it holds and write it")
+    build = sub.add_parser("build", parents=parents, help="help.command.network_build")
     _source_options(build)
-    build.add_argument("--out", type=Path, help="folder for the tables and graph.graphml")
-    build.add_argument("--force", action="store_true", help="write into a folder that holds something")
+    build.add_argument("--out", type=Path, help="help.network.out")
+    build.add_argument("--force", action="store_true", help="help.network.force")
     build.set_defaults(command=_guarded(_build))
 
 
 def _add_check(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    check = sub.add_parser("check", parents=parents, help="every problem of the network at once")
+    check = sub.add_parser("check", parents=parents, help="help.command.network_check")
     _source_options(check)
     check.set_defaults(command=_guarded(_check))
 
 
 def _add_show(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    parser = sub.add_parser("show", parents=parents, help="show a link, a node or a zone, or the links of a mode or line")
-    parser.add_argument("what", nargs="?", help="id of a link, node or zone")
-    parser.add_argument("--mode", help="links of this mode")
-    parser.add_argument("--line", help="links whose line holds this text")
-    parser.add_argument("--network", choices=NETWORKS, default="compact")
+    parser = sub.add_parser("show", parents=parents, help="help.command.network_show")
+    parser.add_argument("what", nargs="?", help="help.network.what")
+    parser.add_argument("--mode", help="help.network.mode")
+    parser.add_argument("--line", help="help.network.line")
+    parser.add_argument("--network", choices=NETWORKS, default="compact", help="help.network.network")
     parser.set_defaults(command=_guarded(_show))
 
 
 def _add_export(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    export = sub.add_parser("export", parents=parents, help="write the network, or the OD matrices of a run, in another format")
+    export = sub.add_parser("export", parents=parents, help="help.command.network_export")
     _source_options(export, name="--source-format")
-    export.add_argument("--format", dest="to", choices=EXPORTS, required=True)
-    export.add_argument("--out", type=Path, required=True, help="file, or folder for gmns and tables")
-    export.add_argument("--run", type=Path, help="run folder: flows for geojson, OD matrices for omx")
-    export.add_argument("--force", action="store_true", help="write over what is there")
+    export.add_argument("--format", dest="to", choices=EXPORTS, required=True, help="help.network.format")
+    export.add_argument("--out", type=Path, required=True, help="help.network.out_export")
+    export.add_argument("--run", type=Path, help="help.network.run")
+    export.add_argument("--force", action="store_true", help="help.network.force_export")
     export.set_defaults(command=_guarded(_export))
 
 
@@ -98,14 +98,10 @@ VERBS: tuple[Adder, ...] = (_add_build, _add_check, _add_show, _add_export, add_
 
 
 def _source_options(parser: argparse.ArgumentParser, *, name: str = "--format") -> None:
-    parser.add_argument("--year", type=int, default=BASE_YEAR, help=f"year of the graph (default {BASE_YEAR})")
-    parser.add_argument(
-        "--network", choices=NETWORKS, help="compact (default, or what --run was made on), or the finer road network"
-    )
-    parser.add_argument(
-        "--from", dest="source", type=Path, help="another network: folder, .graphml file, or the net file of TNTP"
-    )
-    parser.add_argument(name, dest="format", choices=FORMATS, default="tables", help="format of --from (default tables)")
+    parser.add_argument("--year", type=int, default=BASE_YEAR, help="help.network.year")
+    parser.add_argument("--network", choices=NETWORKS, help="help.network.network_options")
+    parser.add_argument("--from", dest="source", type=Path, help="help.network.from")
+    parser.add_argument(name, dest="format", choices=FORMATS, default="tables", help="help.network.source_format")
 
 
 def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:

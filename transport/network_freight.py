@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from transport.arguments import Text
 from transport.freight_words import chain_label, sentence
 from transport.i18n import label, t
 from transport.layout import FIRST_YEAR, LAST_YEAR, YEARS
@@ -48,41 +49,45 @@ def add_freight(sub: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options.
     """
-    explain = sub.add_parser("explain", parents=parents, help="why a haul goes the way it does: chains, costs, path, share")
-    explain.add_argument("origin", help="zone id, node id, or the beginning of a name")
-    explain.add_argument("destination")
-    explain.add_argument("commodity", help="code or label")
+    explain = sub.add_parser("explain", parents=parents, help="help.command.network_explain")
+    explain.add_argument("origin", help="help.network_freight.origin")
+    explain.add_argument("destination", help="help.network_freight.destination")
+    explain.add_argument("commodity", help="help.network_freight.commodity")
     _model_options(explain)
     explain.set_defaults(command=_guarded(_explain))
 
-    select = sub.add_parser("select", parents=parents, help="whose goods a link, a line or a terminal carries")
-    select.add_argument("what", help="link id, line name, or terminal id")
+    select = sub.add_parser("select", parents=parents, help="help.command.network_select")
+    select.add_argument("what", help="help.network_freight.what")
     _model_options(select)
-    select.add_argument("--top", type=int, default=_TOP, help=f"pairs to list (default {_TOP})")
+    select.add_argument("--top", type=int, default=_TOP, help="help.network_freight.top")
     select.set_defaults(command=_guarded(_select))
 
-    identify = sub.add_parser("identify", parents=parents, help="how well the base year pins down the freight model")
-    identify.add_argument("--scenario", default="baseline")
+    identify = sub.add_parser("identify", parents=parents, help="help.command.network_identify")
+    identify.add_argument("--scenario", default="baseline", help="help.network_freight.scenario")
     _network_option(identify)
     identify.set_defaults(command=_guarded(_identify))
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenario", default="baseline", help="scenario name or .toml file (default baseline)")
+    parser.add_argument("--scenario", default="baseline", help="help.network_freight.scenario")
     parser.add_argument(
-        "--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help=f"{FIRST_YEAR} to {LAST_YEAR} (default {_YEAR})"
+        "--year",
+        type=int,
+        choices=YEARS,
+        metavar="YEAR",
+        default=_YEAR,
+        help=Text("help.network_freight.year", first=FIRST_YEAR, last=LAST_YEAR),
     )
     parser.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
-        help="equilibrium: delays, prices and paths of that year's own flows, as in a run; fixed: delays and prices of the base year, one path per pair "
-        "(default: as the scenario runs, equilibrium if it says nothing). Either way the base year is solved first, about 10 s",
+        help="help.network_freight.capacity",
     )
     _network_option(parser)
 
 
 def _network_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--network", choices=("compact", "fine"), help="road network (default: that of the scenario)")
+    parser.add_argument("--network", choices=("compact", "fine"), help="help.network_freight.network")
 
 
 def _guarded(command: Command) -> Command:

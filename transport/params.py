@@ -363,6 +363,18 @@ class Params:
         """
         return Params(self._values, self._units, self.draws, self._reads, parents, self._highest, self._placed, self._lowest)
 
+    def recorded(self, reads: dict[tuple[str, str], int] | None) -> Params:
+        """Return the same values with a record of reads of their own.
+
+        Parameters
+        ----------
+        reads
+            As in :meth:`from_frame`.
+        """
+        made = copy.copy(self)
+        made._reads = {} if reads is None else reads  # noqa: SLF001  (its own class)
+        return made
+
     def _key(self, parameter: str, subject: str) -> tuple[str, str]:
         """Return the key that holds a value: the subject's own row, else its parent's."""
         head, colon, rest = subject.partition(":")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transport.account_cli import model_options, models_of, title_of, useless_options
+from transport.arguments import Text
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, SCOPES, YEARS
 from transport.network_show import err, out
@@ -38,28 +39,28 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "prefectures",
         parents=parents,
-        help="what each prefecture contributes to each indicator, per head, per GDP, ranks, qualities",
+        help="help.command.prefectures",
     )
     parser.add_argument(
         "scenario",
         nargs="?",
         default=_SCENARIO,
         metavar="SCENARIO|RUN",
-        help=f"name of a bundled scenario, a .toml file, or a run folder (default {_SCENARIO}); the stored run of a scenario is taken where there is one",
+        help="help.prefecture.scenario",
     )
-    parser.add_argument("--area", metavar="CODE", help="one prefecture, all indicators: code or Chinese or English name")
-    parser.add_argument("--indicator", metavar="ID", help="one indicator, all prefectures, ranked")
+    parser.add_argument("--area", metavar="CODE", help="help.prefecture.area")
+    parser.add_argument("--indicator", metavar="ID", help="help.prefecture.indicator")
     parser.add_argument(
         "--year",
         type=int,
         choices=YEARS,
         default=_YEAR,
         metavar="YEAR",
-        help=f"year shown (default {_YEAR}); changes are since {BASE_YEAR}",
+        help=Text("help.prefecture.year", year=BASE_YEAR),
     )
-    parser.add_argument("--per", choices=("head", "gdp"), help="show and rank per resident, or per GDP of 2020")
-    parser.add_argument("--scope", choices=SCOPES, help="scope of CO2 (default: that of each headline)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the whole table to a .csv or .parquet file")
+    parser.add_argument("--per", choices=("head", "gdp"), help="help.prefecture.per")
+    parser.add_argument("--scope", choices=SCOPES, help="help.prefecture.scope")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="help.prefecture.out")
     model_options(parser)
     parser.set_defaults(command=_prefectures)
 

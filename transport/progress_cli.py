@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from transport.arguments import Text
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, FIRST_CUT, LAST_OBSERVED, LAST_YEAR, SCOPES, YEARS
 from transport.network_show import err, out
@@ -35,7 +36,7 @@ def _scenario_argument(parser: argparse.ArgumentParser, default: str) -> None:
         nargs="?",
         default=default,
         metavar="SCENARIO",
-        help=f"name of a bundled scenario, a .toml file, or a run folder (default {default})",
+        help="help.progress.scenario",
     )
 
 
@@ -44,56 +45,50 @@ def _speed(parser: argparse.ArgumentParser) -> None:
         "--capacity",
         choices=("equilibrium", "fixed"),
         default="fixed",
-        help="freight delays and prices of every year, or those of 2020 (default; faster)",
+        help="help.progress.capacity",
     )
 
 
 def _add_hindcast(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser("hindcast", parents=parents, help="modelled against observed 2015-2024, fitted apart from held out")
+    parser = verbs.add_parser("hindcast", parents=parents, help="help.command.hindcast")
     _scenario_argument(parser, OBSERVED)
     parser.add_argument(
         "--cut",
         type=int,
         choices=range(FIRST_CUT, LAST_OBSERVED),
         metavar="YEAR",
-        help=f"take away parameter rows after this year ({FIRST_CUT}-{LAST_OBSERVED - 1}), so that later observations are held out",
+        help=Text("help.progress.cut", first=FIRST_CUT, last=LAST_OBSERVED - 1),
     )
-    parser.add_argument("--item", help="only the series whose code or name contains this text, year by year")
-    parser.add_argument("--rows", action="store_true", help="every year of every series")
+    parser.add_argument("--item", help="help.progress.item")
+    parser.add_argument("--rows", action="store_true", help="help.progress.rows")
     _speed(parser)
     parser.set_defaults(command=_hindcast)
 
 
 def _add_progress(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
-        "progress", parents=parents, help="actual values against the path to each target, with a traffic light"
-    )
+    parser = verbs.add_parser("progress", parents=parents, help="help.command.progress")
     _scenario_argument(parser, "baseline")
     parser.add_argument(
         "--as-of",
         type=int,
         choices=range(BASE_YEAR, LAST_YEAR + 1),
         metavar="YEAR",
-        help="last year whose actual values count (default: the year before the data's, or the last whole year entered if later)",
+        help="help.progress.as_of",
     )
     _speed(parser)
     parser.set_defaults(command=_progress)
 
 
 def _add_readings(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    parser = verbs.add_parser(
-        "readings", parents=parents, help="the carbon intensity in every boundary, scope and base, by scenario"
-    )
+    parser = verbs.add_parser("readings", parents=parents, help="help.command.readings")
     parser.add_argument(
         "scenarios",
         nargs="*",
         default=list(SCENARIOS),
         metavar="SCENARIO",
-        help=f"bundled scenarios, .toml files or run folders (default {' '.join(SCENARIOS)})",
+        help=Text("help.progress.scenarios", scenarios=" ".join(SCENARIOS)),
     )
-    parser.add_argument(
-        "--year", type=int, choices=YEARS, default=TARGET_YEAR, metavar="YEAR", help=f"year (default {TARGET_YEAR})"
-    )
+    parser.add_argument("--year", type=int, choices=YEARS, default=TARGET_YEAR, metavar="YEAR", help="help.shared.year")
     _speed(parser)
     parser.set_defaults(command=_readings)
 

@@ -33,12 +33,12 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options.
     """
-    parser = verbs.add_parser("projects", parents=parents, help="list the project register, show one project, or rank them")
+    parser = verbs.add_parser("projects", parents=parents, help="help.command.projects")
     parser.add_argument(
         "words",
         nargs="*",
         metavar="[FILTER | show ID | rank SCENARIO]",
-        help="only projects that contain this text; show and the name of one project; or rank and a scenario",
+        help="help.project.words",
     )
     rank_options(parser)
     parser.set_defaults(command=_projects)
@@ -47,17 +47,13 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
 def section_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that build projects, close links and terminals and move sites in a run, whatever the scenario file says."""
     several: dict[str, Any] = {"action": "append", "default": []}
-    parser.add_argument(
-        "--project", **several, metavar="NAME=YEAR", help="build a project of the register in a year, or NAME=never"
-    )
-    parser.add_argument(
-        "--close", **several, metavar="ID=YEAR:SHARE", help="close a link or terminal for a share of a year, 2028:1 = all year"
-    )
+    parser.add_argument("--project", **several, metavar="NAME=YEAR", help="help.project.project")
+    parser.add_argument("--close", **several, metavar="ID=YEAR:SHARE", help="help.project.close")
     parser.add_argument(
         "--site",
         **several,
         metavar="ZONE=YEAR:LEVEL",
-        help="activity of a works, mine, refinery or port from a year on; 0 = closed",
+        help="help.project.site",
     )
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from transport.arguments import Text
 from transport.i18n import labels, t
 from transport.network_show import err, out, print_table
 
@@ -63,17 +64,15 @@ _SHOWN = (
 
 def rank_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the ranking to the command ``projects``."""
-    group = parser.add_argument_group("rank", f"transport projects rank [SCENARIO] (default {_SCENARIO})")
-    group.add_argument(
-        "--year", type=int, choices=YEARS_KNOWN, default=YEAR, help=f"year in which projects are compared (default {YEAR})"
-    )
-    group.add_argument("--only", nargs="+", metavar="ID", help="rank only these projects")
+    group = parser.add_argument_group("rank", Text("help.rank.description", scenario=_SCENARIO))
+    group.add_argument("--year", type=int, choices=YEARS_KNOWN, default=YEAR, help="help.rank.year")
+    group.add_argument("--only", nargs="+", metavar="ID", help="help.rank.only")
     group.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
-        help="equilibrium: delays and prices of every run's own flows (as the scenario runs; about 15 s a project); fixed: those of the base year",
+        help="help.rank.capacity",
     )
-    group.add_argument("--top", type=int, default=_TOP, help=f"rows to print (default {_TOP}); 0 = all")
+    group.add_argument("--top", type=int, default=_TOP, help="help.rank.top")
 
 
 def rank_projects(inputs: Inputs, args: argparse.Namespace) -> int:

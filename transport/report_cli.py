@@ -28,21 +28,13 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options: language, JSON, data pack.
     """
-    parser = verbs.add_parser("report", parents=parents, help="write a Word and an Excel report about a run")
-    parser.add_argument(
-        "run", metavar="RUN", help="scenario with a result on the present data, identifier of a run, or run folder"
-    )
-    parser.add_argument(
-        "--format", default="docx,xlsx", metavar="LIST", help="docx, xlsx, or both separated by a comma (default)"
-    )
-    parser.add_argument(
-        "--kind", choices=_KINDS, default="scenario", help="report on the scenario (default), or on every clause of the plan"
-    )
-    parser.add_argument("--city", default="", metavar="CITY", help="report on one prefecture: code or Chinese or English name")
-    parser.add_argument(
-        "--base", default="", metavar="SCENARIO|RUN", help="what the scenario is held against (default: its parent)"
-    )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default runs/reports)")
+    parser = verbs.add_parser("report", parents=parents, help="help.command.report")
+    parser.add_argument("run", metavar="RUN", help="help.report.run")
+    parser.add_argument("--format", default="docx,xlsx", metavar="LIST", help="help.report.format")
+    parser.add_argument("--kind", choices=_KINDS, default="scenario", help="help.report.kind")
+    parser.add_argument("--city", default="", metavar="CITY", help="help.report.city")
+    parser.add_argument("--base", default="", metavar="SCENARIO|RUN", help="help.report.base")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="help.report.out")
     parser.set_defaults(command=_report)
 
 
@@ -80,6 +72,10 @@ def _report(args: argparse.Namespace) -> int:
         return OK
     if source.other_data:
         err(t("report.other_data", args.lang, run=source.run.manifest["data_hash"][:12], now=source.inputs.data_hash[:12]))
+    manifest = source.run.manifest
+    if args.run != manifest["run_id"]:
+        made = str(manifest["created_at"])[:16].replace("T", " ")
+        out(t("report.of_run", args.lang, run=manifest["run_id"], title=source.title, made=made))
     for file in files:
         out(t("report.written", args.lang, file=str(file)))
     return OK

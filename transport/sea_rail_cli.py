@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from transport.arguments import Text
 from transport.i18n import t
 from transport.layout import BASE_YEAR, PROVINCE, YEARS
 from transport.network_show import err, out, print_table
@@ -50,28 +51,21 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options.
     """
-    parser = verbs.add_parser(
-        "sea-rail", parents=parents, help="share of port containers that come or go by rail, and what package reaches a target"
-    )
-    parser.add_argument(
-        "scenario", nargs="?", default="baseline", help="name of a bundled scenario, or a .toml file (default baseline)"
-    )
-    parser.add_argument(
-        "--target", type=_share, default=_TARGET, metavar="PERCENT", help=f"share to be reached (default {_TARGET:g})"
-    )
+    parser = verbs.add_parser("sea-rail", parents=parents, help="help.command.sea_rail")
+    parser.add_argument("scenario", nargs="?", default="baseline", help="help.sea_rail.scenario")
+    parser.add_argument("--target", type=_share, default=_TARGET, metavar="PERCENT", help="help.sea_rail.target")
     parser.add_argument(
         "--year",
         type=int,
         choices=[y for y in YEARS if y > BASE_YEAR],
         metavar="YEAR",
         action="append",
-        help=f"year of the target, may be repeated (default {' and '.join(map(str, _TARGET_YEARS))})",
+        help=Text("help.sea_rail.year", years=" ".join(map(str, _TARGET_YEARS))),
     )
     parser.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
-        help="equilibrium: delays and prices of each year's own flows, and the best package checked against the capacities it fills; fixed: those of the "
-        "base year, faster (default: as the scenario runs)",
+        help="help.sea_rail.capacity",
     )
     parser.set_defaults(command=_sea_rail)
 

@@ -33,21 +33,16 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options.
     """
-    parser = verbs.add_parser(
-        "shift", parents=parents, help="tonnes that change their mode between two scenarios, by cause, commodity and pair"
-    )
-    parser.add_argument("a", metavar="A", help="name of a bundled scenario, or a .toml file")
-    parser.add_argument("b", metavar="B", help="the scenario to compare with it")
-    parser.add_argument(
-        "--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help=f"year of the comparison (default {_YEAR})"
-    )
-    parser.add_argument("--by", choices=tuple(BY), default="cause", help="rows of the table (default cause)")
-    parser.add_argument("--top", type=int, default=_TOP, help=f"rows to print, largest first (default {_TOP}); 0 = all")
+    parser = verbs.add_parser("shift", parents=parents, help="help.command.shift")
+    parser.add_argument("a", metavar="A", help="help.shared.scenario")
+    parser.add_argument("b", metavar="B", help="help.shift.b")
+    parser.add_argument("--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help="help.shift.year")
+    parser.add_argument("--by", choices=tuple(BY), default="cause", help="help.shift.by")
+    parser.add_argument("--top", type=int, default=_TOP, help="help.shift.top")
     parser.add_argument(
         "--capacity",
         choices=("equilibrium", "fixed"),
-        help="equilibrium: delays and prices of each run's own flows; fixed: those of the base year, faster and without the cause capacity "
-        "(default: as the first scenario runs)",
+        help="help.shift.capacity",
     )
     parser.set_defaults(command=_shift)
 

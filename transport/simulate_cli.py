@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from contextlib import contextmanager
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transport.account_cli import model_options
-from transport.i18n import LANGUAGES, has_text, labels, listed, t
+from transport.arguments import Text, refuse
+from transport.i18n import has_text, labels, listed, t
 from transport.layout import PROVINCE, YEARS
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
@@ -67,34 +68,31 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "simulate",
         parents=parents,
-        help="simulate the charging of all buses, taxis, airports, truck corridors and berths with SimPy",
+        help="help.command.simulate",
     )
-    parser.add_argument("scenario", help="name of a bundled scenario, or a .toml file")
-    parser.add_argument("--years", nargs="+", type=int, metavar="YEAR", help="years (default 2025 2030 2035)")
-    parser.add_argument("--systems", nargs="+", metavar="SYSTEM", help=f"of {', '.join(MAIN)} (default all)")
-    parser.add_argument("--areas", nargs="+", metavar="CODE", help="prefecture codes (default all)")
+    parser.add_argument("scenario", help="help.shared.scenario")
+    parser.add_argument("--years", nargs="+", type=int, metavar="YEAR", help="help.simulate.years")
+    parser.add_argument("--systems", nargs="+", metavar="SYSTEM", help=Text("help.simulate.systems", systems=" ".join(MAIN)))
+    parser.add_argument("--areas", nargs="+", metavar="CODE", help="help.simulate.areas")
     parser.add_argument(
         "--schedule",
         action="append",
         default=[],
         metavar="AIRPORT=FILE",
-        help="your own timetable of a week (.csv: day, arrive, depart, size, stand) for an airport, for example A_SHE=flights.csv; "
-        "it holds in every year and week; may be given once per airport",
+        help="help.simulate.schedule",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the tables (default runs/<run id>/simulate)")
-    parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: all cores); the numbers do not change"
-    )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="simulate on the Dask cluster of tcp://HOST:8786 instead")
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="help.shared.set")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="help.simulate.out")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="help.shared.workers")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="help.simulate.scheduler")
     parser.add_argument(
         "--feedback",
         action="store_true",
-        help="instead: make the table with which a run takes queues and bills (transport run --feedback)",
+        help="help.simulate.feedback",
     )
-    parser.add_argument("--again", action="store_true", help="simulate even if the same was kept before")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--progress", type=Path, metavar="FILE", help="append progress as JSON lines to this file")
+    parser.add_argument("--again", action="store_true", help="help.simulate.again")
+    parser.add_argument("--quiet", action="store_true", help="help.shared.quiet_run")
+    parser.add_argument("--progress", type=Path, metavar="FILE", help="help.shared.progress")
     model_options(parser)
     parser.set_defaults(command=_simulate)
 
@@ -105,8 +103,7 @@ def _positive(text: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        msg = " / ".join(t("simulate.workers", lang, given=text) for lang in LANGUAGES)
-        raise argparse.ArgumentTypeError(msg)
+        refuse("simulate.workers", given=text)
     return number
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transport.i18n import LANGUAGES, labels, t
+from transport.arguments import Text, refuse
+from transport.i18n import labels, t
 from transport.layout import YEARS
 from transport.network_show import err, out, print_table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from transport.inputs import Inputs
@@ -35,26 +36,24 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "size",
         parents=parents,
-        help="fewest plugs of a depot, city, airport, truck station or port for limits of its service, and the smallest feeder",
+        help="help.command.size",
     )
-    parser.add_argument("system", metavar="SYSTEM", help="bus_depot | taxi_city | airport | truck_corridor | shore_power")
-    parser.add_argument("--area", required=True, metavar="CODE", help="code of the prefecture, for example 210100")
+    parser.add_argument("system", metavar="SYSTEM", help="help.size.system")
+    parser.add_argument("--area", required=True, metavar="CODE", help="help.size.area")
     parser.add_argument(
         "--place",
         default="",
         metavar="NODE",
-        help="airport, truck station or port (with its ships where it has several kinds), for example A_SHE or PT_LVSHUN:ro_pax",
+        help="help.size.place",
     )
-    parser.add_argument(
-        "--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help=f"year of the fleet (default {_YEAR})"
-    )
-    parser.add_argument("--scenario", default=_SCENARIO, metavar="NAME", help=f"bundled scenario or .toml (default {_SCENARIO})")
+    parser.add_argument("--year", type=int, choices=YEARS, metavar="YEAR", default=_YEAR, help="help.size.year")
+    parser.add_argument("--scenario", default=_SCENARIO, metavar="NAME", help="help.size.scenario")
     parser.add_argument(
         "--week",
         nargs="+",
         default=[_WEEK],
         metavar="WEEK",
-        help=f"weeks in which the limits must hold: winter, summer, shoulder, holiday (default {_WEEK})",
+        help=Text("help.size.week", week=_WEEK),
     )
     parser.add_argument(
         "--limit",
@@ -62,21 +61,21 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
         type=_limit,
         default=[],
         metavar="STATISTIC=VALUE",
-        help="limits that differ from the rows, for example wait_p95_min=10 missed_share=0.01",
+        help="help.size.limit",
     )
     parser.add_argument(
         "--fleet",
         action="store_true",
-        help="airports: also the fewest units of an all-electric fleet, charging in gaps and at night only (about a minute)",
+        help="help.size.fleet",
     )
     parser.add_argument(
         "--schedule",
         type=Path,
         metavar="FILE",
-        help="airports: your own timetable of a week (.csv: day, arrive, depart, size, stand) instead of one made from the movements",
+        help="help.size.schedule",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="set a lever, as in transport run")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the whole table (.parquet or .csv)")
+    parser.add_argument("--set", action="append", default=[], metavar="LEVER=VALUE", help="help.shared.set")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="help.size.out")
     parser.set_defaults(command=_size)
 
 
@@ -87,8 +86,7 @@ def _limit(text: str) -> tuple[str, float]:
     except ValueError:
         number = -1.0
     if not name or not number >= 0.0:
-        msg = " / ".join(t("sizing.bad_limit", lang, given=text) for lang in LANGUAGES)
-        raise argparse.ArgumentTypeError(msg)
+        refuse("sizing.bad_limit", given=text)
     return name, number
 
 

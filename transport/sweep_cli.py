@@ -45,42 +45,34 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options: language, JSON, data pack.
     """
-    parser = verbs.add_parser("sweep", parents=parents, help="run many scenarios from one file: a list of cases or a grid")
-    parser.add_argument("file", help="name of a bundled sweep, or a .toml or .csv file")
-    parser.add_argument("--out", type=Path, help="folder of the sweep (default runs/sweep-<name>); taken up where it was stopped")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1); the results are the same")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="run the cases on the Dask cluster of tcp://HOST:8786 instead")
+    parser = verbs.add_parser("sweep", parents=parents, help="help.command.sweep")
+    parser.add_argument("file", help="help.sweep.file")
+    parser.add_argument("--out", type=Path, help="help.sweep.out")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="help.sweep.jobs")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="help.sweep.scheduler")
     catalogue_cli.store_option(parser)
-    parser.add_argument("--base", help="scenario that cases start from, in place of the file's")
-    parser.add_argument(
-        "--table", action="append", default=[], metavar="NAME", help="result table to keep, in place of the file's"
-    )
-    parser.add_argument(
-        "--year", type=int, choices=YEARS, metavar="YEAR", default=SHOWN, help=f"year of the printed table (default {SHOWN})"
-    )
-    parser.add_argument("--cases", action="store_true", help="only print what the cases change, run nothing")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--base", help="help.sweep.base")
+    parser.add_argument("--table", action="append", default=[], metavar="NAME", help="help.sweep.table")
+    parser.add_argument("--year", type=int, choices=YEARS, metavar="YEAR", default=SHOWN, help="help.sweep.year")
+    parser.add_argument("--cases", action="store_true", help="help.sweep.cases")
+    parser.add_argument("--quiet", action="store_true", help="help.shared.quiet")
     account_cli.model_options(parser)
     parser.set_defaults(command=_sweep)
 
 
 def compare_options(parser: argparse.ArgumentParser) -> None:
     """Add what ``compare`` compares and how it shows it."""
-    parser.add_argument("a", metavar="A", help="bundled scenario, .toml file, run folder, or SWEEP_FOLDER:CASE")
-    parser.add_argument("others", metavar="B", nargs="+", help="one to three more, held against the first")
-    parser.add_argument(
-        "--year", type=int, choices=YEARS, metavar="YEAR", action="append", help="year to compare (default 2025 and 2030)"
-    )
+    parser.add_argument("a", metavar="A", help="help.sweep.a")
+    parser.add_argument("others", metavar="B", nargs="+", help="help.sweep.others")
+    parser.add_argument("--year", type=int, choices=YEARS, metavar="YEAR", action="append", help="help.sweep.year_options")
     parser.add_argument(
         "--by",
         choices=("indicator", "corridor", "commodity", "prefecture"),
         default="indicator",
-        help="rows: indicators (default), or tonnes and tkm by mode per corridor, commodity or prefecture",
+        help="help.sweep.by",
     )
-    parser.add_argument("--top", type=int, default=15, metavar="N", help="rows to print before the rest (default 15); 0 = all")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="also write the table, every row of it, to a .parquet or .csv file"
-    )
+    parser.add_argument("--top", type=int, default=15, metavar="N", help="help.sweep.top")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="help.sweep.out_options")
 
 
 # ---- compare ----

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from transport import __version__, pool
-from transport.case_folder import clear_unfinished, may_take_up
+from transport.case_folder import clear_unfinished, error_file, holds, is_done, may_take_up
 from transport.freight_start import FreightStarts
 from transport.scenario_words import differences
 from transport.store import StoredRun, StoreError, files_to_keep, read_run, run_id, runs_folder, write_run
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Work = Callable[[Scenario, Inputs, Sequence[str], FreightStarts], Mapping[str, pl.DataFrame]]
 
 MANIFEST = "sweep.json"
-_CASES, _ERROR = "cases", ".error.txt"
+_CASES = "cases"
 #: Columns of ``cases`` that are no settings.
 CASE_COLUMNS = ("case", "run_id", "title_zh", "title_en", "words_zh", "words_en", "error")
 #: Names that a column of settings may not take in the tidy tables.
@@ -175,7 +175,7 @@ def run_sweep(
     cases.mkdir(parents=True, exist_ok=True)
     clear_unfinished(cases)
     ids = [run_id(case.scenario, inputs.data_hash) for case in sweep.cases]
-    todo = [k for k, case in enumerate(ids) if case not in ids[:k] and not _has(cases / case, sweep.tables)]
+    todo = [k for k, case in enumerate(ids) if case not in ids[:k] and not holds(cases / case, sweep.tables)]
     # another sweep may work in the same folder: what fails here is said to this one only
     with tempfile.TemporaryDirectory(prefix="transport-sweep-") as own:
         errors = Path(own)
@@ -225,17 +225,17 @@ class Lane:
 
     def keep(self, name: str, tables: Mapping[str, pl.DataFrame], scenario: Scenario, seconds: float) -> None:
         """Write the run folder of a case, unless another sweep has put it there in the meantime."""
-        if not _has(self.folder / name, self.tables):
+        if not holds(self.folder / name, self.tables):
             kept = files_to_keep(scenario, self.inputs.pack)
             write_run(self.folder / name, tables, scenario, self.inputs.data_hash, seconds=seconds, kept=kept)
 
     def fail(self, name: str, text: str) -> None:
         """Leave the message of a case that failed."""
-        (self.errors / f"{name}{_ERROR}").write_text(text, encoding="utf-8")
+        error_file(self.errors, name).write_text(text, encoding="utf-8")
 
     def is_done(self, name: str) -> bool:
         """Return whether a case has its results, or has failed."""
-        return _has(self.folder / name, self.tables) or (self.errors / f"{name}{_ERROR}").is_file()
+        return is_done(self.folder, name, self.tables, self.errors)
 
 
 def run_lane(lane: Lane, tell: Callable[[], None] | None = None) -> None:
@@ -325,11 +325,6 @@ def case_tables(scenario: Scenario, inputs: Inputs, names: Sequence[str], starts
     return {name: tables[name] for name in names}
 
 
-def _has(folder: Path, tables: Sequence[str]) -> bool:
-    """Return whether a run folder holds the wanted tables."""
-    return (folder / "manifest.json").is_file() and all((folder / f"{name}.parquet").is_file() for name in tables)
-
-
 def _lanes(
     sweep: Sweep, inputs: Inputs, folder: Path, errors: Path, ids: Sequence[str], todo: Sequence[int], jobs: int, work: Work
 ) -> list[Lane]:
@@ -365,15 +360,13 @@ class _Told:
     def __call__(self) -> None:
         if self._progress is None:
             return
-        done = [k for k in sorted(self._left) if self._is_done(self._ids[k])]
+        tables = self._sweep.tables
+        done = [k for k in sorted(self._left) if is_done(self._folder, self._ids[k], tables, self._errors)]
         if not done:
             self._progress(self._total - len(self._left), self._total, "")
         for k in done:
             self._left.remove(k)
             self._progress(self._total - len(self._left), self._total, self._sweep.cases[k].name)
-
-    def _is_done(self, case: str) -> bool:
-        return _has(self._folder / case, self._sweep.tables) or (self._errors / f"{case}{_ERROR}").is_file()
 
 
 # ---- all cases together ----
@@ -383,8 +376,8 @@ def _put_together(
     sweep: Sweep, inputs: Inputs, folder: Path, errors: Path, ids: Sequence[str], ran: tuple[str, ...]
 ) -> SweepResult:
     """Write the tables of all cases that have results, and the manifest last."""
-    found = [_has(folder / _CASES / case, sweep.tables) for case in ids]
-    overview = case_frame(sweep.cases, ids, [_error(errors / f"{case}{_ERROR}") for case in ids], inputs)
+    found = [holds(folder / _CASES / case, sweep.tables) for case in ids]
+    overview = case_frame(sweep.cases, ids, [_error(error_file(errors, case)) for case in ids], inputs)
     there = [
         (case, read_run(folder / _CASES / number))
         for case, number, is_there in zip(sweep.cases, ids, found, strict=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transport import account_cli
+from transport.arguments import Text
 from transport.i18n import t
 from transport.network_show import err, out, print_table
 
@@ -40,20 +41,18 @@ def register(verbs: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     parents
         Parsers of the common options: language, JSON, data pack.
     """
-    parser = verbs.add_parser(
-        "template", parents=parents, help="write the workbook that a statistician fills in, or turn a filled one into a data pack"
-    )
-    parser.add_argument("--out", type=Path, help="workbook to write (.xlsx); with --read the data pack (.zip or folder)")
-    parser.add_argument("--read", type=Path, metavar="FILE", help="filled workbook; every problem is listed at once")
+    parser = verbs.add_parser("template", parents=parents, help="help.command.template")
+    parser.add_argument("--out", type=Path, help="help.template.out")
+    parser.add_argument("--read", type=Path, metavar="FILE", help="help.template.read")
     parser.add_argument(
         "--compare", nargs="?", const=_SCENARIO, metavar="SCENARIO",
-        help=f"with --read: run a scenario (default {_SCENARIO}) without and with the numbers and print what changed",
+        help=Text("help.template.compare", scenario=_SCENARIO),
     )  # fmt: skip
     parser.add_argument(
         "--causes", nargs="?", const="fixed", choices=("fixed", "equilibrium"),
-        help="with --compare: what each number did to the headline and the verdicts, evaluated quickly (default) or as in a run",
+        help="help.template.causes",
     )  # fmt: skip
-    parser.add_argument("--ensemble", type=Path, metavar="FOLDER", help="ensemble whose replace-first list is asked for")
+    parser.add_argument("--ensemble", type=Path, metavar="FOLDER", help="help.template.ensemble")
     account_cli.model_options(parser)
     parser.set_defaults(command=_template)
 
@@ -107,6 +106,9 @@ def _pack(path: Path, inputs: Inputs, lang: str) -> Pack:
 def _template(args: argparse.Namespace) -> int:
     if args.read is not None:
         return _read(args)
+    if args.compare is not None or args.causes is not None:
+        err(t("template.needs_read", args.lang))
+        return FINDINGS
     if args.out is None or args.out.suffix.lower() != WORKBOOK:
         err(t("template.nothing_to_do", args.lang))
         return FINDINGS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import json
 import subprocess
@@ -10,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import streamlit as st
 
 from transport.app import launch, state, warm
 
@@ -84,26 +86,54 @@ def test_the_command_that_starts_the_app_loads_no_table() -> None:
     assert not loaded_by(code) & (HEAVY | {"numpy", "polars", "pydantic"})
 
 
+def test_no_console_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamlit import delta_generator, env_util
+
+    looked: list[int] = []
+    monkeypatch.setattr(env_util, "is_repl", lambda: looked.append(1))
+    monkeypatch.setattr(delta_generator, "_use_warning_has_been_displayed", False)
+    monkeypatch.setattr("streamlit.runtime.exists", lambda: True)
+    delta_generator._maybe_print_use_warning()
+    assert looked, "Streamlit does not look any more: launch need not keep it from it"
+    looked.clear()
+    monkeypatch.setattr(delta_generator, "_use_warning_has_been_displayed", False)
+    launch._ask_for_no_console()
+    delta_generator._maybe_print_use_warning()
+    assert not looked
+
+
+def test_threads_take_short_turns_while_the_server_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, began = sys.getswitchinterval(), []
+    monkeypatch.setattr(warm, "warm_up", lambda: began.append(sys.getswitchinterval()))
+
+    async def turn() -> float:
+        async with warm.lifespan(st.App("entry.py")):
+            return sys.getswitchinterval()
+
+    assert asyncio.run(turn()) == pytest.approx(warm.TURN) != usual
+    assert began == [pytest.approx(warm.TURN)]
+    assert sys.getswitchinterval() == usual
+
+
 @pytest.fixture
 def imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return what the thread imports, and keep it from reading any data."""
     names: list[str] = []
     monkeypatch.setattr(state, "read_ahead", lambda: None)
     monkeypatch.setattr("importlib.import_module", names.append)
+    monkeypatch.setattr(warm, "QUIET", 0.0)
     warm.ASKED.clear()
     yield names
     warm.ASKED.clear()
 
 
 def test_charts_are_read_ahead_until_somebody_asks_for_the_page(imported: list[str]) -> None:
-    usual = sys.getswitchinterval()
     warm.warm_up().join()
     assert tuple(imported) == (*warm.MODULES, *warm.CHARTS)
     imported.clear()
     warm.ASKED.set()
     warm.warm_up().join()
     assert tuple(imported) == warm.MODULES
-    assert sys.getswitchinterval() == usual
 
 
 @pytest.mark.parametrize("module", [*warm.MODULES, *warm.CHARTS])

@@ -591,3 +591,13 @@ def test_every_chain_and_constraint_has_a_name() -> None:
 def test_a_run_that_lacks_a_column_is_named() -> None:
     assert freight_tables.missing_tables(NEEDED) == []
     assert freight_tables.missing_tables({}) == list(NEEDED)
+
+
+def test_lines_are_called_by_their_ends_in_english_and_by_their_name_in_chinese(inputs: Inputs) -> None:
+    names = freight_tables.names_of(inputs, "en")
+    assert freight_tables.names_of(inputs, "zh").lines == {}
+    known = set(inputs.table("networks/links")["line_zh"].drop_nulls())
+    assert set(names.lines) <= known
+    assert len(names.lines) > 20
+    assert len(set(names.lines.values())) == len(names.lines)
+    assert not [name for name in names.lines.values() if CHINESE.search(name)]

@@ -22,6 +22,7 @@ from transport.app.what_if_jobs import scenario_of
 from transport.backcast_run import backcast_id, settings_text
 from transport.backcast_tables import TABLES as BACKCAST_TABLES
 from transport.backcast_tables import write_backcast
+from transport.backcast_words import words_of
 from transport.bundled import ENSEMBLE, best_ensemble, write_bundled
 from transport.ensemble import MANIFEST as ENSEMBLE_MANIFEST
 from transport.ensemble import prepared, run_ensemble
@@ -315,9 +316,11 @@ def backcast_tables(inputs: Inputs) -> dict[str, pl.DataFrame]:
             },
             {**target, "side": "looser", "step": 0.25, "status": "infeasible"},
         ],
-        "binding": [{**place, "vc_ratio": 1.21, "price_cny_per_t": 18.4}, {**place, "id": "L2", "unmet_t": 2.5e6}],
+        "binding": [
+            {**place, "vc_ratio": 1.21, "price_cny_per_t": 18.4},
+            {**place, "id": "L2", "vc_ratio": 1.0, "unmet_t": 2.5e6},
+        ],
         "left_out": [{"lever": levers["lever"][0], "measure": "none", "basis": "none", "reason": "no_cost"}],
-        "words": [{"line": k, "kind": "answer", "zh": f"第{k}句", "en": f"sentence {k}"} for k in (1, 2)],
     }
     return {name: pl.DataFrame(rows[name], schema=columns) for name, columns in BACKCAST_TABLES.items()}
 
@@ -326,7 +329,16 @@ def keep_backcast(runs: Path, inputs: Inputs) -> Backcast:
     """Write a backcast under the name of what the tab asks for at first."""
     request = {"targets": [TARGET], "probability": CHANCE / 100.0, "bounds": BOUNDS, "effort": EFFORT, "prices": True}
     name = backcast_id(scenario_of(read_run(runs).manifest, capacity="fixed"), inputs, *asked(request, inputs))
-    about = {"backcast": name, "status": "reached", "year": 2030, "first_year": 2026, "capacity": "equilibrium"}
+    about = {
+        "backcast": name,
+        "status": "reached",
+        "year": 2030,
+        "first_year": 2026,
+        "capacity": "equilibrium",
+        "probability": 0.8,
+    }
+    about |= {"title_zh": "方案", "title_en": "Plan", "levers": ["transit_fare"], "probability_in_equilibrium": 0.6}
+    about |= {"bounds": "stretch", "bounds_zh": "加力情景", "bounds_en": "Stretch"}
     return write_backcast(runs.parent / f"backcast-{name}", about, backcast_tables(inputs))
 
 
@@ -335,7 +347,9 @@ def test_a_backcast_is_shown_as_it_stands_in_its_folder(root: Path, runs: Path, 
     found = keep_backcast(runs, inputs)
     page = opened(root, lang=lang)
     assert not page.exception
-    assert found.table("words")[lang][0] in {box.value for box in page.success}
+    sentences = words_of(found, inputs)[lang].to_list()
+    assert sentences[0] in {box.value for box in page.success}
+    assert {"zh": "方案", "en": "Plan"}[lang] in sentences[0]
     money = {"zh": 1e8, "en": 1e6}[lang]
     levers = frame_with(page, "lever", "from", "to")
     assert levers["to"].tolist() == ["0.37", "0.37"]

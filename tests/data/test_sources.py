@@ -6,6 +6,7 @@ import ast
 import csv
 import operator
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,31 @@ def test_sources_are_unique_sorted_and_named() -> None:
         assert row["citation"], row["source"]
         assert re.fullmatch(r"[a-z0-9_]+", row["source"])
         assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", row["accessed"]), row["source"]
+
+
+def test_a_source_says_what_it_is_or_that_its_original_is_not_known() -> None:
+    """No citation leans on its neighbours, and one wording tells of an original that nobody has seen."""
+    wordings = {"original source not known", "seen at this address only; original source not known"}
+    for row in read(DATA / "sources.csv"):
+        text = row["citation"]
+        assert not re.match(r"(same|see) |derived from row|secondary", text), row["source"]
+        assert row["location"] not in {"not found", "recall", "public repository"}, row["source"]
+        if "出处不明" in text:
+            assert re.search(r"原始出处不明 \((.+?)\)", text)[1] in wordings, row["source"]  # type: ignore[index]
+        if "seen at this address only" in text:
+            assert row["location"].startswith("http"), row["source"]
+
+
+def test_growth_is_in_percent_a_year() -> None:
+    """A target and what it is held against are in one unit."""
+    targets = [
+        one for path in (DATA / "targets").glob("*.toml") for one in tomllib.loads(path.read_text(encoding="utf-8"))["target"]
+    ]
+    units = {one["id"]: one["unit"] for one in targets if one["id"].endswith("_growth")}
+    assert units == dict.fromkeys(("sea_rail_growth", "transhipment_growth"), "percent/yr")
+    for table in ("actuals", "sea_rail"):
+        rows = [row for row in read(DATA / "observed" / f"{table}.csv") if re.search("_growth(_target)?$", row["series"])]
+        assert {row["unit"] for row in rows} == {"percent/yr"}, table
 
 
 def test_every_source_resolves() -> None:

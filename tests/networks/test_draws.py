@@ -13,8 +13,9 @@ from networks import draw_kernels as kernels
 from networks.cost import COMPONENT
 from networks.draw_blocks import Constants, carry_blocks, room_of, slope_blocks
 from networks.draw_fit import Aim, fit_draws
-from networks.draw_kernels import LANES, Weights
+from networks.draw_kernels import Weights
 from networks.draws import Compact, Memory, case_flow, prices_of, solve_draws
+from networks.lanes import LANES
 from networks.measure import MARKS, MEASURE
 from networks.ports import fit_ports
 from networks.solve import CONSTANTS, choice_problem, flow_at_cost, row_costs, row_flow

@@ -23,7 +23,7 @@ from transport.backcast_search import (
 )
 from transport.backcast_solve import Effort
 from transport.backcast_tables import TABLES, binding_rows, read_backcast, write_backcast
-from transport.backcast_words import word_frame
+from transport.backcast_words import word_frame, words_of
 from transport.bundled import FOLDER
 from transport.cli import main
 from transport.layout import YEARS, year_index
@@ -265,7 +265,7 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     assert write_backcast(tmp_path / "b", {"backcast": "1"}, tables).manifest == found.manifest  # two sessions ask the same
     with pytest.raises(StoreError, match="another backcast"):
         write_backcast(tmp_path / "b", {"backcast": "2"}, tables)
-    broken: Mapping[str, object] = {**tables, "words": None}
+    broken: Mapping[str, object] = {**tables, "targets": None}
     with pytest.raises(AttributeError):
         write_backcast(tmp_path / "c", {"backcast": "2"}, broken)  # type: ignore[arg-type]
     assert {p.name for p in tmp_path.iterdir()} == {"b"}
@@ -299,7 +299,7 @@ def test_every_answer_has_its_words(status: str, unit: str, inputs: Inputs) -> N
         {**target, **short, "id": "sea_rail_share"},
         {**target, **short, "id": "sea_rail_growth", "year": 2025},
     ]
-    tables = {name: frame(name, []) for name in TABLES if name != "words"}
+    tables = {name: frame(name, []) for name in TABLES}
     chance = {"cost_cny2023": 4e8, "co2_change_t": -1e6, "probability": 0.85, "standard_error": 0.04, "draws": 96}
     tables["packages"] = frame("packages", [{"package": p, "kind": p, **chance} for p in ("base", "best")])
     tables["targets"] = frame("targets", [{**row, "package": p} for p in ("base", "best", "all") for row in rows])
@@ -382,7 +382,8 @@ def test_the_model_answers(small: Path, inputs: Inputs) -> None:
     tighter, looser = prices["cny2023_per_unit"].to_list()
     assert tighter > looser > 1e6
     assert prices["cny2023_per_tco2"][0] > 0.0
-    words = found.table("words").filter(kind="shadow")
+    assert not (small / "words.parquet").exists(), "sentences are made when they are read"
+    words = words_of(found, inputs).filter(kind="shadow")
     assert words.height == 1
     assert "每年多花" in words["zh"][0]
     assert "costs" in words["en"][0]

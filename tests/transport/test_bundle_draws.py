@@ -108,5 +108,5 @@ def test_the_command_tells_of_draws(many: Path, monkeypatch: pytest.MonkeyPatch,
     assert "An ensemble of 3 draws, seed 5, design lhs." in printed
     assert "2 draws computed again alone" in printed
     with pytest.raises(SystemExit):
-        main(["verify", str(many), "--draws", "two"])
+        main(["verify", str(many), "--draws", "two", "--lang", "en"])
     assert "numbers of draws with commas" in capsys.readouterr().err

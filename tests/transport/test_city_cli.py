@@ -326,17 +326,19 @@ def test_bad_options_are_usage(argv: tuple[str, ...], capsys: pytest.CaptureFixt
     assert "_" not in told.splitlines()[-1]
 
 
-def test_a_refused_number_says_what_is_due_in_both_languages(capsys: pytest.CaptureFixture[str]) -> None:
-    for argv, words in (
-        (("--draws", "0"), ("不小于 1 的整数", "at least 1", "0")),
-        (("--target", "170"), ("0 与 100 之间", "between 0 and 100", "170")),
-        (("--drivers", "--top", "-3"), ("不小于 0 的整数", "at least 0", "-3")),
+def test_a_refused_number_says_what_is_due_in_the_language_of_the_reader(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv, zh, en in (
+        (("--draws", "0"), "不小于 1 的整数", "at least 1"),
+        (("--target", "170"), "0 与 100 之间", "between 0 and 100"),
+        (("--drivers", "--top", "-3"), "不小于 0 的整数", "at least 0"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            main(["green-travel", *argv])
-        told = capsys.readouterr().err
-        for word in words:
-            assert word in told
+        for lang, due, other in (("zh", zh, en), ("en", en, zh)):
+            with pytest.raises(SystemExit, match="2"):
+                main(["green-travel", *argv, "--lang", lang])
+            told = capsys.readouterr().err
+            assert due in told
+            assert argv[-1] in told
+            assert other not in told
 
 
 def test_where_no_city_has_a_target_cities_must_be_named(

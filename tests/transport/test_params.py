@@ -108,6 +108,15 @@ def test_hints(params: Params) -> None:
         params.subjects("energyy")
 
 
+def test_a_record_of_its_own_counts_only_its_own_reads(params: Params) -> None:
+    params.get("factor")
+    shared: dict[tuple[str, str], int] = {}
+    other = params.recorded(shared)
+    assert other.get("factor") is params.get("factor")
+    assert shared == {("factor", "all"): 1}
+    assert params.recorded(None).reads()["reads"].sum() == 0
+
+
 def test_reads_are_counted_over_copies(params: Params) -> None:
     params.get("factor")
     params.hold(2020).get("factor")

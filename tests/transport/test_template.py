@@ -417,6 +417,18 @@ def test_changes_name_numbers_before_and_after_and_targets_with_their_verdicts(
         words = verdict_rows(found, after, lang)
         assert words.filter(pl.col(t("template.col_changed", lang)) == t("template.verdict_changed", lang)).height == 1
         assert any("14.2" in value for value in words[t("template.col_after", lang)])
+        assert "-9.5" in words[t("template.col_goal", lang)].to_list()
+
+
+def test_a_value_that_changed_is_seen_to_change(inputs: Inputs, stored_run: StoredRun) -> None:
+    told = stored_run.table("indicators")
+    new = told.with_columns(value=pl.col("value") * (1.0 + 1e-5))
+    found = changed_verdicts(told, new, inputs.table("indicators"))
+    words = verdict_rows(found, inputs, "en")
+    moved = words.filter(pl.col(t("template.col_changed", "en")) == t("template.value_changed", "en"))
+    shares = moved.filter(pl.col(t("template.col_unit", "en")) == "%")
+    assert shares.height > 5
+    assert (shares[t("template.col_before", "en")] != shares[t("template.col_after", "en")]).all()
 
 
 # ---- command line ------------------------------------------------------------------------------------------------------------------
@@ -446,6 +458,10 @@ def test_the_command_writes_reads_and_refuses(
     assert str(written) in out
     assert run_cli(capsys, "template", "--out", str(written))[0] == 2
     assert run_cli(capsys, "template")[0] == 2
+    for option in ("--compare", "--causes"):
+        code, out, err = run_cli(capsys, "template", option, "--out", str(tmp_path / "never.xlsx"))
+        assert (code, out, err.strip()) == (2, "", t("template.needs_read", "zh"))
+    assert not (tmp_path / "never.xlsx").exists()
     code, _, err = run_cli(capsys, "template", "--read", str(tmp_path / "none.xlsx"))
     assert (code, err.strip()) == (2, t("template.no_file", "zh", file=str(tmp_path / "none.xlsx")))
 

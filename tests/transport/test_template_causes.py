@@ -82,6 +82,24 @@ def now(inputs: Inputs, *keys: str) -> list[float]:
     return [float(rows[f"parameters|{key}"]["value"]) for key in keys]
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_headline_without_value_is_told_in_words(inputs: Inputs, lang: str) -> None:
+    (taxi,) = now(inputs, TAXI)
+
+    class Unknown(Model):
+        def _table(self, state: Inputs) -> pl.DataFrame:
+            known = super()._table(state)
+            is_new = known["value"][0] != 1.0
+            return known.with_columns(value=pl.lit(None, pl.Float64), verdict=pl.lit("tracked")) if is_new else known
+
+    model = Unknown(inputs, lambda x: 1.0 if x[TAXI] == taxi else 2.0)
+    after = with_numbers(inputs, {TAXI: taxi * 0.9})
+    found = causes(inputs, after, model)
+    assert cause_lines(found, None, inputs, lang)[0] == t("template.causes_no_total", lang)
+    (row,) = cause_rows(found, inputs, lang).to_dicts()
+    assert row[t("template.col_alone", lang)] == row[t("template.col_last", lang)] == "-"
+
+
 def test_one_changed_number_explains_all(inputs: Inputs) -> None:
     (taxi,) = now(inputs, TAXI)
     found = found_by(inputs, {TAXI: taxi * 0.9}, lambda x: -19.0 - 20.0 * (1.0 - x[TAXI] / taxi))

@@ -17,6 +17,7 @@ from transport.backcast import RANGE
 from transport.backcast_rows import left_rows, target_rows
 from transport.backcast_run import backcast_id, settings_text
 from transport.backcast_tables import KIND, read_backcast
+from transport.backcast_words import words_of
 from transport.i18n import t
 from transport.store import StoreError, runs_folder
 
@@ -124,7 +125,7 @@ def _form(data: Inputs, lang: str) -> dict[str, Any]:
 
 def _answer(found: Backcast, data: Inputs, lang: str) -> None:
     """Show the words, the package, its prices and what binds."""
-    words = found.table("words").sort("line")[lang].to_list()
+    words = words_of(found, data)[lang].to_list()
     getattr(st, _BOXES.get(found.manifest["status"], "info"))(words[0])
     st.markdown("\n".join(f"- {line}" for line in words[1:]))
     targets = target_rows(found, data, lang)

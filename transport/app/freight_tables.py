@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -99,12 +100,15 @@ class Names:
         Both ends by link.
     outside
         Nodes, zones and links that lie wholly outside the province.
+    lines
+        Name by ``line_zh`` of lines that the reader's language calls otherwise: in English by their two ends.
     """
 
     places: Mapping[str, str]
     sections: Mapping[str, str]
     ends: Mapping[str, str]
     outside: frozenset[str]
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     def site(self, constraint: str, place: str) -> str:
         """Return the name of what a constraint stands for."""
@@ -119,16 +123,18 @@ def names_of(inputs: Inputs, lang: str) -> Names:
     inputs
         Checked data with nodes, zones and links.
     lang
-        ``zh`` or ``en``; line names are data and stay Chinese.
+        ``zh`` or ``en``; the data have Chinese names of lines only, in English a line is called by its ends.
     """
     nodes, zones, links = (inputs.table(f"networks/{name}") for name in ("nodes", "zones", "links"))
     places = dict(nodes.select("node_id", f"name_{lang}").iter_rows())
     places |= {zone: places.get(node, zone) for zone, node in zones.select("zone_id", "node_id").iter_rows()}
+    lines = {} if lang == "zh" else _lines_by_ends(links, places, lang)
     sections, ends = {}, {}
     for link, start, end, line in links.select("link_id", "from_node", "to_node", "line_zh").iter_rows():
         between = {"start": places[start], "end": places[end]}
         ends[link] = t("freight.section_nameless", lang, **between)
-        sections[link] = t("freight.section", lang, line=line, **between) if line else ends[link]
+        called = lines.get(line, line)
+        sections[link] = t("freight.section", lang, line=called, **between) if called and called != ends[link] else ends[link]
     outside = {
         *nodes.filter(~pl.col("in_province"))["node_id"].to_list(),
         *zones.filter(~pl.col("in_province"))["zone_id"].to_list(),
@@ -136,7 +142,20 @@ def names_of(inputs: Inputs, lang: str) -> Names:
     }
     places |= labels(inputs, "area", lang)
     places[OUTSIDE] = t("freight.outside", lang)
-    return Names(places, sections, ends, frozenset(outside))
+    return Names(places, sections, ends, frozenset(outside), lines)
+
+
+def _lines_by_ends(links: pl.DataFrame, places: Mapping[str, str], lang: str) -> dict[str, str]:
+    """Return what lines with a Chinese name are called by their ends; one that branches, or shares both ends with another, keeps its name."""
+    called = {}
+    for (line,), found in links.filter(pl.col("line_zh").is_not_null()).sort("link_id").group_by("line_zh", maintain_order=True):
+        pairs = {tuple(sorted(pair)) for pair in found.select("from_node", "to_node").iter_rows()}
+        met = Counter(node for pair in pairs for node in pair)
+        tips = sorted(places[node] for node, count in met.items() if count == 1)
+        if len(tips) == 2 and not str(line).isascii():  # the number of a road reads alike everywhere
+            called[str(line)] = t("freight.section_nameless", lang, start=tips[0], end=tips[1])
+    often = Counter(called.values())
+    return {line: name for line, name in called.items() if often[name] == 1}
 
 
 # --- headline -----------------------------------------------------------------------------------------------------------------------
@@ -333,7 +352,7 @@ def lines(table: pl.DataFrame, names: Names, modes: Mapping[str, str], year: int
         table.filter(pl.col("year") == year, pl.col("mode").is_in(list(modes)), pl.col("worst_vc_ratio").is_not_null())
         .sort("worst_vc_ratio", "line_zh", descending=[True, False])
         .select(
-            pl.col("line_zh").alias("line"),
+            pl.col("line_zh").replace(dict(names.lines)).alias("line"),
             pl.col("mode").replace_strict(modes),
             pl.col("worst_vc_ratio").round(3).alias("vc_ratio"),
             pl.col("worst_link_id")

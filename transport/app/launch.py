@@ -97,6 +97,7 @@ def launch(
         os.environ["TRANSPORT_PACK"] = str(pack.absolute())
     options = config(port=port, headless=headless, host=host, base_path=base_path, secrets=secrets)
     _scan_no_packages()
+    _ask_for_no_console()
     st.App(_HERE / "entry.py", lifespan=lifespan).run(config=options)
     return 0
 
@@ -110,6 +111,16 @@ def _scan_no_packages() -> None:
         from streamlit.components.v2 import manifest_scanner
 
         manifest_scanner.scan_component_manifests = lambda *_, **__: []
+
+
+def _ask_for_no_console() -> None:
+    """Keep Streamlit from looking whether somebody types at a console, for which it reads the source of every caller: a served app has none.
+
+    It looks at the first thing that is drawn, while the reader waits for it. A Streamlit that keeps the mark elsewhere looks, and draws later.
+    """
+    from streamlit import delta_generator
+
+    delta_generator._use_warning_has_been_displayed = True  # noqa: SLF001  (Streamlit has no setting for it)
 
 
 def is_loopback(host: str) -> bool:

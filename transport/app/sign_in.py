@@ -167,7 +167,7 @@ def may_see() -> bool:
 
 
 def polled(part: Callable[_P, None]) -> Callable[_P, None]:
-    """Return a part of a page that draws itself again every second while the person may see the app.
+    """Return a part of a page that draws itself again twice a second while the person may see the app.
 
     It does so without the page around it, and so without the gate: whoever has lost the right or has signed out since gets the whole page anew.
 
@@ -177,7 +177,7 @@ def polled(part: Callable[_P, None]) -> Callable[_P, None]:
         Draws the part.
     """
 
-    @st.fragment(run_every="1s")
+    @st.fragment(run_every="0.5s")
     @wraps(part)
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> None:
         if not may_see():

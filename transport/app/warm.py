@@ -26,8 +26,11 @@ MODULES = (
 CHARTS = ("altair", "pydeck")
 #: Set when a session draws its page: the thread leaves the rest to it.
 ASKED = Event()
-#: Time for which a thread keeps the interpreter [s]: the server answers the browser between two steps of the reading.
-_TURN = 0.0005
+#: Time without a session after which charts are read ahead [s]: a browser that opens with the server has asked by then.
+QUIET = 5.0
+#: Time for which a thread keeps the interpreter [s]: the server hands out the files of the page between two steps of reading and drawing, each file in several
+#: turns, and with Python's usual turn of 5 ms the browser waits longer for them than for the numbers.
+TURN = 0.0005
 
 
 @asynccontextmanager
@@ -40,8 +43,13 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         The server.
     """
     del app
-    warm_up()
-    yield
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        warm_up()
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def warm_up() -> Thread:
@@ -52,22 +60,18 @@ def warm_up() -> Thread:
 
 
 def _read() -> None:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
-    try:
-        _import(MODULES)
-        from transport.app import state
-        from transport.findings import DataError
-        from transport.i18n import LANGUAGES, texts
+    _import(MODULES)
+    from transport.app import state
+    from transport.findings import DataError
+    from transport.i18n import LANGUAGES, texts
 
-        texts(LANGUAGES[0])
-        # whatever is wrong with the data is said to the first session, which reads them again
-        with suppress(DataError, OSError):
-            state.read_ahead()
-        if not ASKED.is_set():
-            _import(CHARTS)
-    finally:
-        sys.setswitchinterval(usual)
+    texts(LANGUAGES[0])
+    # whatever is wrong with the data is said to the first session, which reads them again
+    with suppress(DataError, OSError):
+        state.read_ahead()
+    # charts are read while nobody waits: a page that is being drawn has the processor to itself up to its scorecard, and imports them below it
+    if not ASKED.wait(QUIET):
+        _import(CHARTS)
 
 
 def _import(modules: tuple[str, ...]) -> None:

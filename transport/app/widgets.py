@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from transport.app import state
+from transport.app.column_widths import ROOM, fitted
 from transport.app.downloads import downloads
 from transport.bundled import MARK
 from transport.i18n import t
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 #: Greatest height of a table [px]: its head and 16 rows.
 TABLE_HEIGHT = 35 * 17 + 3
 #: A form with a fixed number of digits; the form of the browser has this many at most.
-_FIXED, _LOCALIZED = re.compile(r"%\+?\.(\d)f"), 3
+_FIXED, _LOCALIZED = re.compile(r"%(\+?),?\.(\d)f"), 3
 
 
 def number(label: str, form: str = "localized", **options: Any) -> Any:
-    """Return a column of numbers."""
-    return st.column_config.NumberColumn(label, format=form, **options)
+    """Return a column of numbers, those of a fixed number of digits with separators of thousands."""
+    return st.column_config.NumberColumn(label, format=_FIXED.sub(r"%\1,.\2f", form), **options)
 
 
 def text(label: str, **options: Any) -> Any:
@@ -127,7 +128,15 @@ def choose(
     )
 
 
-def show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TABLE_HEIGHT, *, file: str | None = None) -> None:
+def show(
+    table: pl.DataFrame,
+    config: dict[str, Any],
+    alt: str,
+    height: int = TABLE_HEIGHT,
+    *,
+    file: str | None = None,
+    room: int = ROOM,
+) -> None:
     """Draw a table as high as its rows, up to a limit, and under it its files.
 
     Parameters
@@ -142,12 +151,14 @@ def show(table: pl.DataFrame, config: dict[str, Any], alt: str, height: int = TA
         Limit [px].
     file
         Name of the files, which one table of a page has; None = the text ``alt``, empty = no files.
+    room
+        Width that the table has [px], less than the page's where it stands beside another.
     """
     high = min(height, 35 * (table.height + 1) + 3)
     columns = {c: config[c] for c in table.columns}
     drawn = without_minus(table, columns)
     # as Arrow and at once, which Streamlit sends as it is: anything else needs pandas, which takes long to load and is used for nothing else
-    st.dataframe(drawn.to_arrow(), hide_index=True, column_config=columns, height=high, alt=alt, lazy=False)
+    st.dataframe(drawn.to_arrow(), hide_index=True, column_config=fitted(drawn, columns, room), height=high, alt=alt, lazy=False)
     if file != "":
         downloads(table, file or alt, str(st.session_state.get("lang") or "zh"), config)
 
@@ -172,7 +183,7 @@ def without_minus(table: pl.DataFrame, config: Mapping[str, Any]) -> pl.DataFram
         form = str(((config.get(name) or {}).get("type_config") or {}).get("format"))
         fixed = _FIXED.fullmatch(form)
         if kind.is_float() and (fixed or form == "localized"):
-            least = 0.5 * 10.0 ** -(int(fixed[1]) if fixed else _LOCALIZED)
+            least = 0.5 * 10.0 ** -(int(fixed[2]) if fixed else _LOCALIZED)
             is_nought = (pl.col(name) > -least) & (pl.col(name) <= 0.0)
             made.append(pl.when(is_nought).then(0.0).otherwise(pl.col(name)).alias(name))
     return table.with_columns(made)

@@ -105,7 +105,7 @@ def _beside(source: Source) -> Table:
         "beside",
         say("difference.beside_title", base=source.base.title),
         say("difference.beside_sheet"),
-        columns(heads, (2.8, 0.8, 1, 1, 1, 1, 1.2, 1.2), (0, 5, 6, 7)),
+        columns(heads, (4, 0.6, 1, 1, 0.9, 0.9, 1.4, 1.4), (0, 5, 6, 7)),
         tuple(rows),
     )
 

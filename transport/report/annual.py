@@ -9,7 +9,7 @@ import polars as pl
 from transport.i18n import labels, t
 from transport.layout import BASE_YEAR, PROVINCE
 from transport.report.annex import identity
-from transport.report.chapters import place_and_name, reason
+from transport.report.chapters import gap, place_and_name, reason
 from transport.report.content import MARK, WEAK, Number, Section, Table, Text, amount, columns, year
 from transport.scorecard import MET, ScoreLine, headline_rows
 from transport.targets import NOT_MODELLED, unmodelled
@@ -140,7 +140,7 @@ def _cells(line: ScoreLine, source: Source) -> tuple[Cell, ...]:
     if line.strength == "tracked":
         return (*head, "-", "-", unit)
     target = Number(line.target / divisor(line.unit, lang), target_text(line, lang))
-    return (*head, target, amount(line.gap, "" if line.unit == "year" else line.unit, lang), unit)
+    return (*head, target, gap(line.gap, line.unit, lang), unit)
 
 
 def _status(line: ScoreLine, source: Source) -> str:
@@ -220,7 +220,7 @@ def progress(source: Source) -> Section:
                 period_text(row["period"], lang),
                 *(amount(row[key], unit, lang, weak=key == "actual" and row["quality"] in WEAK) for key in ("actual", "path")),
                 "-" if row["target"] is None else Number(row["target"] / divisor(unit, lang), goal(row["target"], unit, lang)),
-                amount(remaining, "" if unit == "year" else unit, lang),
+                gap(remaining, unit, lang),
                 *(amount(row[key], unit, lang) for key in ("needed_per_year", "achieved_per_year")),
                 unit_label(unit, lang) or say("year_unit"),
             )

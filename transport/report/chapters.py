@@ -69,9 +69,12 @@ def reason(line: ScoreLine, source: Source) -> str:
     elif line.value is None and line.actual is None:
         made = [say("reason.no_value", **words)]
     else:
-        gap_unit = "" if line.unit == "year" else line.unit
-        gap = shown(abs(line.gap or 0.0), gap_unit, lang)
-        words["gap"] = say("years", count=f"{abs(line.gap or 0.0):.0f}") if line.unit == "year" else _points(gap, line, source)
+        missing = abs(line.gap or 0.0)
+        words["gap"] = (
+            say("years", count=f"{missing:.0f}")
+            if line.unit == "year"
+            else _points(shown(missing, line.unit, lang), line, source)
+        )
         side = "short" if (line.gap or 0.0) > 0 else "spare"
         made = [say(f"reason.{side}" if line.actual is None else f"reason.{side}_actual", **words)]
         if line.verdict == "within_tolerance":
@@ -83,10 +86,15 @@ def reason(line: ScoreLine, source: Source) -> str:
     return joined(made, lang)
 
 
-def _points(gap: str, line: ScoreLine, source: Source) -> str:
+def _points(missing: str, line: ScoreLine, source: Source) -> str:
     if line.unit.startswith("percent"):
-        return source.say("points", value=gap)
-    return f"{gap} {unit_label(line.unit, source.lang)}".strip()
+        return source.say("points", value=missing)
+    return f"{missing} {unit_label(line.unit, source.lang)}".strip()
+
+
+def gap(value: float | None, unit: str, lang: str) -> Cell:
+    """Return what is missing of a target; between two years a number of years."""
+    return plain(value, 0) if unit == "year" else amount(value, unit, lang)
 
 
 def target_table(source: Source, lines: Sequence[ScoreLine] | None = None) -> Table:
@@ -109,7 +117,7 @@ def target_table(source: Source, lines: Sequence[ScoreLine] | None = None) -> Ta
                 amount(line.value, line.unit, lang, weak=weak),
                 *actual,
                 target,
-                "-" if line.gap is None else amount(line.gap, "" if line.unit == "year" else line.unit, lang),
+                gap(line.gap, line.unit, lang),
                 unit_label(line.unit, lang) or say("year_unit"),
                 verdicts[line.verdict],
                 qualities.get(line.quality, "-"),
@@ -131,8 +139,7 @@ def target_table(source: Source, lines: Sequence[ScoreLine] | None = None) -> Ta
         columns(heads, widths, words),
         tuple(rows),
         notes=(t("app.scorecard_note", lang), say("mark_note", mark=MARK)),
-        # English words are too long for ten columns on an upright page
-        wide=lang == "en",
+        wide=True,
     )
 
 
@@ -417,6 +424,7 @@ def fleets(source: Source) -> Section:
         columns(heads, (1.9, 1.4, 1.4, 1.4, 1.45, 0.9, 0.9, 0.9)),
         tuple(rows),
         notes=(say("fleets.note"), say("unverified_note", mark=MARK)),
+        wide=True,
     )
     return Section(say("fleets.chapter"), (listed,))
 
@@ -534,8 +542,8 @@ def green_travel(source: Source) -> Section:
         bare = plain(other["value"], weak=weak) if other is not None else "-"
         met = verdicts[line.verdict] if line is not None else verdicts["tracked"]
         goal = plain(line.target, 0) if line is not None else "-"
-        gap = signed(line.gap) if line is not None else "-"
-        listed.append((names[area], *series, bare, goal, gap, met))
+        missing = signed(line.gap) if line is not None else "-"
+        listed.append((names[area], *series, bare, goal, missing, met))
         bars.append(
             (names[area], plain(values[area, TARGET_YEAR, ""]["value"]), plain(other["value"]) if other is not None else "-")
         )

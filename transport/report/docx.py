@@ -8,16 +8,17 @@ from __future__ import annotations
 import io
 import re
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from docx import Document
 from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.enum.style import WD_STYLE_TYPE
-from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_LINE_SPACING
+from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_LINE_SPACING, WD_TAB_ALIGNMENT, WD_TAB_LEADER
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls, qn
-from docx.shared import Mm, Pt
+from docx.shared import Mm, Pt, Twips
 
 from transport.report.content import Figure, Table, Text, written
 from transport.report.figures import picture
@@ -42,6 +43,7 @@ _STYLES: dict[str, tuple[str, float, float]] = {
     "Heading 1": ("黑体", 16.0, 14.0),
     "List Bullet": ("仿宋", 14.0, 11.0),
     "Caption": ("黑体", 12.0, 10.5),
+    "Contents": ("宋体", 12.0, 10.5),
     "Cell": ("宋体", 9.0, 8.5),
     "Note": ("宋体", 9.0, 8.5),
 }
@@ -50,8 +52,10 @@ _STAND_INS = {"方正小标宋简体": "宋体", "仿宋": "仿宋_GB2312", "楷
 _LINE_PT = {"zh": 28.0, "en": 15.0}
 _TWIPS_PER_MM = 1440 / 25.4
 _PICTURE_MM = 150
-#: Rows that stay with the heading of their table.
+#: Rows that stay with the heading of their table, and with its notes.
 _KEPT = 2
+#: A table of no more rows stands on one page.
+_WHOLE = 12
 #: Characters that a property of a file may have.
 _LONGEST_REMARK = 255
 #: Room beside the text of a cell [twips].
@@ -59,9 +63,11 @@ _CELL_MARGIN = 57
 #: Width of a Latin letter or a digit in a table, a little generous for fonts that stand in [share of the size].
 _LATIN_EM = 0.68
 #: A longer word may be broken [characters].
-_LONGEST_WORD = 18
-#: What a column has room for at least [Chinese characters].
-_NARROWEST = 2
+_LONGEST_WORD = 14
+#: The same of headings, which are bold.
+_BOLD_EM = 0.76
+#: What a column has room for at least, and the longest Chinese text that stands on one line [Chinese characters].
+_NARROWEST, _UNBROKEN = 2, 5
 _WORD = re.compile(r"[!-~]+")
 
 
@@ -88,15 +94,18 @@ def word_bytes(report: Report, font: Font) -> bytes:
         document.add_paragraph(report.subtitle, "Subtitle")
     document.element.body.insert(len(document.element.body) - 1, _lines(report))
     document.add_paragraph(report.warning, "Note")
+    _contents(document, report)
     numbers = {id(table): i for i, table in report.tables()} | {id(figure): i for i, figure in report.figures()}
     wide = False
-    for heading, section in zip(report.headings(), report.sections, strict=True):
+    for number, (heading, section) in enumerate(zip(report.headings(), report.sections, strict=True), 1):
         if section.wide != wide:
             wide = section.wide
             _turn(document, wide=wide)
-        document.add_heading(heading, 1)
-        for block in section.blocks:
+        _bookmark(document.add_heading(heading, 1), number)
+        for block, after in zip_longest(section.blocks, section.blocks[1:]):
             _block(document, block, numbers.get(id(block), 0), report, font, wide=wide)
+            if isinstance(block, Text) and isinstance(after, Table | Figure):
+                document.paragraphs[-1].paragraph_format.keep_with_next = True
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()
@@ -118,7 +127,7 @@ def _remark(report: Report) -> str:
 
 def _styles(document: Word, lang: str) -> None:
     """Name Latin and East Asian fonts on every style; the fonts of the theme would go before them."""
-    for name in ("Cell", "Note"):
+    for name in ("Contents", "Cell", "Note"):
         document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
     defaults = document.styles.element.find(f"{qn('w:docDefaults')}/{qn('w:rPrDefault')}/{qn('w:rPr')}")
     _fonts(defaults, _STYLES["Normal"][0])
@@ -158,7 +167,7 @@ def _paragraphs(name: str, style: ParagraphStyle, lang: str) -> None:
     else:
         shape.line_spacing_rule = WD_LINE_SPACING.SINGLE
         shape.alignment = WD_ALIGN_PARAGRAPH.LEFT
-        shape.space_after = Pt(2 if name == "Note" else 0)
+        shape.space_after = Pt({"Note": 2, "Contents": 4}.get(name, 0))
     if name == "Title":
         borders = style.element.get_or_add_pPr().find(qn("w:pBdr"))
         if borders is not None:
@@ -238,8 +247,8 @@ def _block(document: Word, block: Block, number: int, report: Report, font: Font
     elif isinstance(block, Table):
         _caption(document, "table", number, _titled(block, report), report).paragraph_format.keep_with_next = True
         document.element.body.insert(len(document.element.body) - 1, table_xml(block, _twips(wide=wide)))
-        for note in block.notes:
-            document.add_paragraph(note, "Note")
+        for i, note in enumerate(block.notes, 1):
+            document.add_paragraph(note, "Note").paragraph_format.keep_with_next = i < len(block.notes)
         document.add_paragraph("", "Note")
     else:
         _figure(document, block, number, report, font)
@@ -294,6 +303,34 @@ def _field(code: str, text: str, half_points: int | None = None) -> Any:
     )
 
 
+# ---- contents ----------------------------------------------------------------------------------------------------------------------
+
+
+def _contents(document: Word, report: Report) -> None:
+    """List the chapters as links with their pages: fields that stand empty until a program lays the pages out, for only that one knows them."""
+    document.add_paragraph(report.say("contents"), "Caption").paragraph_format.space_before = Pt(18)
+    for number, heading in enumerate(report.headings(), 1):
+        paragraph = document.add_paragraph(style="Contents")
+        paragraph.paragraph_format.tab_stops.add_tab_stop(Twips(_twips(wide=False)), WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS)
+        link = parse_xml(
+            f'<w:hyperlink {nsdecls("w")} w:anchor="{_anchor(number)}" w:history="1">'
+            f"<w:r><w:t>{escape(heading)}</w:t></w:r><w:r><w:tab/></w:r>"
+            f'<w:fldSimple w:instr="PAGEREF {_anchor(number)} \\h" w:dirty="true"><w:r><w:t/></w:r></w:fldSimple></w:hyperlink>'
+        )
+        paragraph._p.append(link)  # noqa: SLF001  (links and fields have no interface)
+
+
+def _anchor(number: int) -> str:
+    return f"_Chapter{number}"
+
+
+def _bookmark(heading: Paragraph, number: int) -> None:
+    """Mark a heading as what the list of contents leads to."""
+    start = parse_xml(f'<w:bookmarkStart {nsdecls("w")} w:id="{number}" w:name="{_anchor(number)}"/>')
+    heading._p.insert_element_before(start, "w:r")  # noqa: SLF001  (bookmarks have no interface)
+    heading._p.append(parse_xml(f'<w:bookmarkEnd {nsdecls("w")} w:id="{number}"/>'))  # noqa: SLF001
+
+
 # ---- tables ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -324,11 +361,13 @@ def table_xml(table: Table, twips: int) -> Any:
         for column, width in zip(table.columns, widths, strict=True)
     )
     rows = [f"<w:tr><w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>{head}</w:tr>"]
+    count = len(table.rows)
     for i, row in enumerate(table.rows):
+        is_kept = (i < _KEPT or i >= count - _KEPT or count <= _WHOLE) and (i < count - 1 or bool(table.notes))
         cells = []
         for j, (cell, column, width) in enumerate(zip(row, table.columns, widths, strict=True)):
             cells.append(
-                _cell(written(cell), width, _side(column), merge=_merge(table, i, j), bold=i in table.bold, keep=i < _KEPT)
+                _cell(written(cell), width, _side(column), merge=_merge(table, i, j), bold=i in table.bold, keep=is_kept)
             )
         rows.append(f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{''.join(cells)}</w:tr>")
     return parse_xml(_table("".join(rows), widths))
@@ -364,12 +403,14 @@ def _least(table: Table, j: int) -> float:
     """Return the width below which a number or a word of a column would be broken [twips]."""
     column = table.columns[j]
     cells = [written(row[j]) for row in table.rows]
-    parts = [word for text in (column.head, *cells) for word in _WORD.findall(text)]
-    longest = max((min(len(word), _LONGEST_WORD) for word in parts), default=0)
-    if column.numeric:
-        longest = max([longest, *(len(text) for text in cells)])
-    letters = max(_LATIN_EM * longest, _NARROWEST)
-    return 20.0 * _STYLES["Cell"][1] * letters + 2 * _CELL_MARGIN
+    wanted = [float(_NARROWEST)]
+    for text, em in ((column.head, _BOLD_EM), *((cell, _LATIN_EM) for cell in cells)):
+        wanted += [em * min(len(word), _LONGEST_WORD) for word in _WORD.findall(text)]
+        if column.numeric and text != column.head:
+            wanted.append(em * len(text))
+        if len(text) <= _UNBROKEN:
+            wanted.append(sum(em if character.isascii() else 1.0 for character in text))
+    return 20.0 * _STYLES["Cell"][1] * max(wanted) + 2 * _CELL_MARGIN
 
 
 def _side(column: Column) -> str:

@@ -115,7 +115,9 @@ def area(figure: Figure) -> alt.TopLevelMixin:
 def stacked(figure: Figure) -> alt.TopLevelMixin:
     """Return amounts by year as stacked columns."""
     long, series = _long(figure)
-    y = alt.Y("value:Q", title=figure.axis, stack="zero", axis=alt.Axis(format=_form(long)))
+    # shares add up to 100 and no further, whatever rounding adds
+    scale = alt.Scale(domain=[0, 100], clamp=True) if figure.axis == "%" else alt.Scale()
+    y = alt.Y("value:Q", title=figure.axis, stack="zero", axis=alt.Axis(format=_form(long)), scale=scale)
     chart: alt.Chart = (
         alt.Chart(long).mark_bar().encode(x=_years(), y=y, color=_legend(figure, series), order=alt.Order("rank:Q"))
     )

@@ -152,16 +152,27 @@ def find_run(name: str, inputs: Inputs, lang: str, data_hash: str = "") -> Store
         If there is none.
     """
     data_hash = data_hash or inputs.data_hash
+    refusal = ""
     for folder in (Path(name), runs_folder() / name):
         if folder.is_dir():
             try:
                 held = read_run(folder)
-            except StoreError as error:
-                raise ReportError(t("report.no_run_folder", lang, folder=str(folder))) from error
+            except StoreError:
+                refusal = refusal or t("report.no_run_folder", lang, folder=str(folder))
+                continue
             if "kind" not in held.manifest:
                 return held
             about = {"kind": held.manifest["kind"], "scenario": held.manifest.get("scenario", name)}
-            raise ReportError(t("report.other_folder", lang, folder=str(folder), **about))
+            refusal = refusal or t("report.other_folder", lang, folder=str(folder), **about)
+    # measures of a scenario, or a folder of the user's own, may bear the name of the scenario
+    try:
+        return _run_of(name, inputs, lang, data_hash)
+    except ReportError as error:
+        raise ReportError(refusal or str(error)) from error
+
+
+def _run_of(name: str, inputs: Inputs, lang: str, data_hash: str) -> StoredRun:
+    """Return the run of a scenario: the one with its own options, what came with the program, or the newest with others."""
     try:
         scenario = load_scenario(name, inputs.folder, inputs.levers, names=names_of(inputs.tables), lang=lang)
     except DataError as error:

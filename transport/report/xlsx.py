@@ -140,6 +140,7 @@ def _definitions(book: Workbook, report: Report, styles: _Styles) -> None:
         sheet.write_string(i, 1, text, styles(border=1, text_wrap=True))
         sheet.set_row(i, _LINE * max(_lines(label, 26), _lines(text, 110)))
     sheet.freeze_panes(1, 1)
+    sheet.repeat_rows(0)
     _printed(sheet)
 
 
@@ -172,7 +173,9 @@ def _table(
     is_weak = any(isinstance(cell, Number) and cell.weak for row in table.rows for cell in row)
     notes = (*table.notes, *((report.say("ground_note", mark=MARK),) if is_weak else ()))
     for k, note in enumerate(notes):
-        sheet.write_string(at + k, 0, note, styles(font_color="#555555", font_size=9))
+        # over all columns and no further, for a chart may stand beside them
+        sheet.merge_range(at + k, 0, at + k, len(widths) - 1, note, styles(font_color="#555555", font_size=9, text_wrap=True))
+        sheet.set_row(at + k, _LINE * _lines(note, sum(widths)))
     frozen = 1 if len(table.columns) < 3 or table.columns[0].numeric is False else 2
     sheet.freeze_panes(TOP, frozen)
     _printed(sheet)
@@ -192,7 +195,7 @@ def _write(sheet: Worksheet, i: int, j: int, cell: Cell, styles: _Styles, *, bol
     elif numeric:
         sheet.write_string(i, j, cell, styles(align="right", **look))
     else:
-        sheet.write_string(i, j, cell, styles(text_wrap=True, **look))
+        sheet.write_string(i, j, cell, styles(text_wrap=True, indent=1, **look))
 
 
 def _column_width(table: Table, j: int) -> float:

@@ -76,7 +76,10 @@ def cause_lines(found: Mapping[str, pl.DataFrame], verdicts: pl.DataFrame | None
     if effects.is_empty():
         return [t("template.causes_none", lang)]
     made = []
-    for row in found["total"].iter_rows(named=True):
+    rows = found["total"].drop_nulls(["before", "after"])
+    if rows.is_empty():
+        made.append(t("template.causes_no_total", lang))
+    for row in rows.iter_rows(named=True):
         whole = row["after"] - row["before"]
         alone = float(effects["alone"].fill_null(0.0).sum())
         values = {

@@ -9,7 +9,7 @@ import polars as pl
 from transport.i18n import labels, parameter_labels, t, texts
 from transport.template import layout
 from transport.template.layout import layout_names, subject_label, subject_words
-from transport.text import divisor, number, shown, unit_label
+from transport.text import divisor, goal, number, shown, unit_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -139,16 +139,20 @@ def verdict_rows(verdicts: pl.DataFrame, inputs: Inputs, lang: str) -> pl.DataFr
     heads = {name: t(f"template.col_{name}", lang) for name in keys}
     rows = []
     for row in verdicts.iter_rows(named=True):
+        reached = [_reached(row[f"value_{when}"], row[f"actual_{when}"], row["unit"], lang) for when in ("before", "after")]
+        if row["is_value_changed"] and reached[0] == reached[1]:
+            # a change too small for the digits shown
+            reached = list(both_shown(row["value_before"], row["value_after"], row["unit"], lang))
         change = "verdict_changed" if row["is_verdict_changed"] else "value_changed" if row["is_value_changed"] else "unchanged"
         rows.append(
             {
                 heads["target"]: names.get(row["id"], row["id"]),
                 heads["area"]: areas.get(row["area"], row["area"]),
                 heads["year"]: str(row["year"]),
-                heads["goal"]: shown(row["target"], row["unit"], lang),
+                heads["goal"]: goal(row["target"], row["unit"], lang),
                 heads["unit"]: unit_label(row["unit"], lang),
-                heads["before"]: _reached(row["value_before"], row["actual_before"], row["unit"], lang),
-                heads["after"]: _reached(row["value_after"], row["actual_after"], row["unit"], lang),
+                heads["before"]: reached[0],
+                heads["after"]: reached[1],
                 heads["verdict_before"]: called.get(row["verdict_before"] or "", "-"),
                 heads["verdict_after"]: called.get(row["verdict_after"], "-"),
                 heads["changed"]: t(f"template.{change}", lang),

@@ -108,7 +108,7 @@ def test_a_reading_in_words() -> None:
         == "只计公路和铁路，只算车船燃料燃烧的排放，与2020年实际相比：2030年强度下降7.0%。未达到下降9.5%的目标，差2.5个百分点。"
     )
     assert "falls by 7.0 % by 2030" in en
-    assert "misses the target of -9.5 % by 2.5 points" in en
+    assert "misses the target of a 9.5 % fall by 2.5 points" in en
     assert "上升0.2%" in reading_sentence(row | {"value": 0.2}, "zh")
     assert reading_sentence(row | {"value": -0.01, "target": None}, "zh").endswith("持平。")
 

@@ -20,7 +20,7 @@ from transport.cli import main
 from transport.i18n import texts
 from transport.report import figures, fonts, make
 from transport.report.content import Column, Number, Table, written
-from transport.report.docx import column_widths, word_bytes
+from transport.report.docx import column_widths, table_xml, word_bytes
 from transport.report.fonts import require_font
 from transport.report.source import ReportError, find_run, find_source
 from transport.report.xlsx import TOP, sheet_names, workbook_bytes
@@ -155,6 +155,48 @@ def test_a_long_remark_fits_the_properties_of_the_file(reports: Reports) -> None
     assert remark is not None
     assert remark.startswith(": ".join(report.lines[0]))
     assert len(remark) <= 255
+
+
+@pytest.mark.parametrize("key", MADE)
+def test_contents_lead_to_every_chapter_and_ask_for_its_page(files: Path, reports: Reports, key: tuple[str, str]) -> None:
+    report = reports[key]
+    body = part(files / f"{report.name}.docx", "word/document.xml")
+    marks = {}
+    for paragraph in body.iter(f"{W}p"):
+        text = "".join(run.text or "" for run in paragraph.iter(f"{W}t"))
+        marks |= {mark.get(f"{W}name"): text for mark in paragraph.iter(f"{W}bookmarkStart")}
+    links = list(body.iter(f"{W}hyperlink"))
+    assert [marks[link.get(f"{W}anchor")] for link in links] == report.headings()
+    for link in links:
+        (field,) = link.iter(f"{W}fldSimple")
+        assert str(field.get(f"{W}instr")).split()[:2] == ["PAGEREF", link.get(f"{W}anchor")]
+        # no page that only a layout can know, and no request to the reader
+        assert not "".join(text.text or "" for text in field.iter(f"{W}t"))
+        assert "".join(text.text or "" for text in link.iter(f"{W}t")) in report.headings()
+
+
+def kept(table: Table) -> list[bool]:
+    """Return of each row whether it stays with the next one."""
+    rows = list(table_xml(table, 8800).iter(f"{W}tr"))[1:]
+    return [row.find(f".//{W}keepNext") is not None for row in rows]
+
+
+def test_small_tables_and_the_ends_of_long_ones_are_not_torn() -> None:
+    def table(count: int, *notes: str) -> Table:
+        rows = tuple(("x", Number(float(i), str(i))) for i in range(count))
+        return Table("t", "t", "t", (Column("A", numeric=False), Column("B")), rows, notes=notes)
+
+    assert kept(table(4)) == [True, True, True, False]
+    assert kept(table(4, "note")) == [True] * 4
+    assert kept(table(20)) == [True] * 2 + [False] * 16 + [True, False]
+    assert kept(table(20, "note")) == [True] * 2 + [False] * 16 + [True] * 2
+
+
+def test_no_short_chinese_word_is_broken() -> None:
+    heads = (Column("指标", 9.0, numeric=False), Column("地区", 0.3, numeric=False), Column("数据质量", 0.3, numeric=False))
+    wide = column_widths(Table("t", "t", "t", heads, (("单位换算周转量碳排放强度", "辽宁省", "建模假设"),)), 8800)
+    assert wide[1] >= 3 * 180 + 2 * 57
+    assert wide[2] >= 4 * 180 + 2 * 57
 
 
 def test_no_number_is_broken_in_a_narrow_column() -> None:
@@ -337,6 +379,30 @@ def test_a_wrong_request_is_usage(
     assert words in said.err
     assert not said.out
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_measures_with_the_name_of_the_scenario_does_not_hide_its_run(
+    stored_run: StoredRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    monkeypatch.setenv("TRANSPORT_RUNS", str(runs))
+    monkeypatch.setenv("TRANSPORT_RESULTS", str(tmp_path / "none"))
+    (runs / "plan_2030").mkdir(parents=True)
+    manifest = {"kind": "measures", "scenario": "plan_2030", "tables": {}}
+    (runs / "plan_2030" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    arguments = ["report", "plan_2030", "--format", "xlsx", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--lang", "en"]) == 2
+    assert "transport run plan_2030" in capsys.readouterr().err
+    # the scenario with other options, an older and a newer run: of an identifier that its options do not give
+    for name, made in (("aaaaaaaaaaaa", "2026-01-01"), ("bbbbbbbbbbbb", "2026-01-02")):
+        shutil.copytree(stored_run.folder, runs / name)
+        about = stored_run.manifest | {"run_id": name, "created_at": f"{made}T08:30:00+00:00"}
+        (runs / name / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    assert main([*arguments, "--lang", "en"]) == 0
+    said = capsys.readouterr().out
+    assert "bbbbbbbbbbbb" in said
+    assert "2026-01-02 08:30" in said
+    assert "aaaaaaaaaaaa" not in said
 
 
 @pytest.mark.parametrize("city", ["沈阳", "沈阳市", "210100", "shenyang"])

@@ -207,7 +207,7 @@ def _readings(rows: pl.DataFrame, data: Inputs, title: str, lang: str, *, judged
         "peak": number(t("cities.peak", lang), "%.1f", width=64, help=t("cities.switch_help", lang)),
         "cold": number(t("cities.cold", lang), "%.1f", width=64, help=t("cities.switch_help", lang)),
         "transit": number(t("cities.transit", lang), "%.1f", width=92, help=t("cities.transit_help", lang)),
-        "quality": text(t("scorecard.quality", lang), width=66),
+        "quality": text(t("overview.quality", lang), width=66),
     }
     kept = [c for c in config if judged or c not in {"target", "gap", "verdict", "break_even", "break_even_2019"}]
     present = [c for c in kept if c in {"city", "share"} or shown[c].null_count() < shown.height]

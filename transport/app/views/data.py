@@ -13,6 +13,7 @@ from transport.app import data_links as links
 from transport.app import data_rows as facts
 from transport.app import pack_panel, state
 from transport.app.account_tables import errors, incomparable
+from transport.app.column_widths import fitted
 from transport.app.downloads import downloads
 from transport.app.widgets import number, show, text
 from transport.hindcast import summary
@@ -218,10 +219,11 @@ def _config(lang: str) -> dict[str, Any]:
 
 def _table(rows: pl.DataFrame, lang: str, *, key: str, height: int) -> int | None:
     """Draw rows and return which one is chosen."""
+    shown = rows.select(_TABLE)
     event = st.dataframe(
-        rows.select(_TABLE),
+        shown,
         hide_index=True,
-        column_config=_config(lang),
+        column_config=fitted(shown, _config(lang)),
         height=min(height, 35 * (rows.height + 1) + 3),
         on_select="rerun",
         selection_mode="single-row",

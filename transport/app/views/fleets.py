@@ -99,9 +99,9 @@ def _stock(looked: Looked) -> None:
         "fleet": text(t("fleets.fleet", lang), width=190),
         "unit": text(t("fleets.unit", lang), width=60),
         "stock": number(t("fleets.stock", lang), "localized"),
-        "share": text(t("fleets.new_share", lang), alignment="right"),
+        "share": text(t("fleets.new_share_short", lang), alignment="right"),
         "sales": number(t("fleets.sales", lang), "localized"),
-        "sales_share": text(t("fleets.new_sales_share", lang), alignment="right"),
+        "sales_share": text(t("fleets.new_sales_share_short", lang), alignment="right"),
         "scrap": number(t("fleets.scrap", lang), "localized"),
         "moved": number(t("fleets.inflow", lang), "localized"),
     }

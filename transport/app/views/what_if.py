@@ -92,7 +92,7 @@ def _sea_rail(run: StoredRun, data: Inputs, names: Names, lang: str) -> None:
         "observed_share": ".1f",
         "implied": ".1f",
         "error": "+.1f",
-        "observed_teu": ".1f",
+        "observed_teu": ",.1f",
         "teu_error": "+.1f",
     }
     config = {
@@ -102,13 +102,13 @@ def _sea_rail(run: StoredRun, data: Inputs, names: Names, lang: str) -> None:
         "throughput": number(t("what_if.throughput", lang), "%.0f", width=70),
         "target": text(t("what_if.target_pct", lang), alignment="right", width=65),
         "period": text(t("what_if.period", lang), width=75),
-        "observed_share": text(t("what_if.observed_share", lang), alignment="right", width=80),
+        "observed_share": text(t("what_if.observed_share_short", lang), alignment="right", width=80),
         "error": text(t("what_if.error", lang), alignment="right", width=70),
         "implied": text(t("what_if.implied", lang), alignment="right", width=80),
         "observed_teu": text(t("what_if.observed_teu", lang), alignment="right", width=65),
         "teu_error": text(t("what_if.teu_error", lang), alignment="right", width=70),
         "use": text(t("what_if.use", lang), width=70),
-        "quality": text(t("scorecard.quality", lang), width=75),
+        "quality": text(t("overview.quality", lang), width=75),
     }
     shown = facts.blank(rows, forms).with_columns(pl.col("period", "use", "quality").fill_null(""))
     show(shown.select(list(config)), config, title, 35 * 19 + 3)
