@@ -378,7 +378,10 @@ class _Words:
             name = str(row[f"name_{self._lang}"])
             if row["unmet_t"]:
                 amount = f"{row['unmet_t'] / SCALE[self._lang]['t']:,.0f}"
-                parts.append(self._say("binds_unmet", name=name, load=f"{row['vc_ratio']:.2f}", amount=amount))
+                if row["vc_ratio"] is None:  # a place without any capacity has no ratio
+                    parts.append(self._say("binds_nothing", name=name, amount=amount))
+                else:
+                    parts.append(self._say("binds_unmet", name=name, load=f"{row['vc_ratio']:.2f}", amount=amount))
             else:
                 parts.append(self._say("binds", name=name, load=f"{row['vc_ratio']:.2f}"))
         return [*lines, self._say("binding", count=len(binding), names=self._join(parts))]

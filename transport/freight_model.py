@@ -249,18 +249,24 @@ class BaseModel:
         return self.kept.compacts[state]
 
 
-def _light(inputs: Tables, params: Params, base: BaseModel, quotas: Quotas | None, paid: Costs | None) -> Speed:
-    """Return the fixed speed with the totals of all draws alone."""
-    ready, costs, of_year = base.prepared, base.costs, base.prepared.state_of_year
-    at_base = of_year[_BASE]
+def first_fit(inputs: Tables, base: BaseModel) -> tuple[Calibration, Array]:
+    """Return the calibration of the central run at the fixed speed and the weights of its margins ``[row, margin]``, made once."""
     if not base.kept.first:
+        ready, at_base = base.prepared, base.prepared.state_of_year[_BASE]
         rows, central = base.rows(at_base), inputs.params()
         km = expressway_territory_km(ready.states[at_base].wiring, base.frozen[at_base].conditions)
         central_costs = make_costs(central, ready)
         first = fit_constants(inputs, central, ready, central_costs, rows, km, start=base.constants)
         weights, _ = _margin_weights(central, ready, rows, km, captive_totals(ready.captive, central_costs))
         base.kept.first.append((first, weights))
-    first, weights = base.kept.first[0]
+    return base.kept.first[0]
+
+
+def _light(inputs: Tables, params: Params, base: BaseModel, quotas: Quotas | None, paid: Costs | None) -> Speed:
+    """Return the fixed speed with the totals of all draws alone."""
+    ready, costs, of_year = base.prepared, base.costs, base.prepared.state_of_year
+    at_base = of_year[_BASE]
+    first, weights = first_fit(inputs, base)
     aim = _aim(inputs, params, ready, costs, weights)
     fitted = fit_further(first, base.compact(at_base), ready.demand.demand, costs, aim)
 

@@ -18,7 +18,7 @@ import polars as pl
 from networks.errors import CalibrationError
 from transport import base_store
 from transport.closures import SITE_LEVEL
-from transport.freight_model import MARGINS, BaseModel, rebased, solve_base
+from transport.freight_model import MARGINS, BaseModel, first_fit, rebased, solve_base
 from transport.freight_rebuild import rebuilt
 from transport.layout import BASE_YEAR, year_index
 
@@ -111,7 +111,10 @@ class FreightStarts:
         start = _Start(inputs, opened, hold_network_after, base, count)
         self._use(start)
         folder = base_store.base_folder()
-        if folder is not None:
+        if folder is not None:  # with what light runs make of it
+            first_fit(replace(inputs, reads=None), base)
+            for state in set(base.prepared.state_of_year):
+                base.compact(state)
             base_store.keep(start, folder, _key(start))
         return base
 

@@ -318,7 +318,7 @@ def backcast_tables(inputs: Inputs) -> dict[str, pl.DataFrame]:
         ],
         "binding": [
             {**place, "vc_ratio": 1.21, "price_cny_per_t": 18.4},
-            {**place, "id": "L2", "vc_ratio": 1.0, "unmet_t": 2.5e6},
+            {**place, "id": "L2", "unmet_t": 2.5e6},
         ],
         "left_out": [{"lever": levers["lever"][0], "measure": "none", "basis": "none", "reason": "no_cost"}],
     }
