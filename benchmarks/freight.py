@@ -21,7 +21,8 @@ from networks.skim import load_paths, skim
 from networks.solve import row_flow, solve_freight
 from networks.wiring import leg_matrices
 from transport.freight_capacity import year_equilibria
-from transport.freight_model import make_costs, solve_model
+from transport.freight_costs import make_costs
+from transport.freight_model import solve_model
 from transport.freight_prepare import prepare
 from transport.inputs import load_inputs
 from transport.layout import YEARS, year_index

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transport import __version__
-from transport.arguments import Parser, language_of, speaking
+from transport.arguments import Parser, Text, language_of, speaking
 from transport.i18n import LANGUAGES, t
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def _parser(asked: str, lang: str = LANGUAGES[0]) -> Parser:
     parser = Parser(prog="transport", description="help.description")
     language: dict[str, Any] = {"choices": LANGUAGES, "default": lang, "help": "help.main.lang"}
     parser.add_argument("--lang", **language)
-    parser.add_argument("--version", action="version", version=f"transport {__version__}", help="help.main.version")
+    parser.add_argument(
+        "--version", action="version", version=Text("help.main.program", version=__version__), help="help.main.version"
+    )
     common = Parser(add_help=False)
     common.add_argument("--lang", **language)
     common.add_argument("--json", action="store_true", help="help.main.json")

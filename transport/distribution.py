@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from transport.freight_model import growth_level
+from transport.freight_costs import growth_level
 from transport.layout import BASE_YEAR, PROVINCE, YEARS, year_index
 
 if TYPE_CHECKING:

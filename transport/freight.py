@@ -13,11 +13,12 @@ from networks.measure import MEASURE
 from networks.parts import LEG_MODES
 from transport import freight_loads as loads
 from transport import freight_results as results
+from transport.freight_calibration import captive_totals
 from transport.freight_costs import BULK, PIPE_OF
 from transport.freight_demand import COMMODITIES
 from transport.freight_identify import rail_response
 from transport.freight_lever_costs import lever_cost_frame
-from transport.freight_model import captive_totals, solve_model
+from transport.freight_model import solve_model
 from transport.freight_outlay import freight_states, outlay_costs
 from transport.freight_ports import last_observed, port_boxes, port_error, port_frame
 from transport.freight_quotas import quota_frame

@@ -9,7 +9,9 @@ import numpy as np
 from fleets.energy import load_multiplier
 from networks.cost import COMPONENTS, coefficients
 from networks.measure import MARK, MARKS
+from networks.solve import Costs
 from transport.freight_demand import COMMODITIES
+from transport.industry import group_levels
 from transport.layout import BASE_YEAR, FIRST_YEAR, YEARS
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from transport.freight_prepare import Prepared
     from transport.params import Params
 
     Array = NDArray[np.float64]
@@ -283,3 +286,37 @@ def _index(path: Array) -> Array:
     """Return a path relative to its value of the base year ``[draw, year]`` [-]."""
     base = BASE_YEAR - FIRST_YEAR
     return path / path[:, base : base + 1]
+
+
+def make_costs(params: Params, prepared: Prepared) -> Costs:
+    """Return everything that varies by draw and year."""
+    level = growth_level(params)
+    # a lower level of a nested logit may not be wider than the one above it
+    nest_scale = params.get("freight_nest_scale")
+    port_scale = np.minimum(params.get("freight_port_scale"), nest_scale)
+    return Costs(
+        coefficients=unit_costs(params),
+        scale=params.get("freight_cost_scale"),
+        nest_scale=nest_scale,
+        port_scale=port_scale,
+        terminal_scale=np.minimum(params.get("freight_terminal_scale"), port_scale),
+        preference=np.stack([_rail_preference(params, c) for c in COMMODITIES]),
+        sea_preference=params.get("sea_preference"),
+        growth=np.stack([params.get("freight_growth_index", c) * level for c in COMMODITIES]),
+        group_level=group_levels(params, prepared.demand.groups),
+        siding_share=params.get("new_siding_share"),
+        pipe_share=params.get("new_pipeline_connection_share"),
+        marks=mark_costs(params),
+        saved_h=saved_hours(params, prepared.zones.ids),
+    )
+
+
+def _rail_preference(params: Params, commodity: str) -> Array:
+    """Return the utility of rail for a commodity beside cost ``[draw, year]``; that of boxes moves with the services since the base year."""
+    found = params.get("rail_commodity_preference", commodity)
+    return found + params.get("rail_container_service") if commodity == "containers" else found
+
+
+def growth_level(params: Params) -> Array:
+    """Return the level of all freight ``[draw, year]`` [-]; 1 through the base year."""
+    return np.where(np.asarray(YEARS) > BASE_YEAR, params.get("freight_growth_level"), 1.0)

@@ -17,8 +17,9 @@ from networks.measure import MEASURE, MEASURES, fold_sites
 from networks.parts import LEG_MODES
 from networks.solve import CONSTANTS, row_flow
 from networks.wiring import expressway_territory_km
+from transport.freight_calibration import MARGINS, fit_constants
 from transport.freight_capacity import conditioned
-from transport.freight_model import MARGINS, fit_constants, make_costs
+from transport.freight_costs import make_costs
 from transport.freight_prepare import central_value
 from transport.layout import BASE_YEAR, year_index
 

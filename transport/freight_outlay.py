@@ -15,9 +15,8 @@ from networks.cost import COMPONENTS
 from networks.measure import fold_sites
 from networks.parts import LEG_MODES, NEST
 from networks.solve import row_costs, row_flow
-from transport.freight_costs import PIPE_OF
+from transport.freight_costs import PIPE_OF, make_costs
 from transport.freight_demand import COMMODITIES
-from transport.freight_model import make_costs
 from transport.layout import BASE_YEAR, YEARS, year_index
 
 if TYPE_CHECKING:

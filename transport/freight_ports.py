@@ -11,8 +11,9 @@ import polars as pl
 from networks.measure import MEASURES
 from networks.ports import TO_SEA
 from networks.solve import CONSTANTS
+from transport.freight_calibration import land_boxes
+from transport.freight_costs import growth_level
 from transport.freight_demand import COMMODITIES
-from transport.freight_model import growth_level, land_boxes
 from transport.industry import CONTAINERS, product_level
 from transport.layout import BASE_YEAR, FIRST_YEAR, year_index
 

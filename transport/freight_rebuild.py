@@ -9,8 +9,9 @@ import numpy as np
 
 from networks.errors import CalibrationError
 from transport.freight_capacity import Solved, carried
+from transport.freight_costs import make_costs
 from transport.freight_limits import make_supply, read_limits
-from transport.freight_model import BaseModel, make_costs
+from transport.freight_model import BaseModel
 from transport.freight_prepare import prepare
 from transport.layout import BASE_YEAR, year_index
 

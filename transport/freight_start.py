@@ -18,7 +18,8 @@ import polars as pl
 from networks.errors import CalibrationError
 from transport import base_store
 from transport.closures import SITE_LEVEL
-from transport.freight_model import MARGINS, BaseModel, first_fit, rebased, solve_base
+from transport.freight_calibration import MARGINS
+from transport.freight_model import BaseModel, first_fit, rebased, solve_base
 from transport.freight_rebuild import rebuilt
 from transport.layout import BASE_YEAR, year_index
 

@@ -11,7 +11,8 @@ import polars as pl
 from networks.measure import MARKS
 from networks.parts import LEG_MODES, NEST
 from transport import freight_loads as loads
-from transport.freight_model import make_costs, solve_base, solve_model
+from transport.freight_costs import make_costs
+from transport.freight_model import solve_base, solve_model
 from transport.freight_ports import last_observed, port_boxes
 from transport.freight_works import time_amount
 from transport.freight_year import solve_year

@@ -18,9 +18,10 @@ from networks.measure import MEASURE, MEASURES
 from networks.parts import NEST
 from networks.solve import row_flow
 from networks.wiring import expressway_territory_km
+from transport.freight_calibration import fit_constants
 from transport.freight_capacity import conditioned
+from transport.freight_costs import make_costs
 from transport.freight_demand import COMMODITIES
-from transport.freight_model import fit_constants, make_costs
 from transport.layout import BASE_YEAR, year_index
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import polars as pl
 from networks.parts import LEG_MODES, NEST
 from networks.solve import Costs, demand_flow, flow_at_cost, row_costs
 from transport.freight_capacity import Solved, carried, conditioned
+from transport.freight_costs import make_costs
 from transport.freight_demand import COMMODITIES
-from transport.freight_model import make_costs
 from transport.freight_quotas import with_charge
 from transport.layout import year_index
 from transport.shapley import split

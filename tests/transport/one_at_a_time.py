@@ -17,9 +17,10 @@ import pytest
 from transport import accounts, simulations, study
 from transport.freight import FreightOutcome, freight_outcome
 from transport.freight_capacity import frozen_states
+from transport.freight_costs import make_costs
 from transport.freight_limits import read_limits
 from transport.freight_loads import link_frame, terminal_frame, year_load
-from transport.freight_model import BaseModel, make_costs, solve_base, solve_model
+from transport.freight_model import BaseModel, solve_base, solve_model
 from transport.freight_prepare import Prepared, prepare
 from transport.freight_year import solve_year
 from transport.layout import BASE_YEAR, YEARS, year_index

@@ -17,8 +17,9 @@ from networks.wiring import ROAD_VALUES
 from transport.app import maps, state
 from transport.app.freight_tables import names_of
 from transport.cli import main
+from transport.freight_calibration import MARGINS
 from transport.freight_loads import link_frame, year_load
-from transport.freight_model import MARGINS, solve_model
+from transport.freight_model import solve_model
 from transport.inputs import NETWORK_TABLES, network_tables, on_network
 from transport.layout import year_index
 from transport.scenario import load_scenario

@@ -14,12 +14,13 @@ from networks.ports import PortUse
 from networks.solve import CONSTANTS, choice_problem, flow_at_cost, row_costs, solve_freight
 from networks.wiring import expressway_territory_km, leg_network
 from transport.freight import freight_outcome
+from transport.freight_calibration import MARGINS, fit_constants, fit_settings
 from transport.freight_capacity import free_conditions, year_equilibrium
-from transport.freight_costs import BULK, unit_costs
+from transport.freight_costs import BULK, make_costs, unit_costs
 from transport.freight_demand import COMMODITIES
 from transport.freight_limits import make_supply, read_limits
 from transport.freight_loads import net_losses, unmet_frame
-from transport.freight_model import DETAIL_YEARS, MARGINS, fit_constants, fit_settings, make_costs, solve_model
+from transport.freight_model import DETAIL_YEARS, solve_model
 from transport.freight_ports import port_error, port_frame
 from transport.freight_prepare import prepare
 from transport.freight_quotas import Quotas

@@ -18,10 +18,9 @@ from networks.cost import COMPONENT
 from networks.measure import MARK, MEASURE
 from networks.parts import ALTERNATIVES
 from networks.solve import row_flow
-from transport.freight_costs import BULK, mark_costs, saved_hours, truck_load_t, unit_costs
+from transport.freight_costs import BULK, make_costs, mark_costs, saved_hours, truck_load_t, unit_costs
 from transport.freight_demand import COMMODITIES
 from transport.freight_limits import make_supply, read_limits
-from transport.freight_model import make_costs
 from transport.freight_quotas import Quotas, charged
 from transport.layout import YEARS, year_index
 

@@ -10,7 +10,8 @@ import pytest
 
 from networks.measure import MEASURE
 from networks.solve import row_costs
-from transport.freight_model import make_costs, solve_model
+from transport.freight_costs import make_costs
+from transport.freight_model import solve_model
 from transport.freight_outlay import STATES, freight_states, outlay_prices
 from transport.layout import BASE_YEAR, YEARS, year_index
 from transport.measure_costs import freight_costs

@@ -13,11 +13,11 @@ import pytest
 from networks.cost import COMPONENT
 from networks.measure import MARK
 from networks.solve import solve_freight
-from transport.freight_costs import BULK, unit_costs
+from transport.freight_costs import BULK, make_costs, unit_costs
 from transport.freight_demand import COMMODITIES
 from transport.freight_explain import TERMS, explain
 from transport.freight_lever_costs import NO_COST, SCHEMA, lever_cost_frame
-from transport.freight_model import Speed, make_costs
+from transport.freight_model import Speed
 from transport.freight_quotas import Quotas, charged, quota_frame
 from transport.layout import year_index
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transport.freight_costs import make_costs
 from transport.freight_demand import COMMODITIES, build_demand
-from transport.freight_model import make_costs, solve_model
+from transport.freight_model import solve_model
 from transport.freight_ports import last_observed, port_boxes
 from transport.industry import DriverError, Drivers, Flows, Group, group_levels, industry_table, joint_level
 from transport.layout import BASE_YEAR, YEARS, year_index

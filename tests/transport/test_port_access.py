@@ -76,7 +76,7 @@ def test_boxes_from_ship_to_ship_grow_by_hand() -> None:
     rows = [(year, port, teu) for year, pair in boxes.items() for port, teu in zip("ab", pair, strict=True)]
     table = pl.DataFrame(rows, schema=["year", "zone_id", "transhipped_teu"], orient="row")
     series = transhipment_growth(table)
-    assert (series.id, series.unit, series.variant) == ("transhipment_growth", "percent", "containers")
+    assert (series.id, series.unit, series.variant) == ("transhipment_growth", "percent/yr", "containers")
     growth = {FIRST_YEAR + i: v for i, v in enumerate(series.values[0])}
     assert growth[2022] == pytest.approx(10.0)
     assert growth[2021] == pytest.approx(5.0)

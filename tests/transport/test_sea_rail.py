@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from networks.measure import MEASURE
+from transport.freight_costs import make_costs
 from transport.freight_demand import COMMODITIES, _outside_ports
-from transport.freight_model import make_costs
 from transport.freight_ports import last_observed, port_boxes
 from transport.hindcast import until
 from transport.layout import YEARS, year_index

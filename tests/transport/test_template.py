@@ -14,7 +14,7 @@ from openpyxl import Workbook, load_workbook
 
 from transport import cli, template_cli
 from transport.findings import DataError
-from transport.freight_model import MARGINS, fit_settings
+from transport.freight_calibration import MARGINS, fit_settings
 from transport.i18n import LANGUAGES, labels, t
 from transport.inputs import load_inputs, pack_files
 from transport.roles import RoleError

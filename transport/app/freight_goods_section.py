@@ -8,6 +8,7 @@ from transport.app import charts, state
 from transport.app import freight_flows as flows
 from transport.app import freight_sankey as sankey
 from transport.app import freight_tables as facts
+from transport.app.column_widths import ROOM
 from transport.app.freight_widgets import Looked, number, slim_note, text, tonnes, turnover, twin
 from transport.bundled import PLACES
 from transport.i18n import labels, t
@@ -138,7 +139,7 @@ def _areas(looked: Looked) -> None:
     for column, table, head in zip(st.columns([10, 9]), (moved, ends), ("area_tkm_title", "area_t_title"), strict=True):
         with column:
             st.markdown(f"**{t(f'freight.{head}', lang)}**")
-            twin(table, config, t(f"freight.{head}", lang), head, lang, height=35 * 15 + 3)
+            twin(table, config, t(f"freight.{head}", lang), head, lang, height=35 * 15 + 3, room=ROOM // 2)
     st.caption(t("freight.area_note", lang))
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from transport.app import freight_flows as flows
 from transport.app import freight_tables as facts
 from transport.app.calculation_panel import Desk, ask
+from transport.app.column_widths import ROOM
 from transport.app.freight_jobs import MODULE
 from transport.app.widgets import choose, number, show, text
 from transport.bundled import FLOWS, is_bundled
@@ -98,7 +99,15 @@ def fullness(lang: str) -> Any:
     return st.column_config.ProgressColumn(t("freight.saturation", lang), format="%.2f", min_value=0.0, max_value=1.5, width=95)
 
 
-def twin(table: pl.DataFrame, config: Mapping[str, Any], alt: str, name: str, lang: str, height: int = TABLE_HEIGHT) -> None:
+def twin(
+    table: pl.DataFrame,
+    config: Mapping[str, Any],
+    alt: str,
+    name: str,
+    lang: str,
+    height: int = TABLE_HEIGHT,
+    room: int = ROOM,
+) -> None:
     """Show a table with its files.
 
     Parameters
@@ -115,9 +124,11 @@ def twin(table: pl.DataFrame, config: Mapping[str, Any], alt: str, name: str, la
         ``zh`` or ``en``.
     height
         Limit [px].
+    room
+        Width that the table has [px], less than the page's where it stands beside another.
     """
     shown = {c: config[c] for c in table.columns}
-    show(table, shown, alt, height, file=f"freight_{name}_{lang}")
+    show(table, shown, alt, height, file=f"freight_{name}_{lang}", room=room)
 
 
 def is_fixed(run: StoredRun) -> bool:

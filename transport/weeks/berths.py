@@ -17,7 +17,7 @@ import polars as pl
 
 from fleets.berth_calls import FULL, NONE, SHORE, STATES, WEAK, Calls, Port, Quay, ShipType
 from fleets.berths import expected_calls, simulate_berths
-from transport.freight_model import growth_level
+from transport.freight_costs import growth_level
 from transport.infrastructure import stays_above
 from transport.layout import BASE_YEAR, year_index
 from transport.power import grid_factor

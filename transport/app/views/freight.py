@@ -20,6 +20,7 @@ from transport.app import (
 from transport.app import comparison_rows as rows_of
 from transport.app import freight_flows as flows
 from transport.app import freight_tables as facts
+from transport.app.column_widths import ROOM
 from transport.app.freight_widgets import (
     Looked,
     constraints,
@@ -282,11 +283,11 @@ def _unmet(looked: Looked) -> None:
     left, right = st.columns([7, 12])
     with left:
         st.markdown(f"**{t('freight.unmet_by_constraint', lang)}**")
-        twin(summary, config, title, "unmet", lang)
+        twin(summary, config, title, "unmet", lang, room=ROOM * 7 // 20)
     with right:
         st.markdown(f"**{t('freight.unmet_places', lang)}**")
         found = facts.held_places(facts.bottlenecks(unmet, year), looked.names, named, looked.commodities(), lang)
-        twin(found, config, t("freight.unmet_places", lang), "unmet_places", lang, height=35 * 9 + 3)
+        twin(found, config, t("freight.unmet_places", lang), "unmet_places", lang, height=35 * 9 + 3, room=ROOM * 12 // 20)
     st.caption(t("freight.unmet_note", lang))
 
 
