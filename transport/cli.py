@@ -111,9 +111,7 @@ def _parser(asked: str, lang: str = LANGUAGES[0]) -> Parser:
     parser = Parser(prog="transport", description="help.description")
     language: dict[str, Any] = {"choices": LANGUAGES, "default": lang, "help": "help.main.lang"}
     parser.add_argument("--lang", **language)
-    parser.add_argument(
-        "--version", action="version", version=Text("help.main.program", version=__version__), help="help.main.version"
-    )
+    parser.add_argument("--version", action="version", version=Text("cli.program", version=__version__), help="help.main.version")
     common = Parser(add_help=False)
     common.add_argument("--lang", **language)
     common.add_argument("--json", action="store_true", help="help.main.json")
