@@ -153,11 +153,11 @@ def _inputs(basis: str, run: StoredRun, data: Inputs, lang: str) -> None:
     if found is None or found.is_empty():
         return
     config = {
-        "parameter": text(t("provenance.parameter", lang)),
-        "rows": number(t("provenance.rows", lang)),
-        "verified": number(t("provenance.verified", lang)),
-        "quality": text(t("provenance.quality", lang)),
-        "sources": text(t("provenance.sources", lang)),
+        "parameter": text(t("provenance.parameter", lang), width=250),
+        "rows": number(t("provenance.rows", lang), width=70),
+        "verified": number(t("provenance.verified", lang), width=90),
+        "quality": text(t("provenance.quality", lang), width=110),
+        "sources": text(t("provenance.sources", lang), width=420),
         "link": st.column_config.LinkColumn(t("provenance.link", lang), display_text=t("provenance.open", lang)),
     }
     # sources are long: the link stands before them, where it is seen without scrolling

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
 VIEWS = Path(__file__).resolve().parent / "views"
+#: Streamlit leaves 96 px blank above a page, which a small screen has no room for.
+_STYLE = "<style>[data-testid='stMainBlockContainer'] {padding-top: 3.5rem}</style>"
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 
@@ -34,6 +36,7 @@ def _draw() -> None:
     state.take_link("lang", LANGUAGES, "zh")
     lang = state.language()
     st.set_page_config(page_title=t("app.title", lang), page_icon="🚆", layout="wide")
+    st.html(_STYLE)
     if not sign_in.gate(lang):
         return
     pack_link.take_link()

@@ -13,7 +13,6 @@ from transport.app import data_links as links
 from transport.app import data_rows as facts
 from transport.app import pack_panel, state
 from transport.app.account_tables import errors, incomparable
-from transport.app.column_widths import fitted
 from transport.app.downloads import downloads
 from transport.app.widgets import number, show, text
 from transport.hindcast import summary
@@ -200,30 +199,30 @@ _FILE = [
 def _config(lang: str) -> dict[str, Any]:
     words = {
         "called": ("called", 180),
-        "of": ("of", 125),
-        "year": ("year", 76),
-        "span": ("span", 125),
-        "unit_name": ("unit", 85),
+        "of": ("of", 230),
+        "year": ("year", 66),
+        "span": ("span", 128),
+        "unit_name": ("unit", 82),
         "unit": ("unit", 90),
-        "quality_name": ("quality", 72),
-        "citation": ("citation", 190),
+        "quality_name": ("quality", 88),
+        "citation": ("citation", 300),
         "table_name": ("table", 130),
         "use_name": ("use", 110),
-        "name": ("name", 150),
-        "note": ("note", 240),
+        "name": ("name", 200),
+        "note": ("note", 420),
     }
     config = {column: text(t(f"data_page.col_{key}", lang), width=width) for column, (key, width) in words.items()}
-    widths = {"value": 95, "low": 90, "high": 90}
+    widths = {"value": 108, "low": 90, "high": 90}
     return config | {name: number(t(f"data_page.col_{name}", lang), width=width) for name, width in widths.items()}
 
 
 def _table(rows: pl.DataFrame, lang: str, *, key: str, height: int) -> int | None:
-    """Draw rows and return which one is chosen."""
+    """Draw rows and return which one is chosen; what says the most of a number stands first, where it is seen without scrolling."""
     shown = rows.select(_TABLE)
     event = st.dataframe(
         shown,
         hide_index=True,
-        column_config=fitted(shown, _config(lang)),
+        column_config={column: set_up for column, set_up in _config(lang).items() if column in _TABLE},
         height=min(height, 35 * (rows.height + 1) + 3),
         on_select="rerun",
         selection_mode="single-row",
