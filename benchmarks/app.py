@@ -1,9 +1,10 @@
 """Time what a user of the app waits for, in Chromium: from the command to the scorecard, and from a changed lever to its scorecard beside the bare run.
 
-Usage: python benchmarks/app.py [--repeat 1] [--whole] [--chromium PATH] [--json FILE]. Without ``--whole`` the scenario is run with the delays of the base
-year and without simulation. Every repeat sets the lever to another value, so that no result is there already; the bare run is ``transport run`` on the same
-scenario file in a process of its own, just before the app runs it under another name. The model alone is what the app's run says that it took, without the
-start of its process, the reading of libraries and the writing of tables. On a machine that others use, processor times tell more than times on the clock.
+Usage: python benchmarks/app.py [--repeat 1] [--start-only] [--whole] [--chromium PATH] [--json FILE]. With ``--start-only`` the first visits alone are timed.
+Without ``--whole`` the scenario is run with the delays of the base year and without simulation. Every repeat sets the lever to another value, so that no
+result is there already; the bare run is ``transport run`` on the same scenario file in a process of its own, just before the app runs it under another
+name. The model alone is what the app's run says that it took, without the start of its process, the reading of libraries and the writing of tables. On a
+machine that others use, processor times tell more than times on the clock.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from transport.app.scenario_link import packed
 from transport.scenario import RunOptions, ScenarioFile
@@ -60,17 +62,19 @@ def served(runs: Path) -> Iterator[tuple[str, int]]:
 
 
 def open_page(page: Page, address: str) -> None:
-    """Open an address as soon as somebody answers there."""
+    """Open an address as soon as somebody answers there, as the app itself does; a browser that is refused draws a page of its own meanwhile."""
     end = time.monotonic() + PATIENCE / 1000
+    place = urlsplit(address)
     while True:
         try:
-            page.goto(address, wait_until="commit")
-        except Exception:
+            socket.create_connection((place.hostname or "", place.port or 0), timeout=1.0).close()
+        except OSError:
             if time.monotonic() > end:
                 raise
-            time.sleep(0.02)
+            time.sleep(0.01)
         else:
-            return
+            break
+    page.goto(address, wait_until="commit")
 
 
 def processor_time(pid: int) -> float:
@@ -128,7 +132,7 @@ def lever_to_scorecard(page: Page, address: str, toll: float, *, whole: bool) ->
     return {"answer": answered, "scorecard": time.perf_counter() - start}
 
 
-def measure(repeat: int, chromium: str, *, whole: bool) -> dict[str, list[float]]:
+def measure(repeat: int, chromium: str, *, whole: bool, start_only: bool) -> dict[str, list[float]]:
     """Return the times of all repeats [s] by what was timed."""
     from playwright.sync_api import sync_playwright
 
@@ -156,9 +160,13 @@ def measure(repeat: int, chromium: str, *, whole: bool) -> dict[str, list[float]
                     page.goto(f"{address}/?lang=zh")
                     page.get_by_text(SCORECARD).first.wait_for(timeout=PATIENCE)
                     times.setdefault("next visit to scorecard", []).append(time.perf_counter() - start)
+                    if start_only:
+                        page.close()
+                        continue
                     bare = bare_run(scenario(toll, whole=whole), Path(folder))
                     found = lever_to_scorecard(page, address, toll, whole=whole)
                     model = model_time(Path(folder))
+                    page.close()  # left open, it would look for its server beside the next repeat
                 times.setdefault("bare transport run", []).append(bare)
                 times.setdefault("lever change to the page's answer", []).append(found["answer"])
                 times.setdefault("lever change to scorecard", []).append(found["scorecard"])
@@ -174,10 +182,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--whole", action="store_true", help="the scenario with equilibrium and the simulated sample")
+    parser.add_argument("--start-only", action="store_true", help="the first visits alone, without the runs")
     parser.add_argument("--chromium", default=os.environ.get("CHROMIUM") or shutil.which("chromium") or "chromium")
     parser.add_argument("--json", type=Path, help="write the times to this file")
     args = parser.parse_args()
-    found = measure(args.repeat, args.chromium, whole=args.whole)
+    found = measure(args.repeat, args.chromium, whole=args.whole, start_only=args.start_only)
     for name, times in found.items():
         unit = "" if name.startswith("ratio") else " s"
         print(f"{name:36} least {min(times):7.2f}{unit}  median {statistics.median(times):7.2f}{unit}")

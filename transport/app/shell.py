@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VIEWS = Path(__file__).resolve().parent / "views"
 #: Streamlit leaves 96 px blank above a page, which a small screen has no room for.
-_STYLE = "<style>[data-testid='stMainBlockContainer'] {padding-top: 3.5rem}</style>"
+_STYLE = "<style>[data-testid='stMainBlockContainer'] {padding-top: 4.5rem}</style>"
 _LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 
 
