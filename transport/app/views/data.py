@@ -199,8 +199,8 @@ _FILE = [
 def _config(lang: str) -> dict[str, Any]:
     words = {
         "called": ("called", 180),
-        "of": ("of", 230),
-        "year": ("year", 66),
+        "of": ("of", 212),
+        "year": ("year", 84),
         "span": ("span", 128),
         "unit_name": ("unit", 82),
         "unit": ("unit", 90),
